@@ -1,0 +1,1 @@
+"""In-context learning of statistical tests, tracked by MLflow."""

@@ -1,0 +1,70 @@
+"""A batch of in-context classification episodes.
+
+Shape suffixes, used in every module of the package:
+  B = episodes in the batch, N = context points per episode, D = dimension of x,
+  S = tokens, M = width of the residual stream, H = attention heads, K = width of a head,
+  F = embedding features, E = members of a stack.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Episodes:
+    """Labelled context points and one query per episode, with what generated them.
+
+    Attributes:
+        context_x_BND: context points.
+        context_y_BN: their labels, int64, 0 or 1.
+        query_x_BD: the query point.
+        query_y_B: its label, int64, 0 or 1; what a model must answer.
+        latents: the episode's own parameters by name, first axis B; hidden from models.
+    """
+
+    context_x_BND: Tensor
+    context_y_BN: Tensor
+    query_x_BD: Tensor
+    query_y_B: Tensor
+    latents: Mapping[str, Tensor]
+
+    def __len__(self) -> int:
+        return self.query_y_B.shape[0]
+
+    @property
+    def n_context(self) -> int:
+        """Context points per episode."""
+        return self.context_y_BN.shape[1]
+
+    def first(self, n_context: int) -> "Episodes":
+        """The same episodes, seen with only their first ``n_context`` points."""
+        return Episodes(
+            context_x_BND=self.context_x_BND[:, :n_context],
+            context_y_BN=self.context_y_BN[:, :n_context],
+            query_x_BD=self.query_x_BD,
+            query_y_B=self.query_y_B,
+            latents=self.latents,
+        )
+
+    def rows(self, start: int, stop: int) -> "Episodes":
+        """Episodes ``start`` to ``stop``, as views."""
+        return Episodes(
+            context_x_BND=self.context_x_BND[start:stop],
+            context_y_BN=self.context_y_BN[start:stop],
+            query_x_BD=self.query_x_BD[start:stop],
+            query_y_B=self.query_y_B[start:stop],
+            latents={name: value[start:stop] for name, value in self.latents.items()},
+        )
+
+    def to(self, device: torch.device | str) -> "Episodes":
+        """The same episodes on ``device``."""
+        return Episodes(
+            context_x_BND=self.context_x_BND.to(device),
+            context_y_BN=self.context_y_BN.to(device),
+            query_x_BD=self.query_x_BD.to(device),
+            query_y_B=self.query_y_B.to(device),
+            latents={name: value.to(device) for name, value in self.latents.items()},
+        )

@@ -1,0 +1,157 @@
+"""How good are a predictor's log-odds? Measured on fixed episodes, beside exact Bayes.
+
+The headline is excess risk: the mean Kullback-Leibler divergence, in nats, from the
+exact posterior of the query's label to the predictor's. Its expectation is the
+difference of their log-losses, with a far smaller standard error.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from scipy.stats import rankdata
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
+
+from icl_mlflow.episodes import Episodes
+from icl_mlflow.tasks.base import Task
+
+#: Context points, their labels and the query to log-odds of y_q = 1: (B,), in nats.
+Predictor = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+#: Episodes evaluated at once: small enough for the cache, measured best on CPUs.
+_CHUNK = 256
+_CALIBRATION_BINS = 15
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSet:
+    """Fixed episodes and their exact answers.
+
+    Attributes:
+        episodes: as they were drawn; the exact answers belong to these.
+        seen: as the model sees them (a variant may have changed the context).
+        bayes_B: exact log-odds of y_q = 1 given the context, float64, nats.
+        oracle_B: exact log-likelihood ratio, latents known, float64, nats.
+    """
+
+    episodes: Episodes
+    seen: Episodes
+    bayes_B: Tensor
+    oracle_B: Tensor
+
+    def __len__(self) -> int:
+        return len(self.episodes)
+
+    @property
+    def label_B(self) -> Tensor:
+        """The query's label: float64, 0 or 1."""
+        return self.episodes.query_y_B.double()
+
+
+def evaluation_set(
+    task: Task, episodes: Episodes, seen: Episodes | None = None
+) -> EvaluationSet:
+    """Episodes with their exact answers under ``task``."""
+    return EvaluationSet(
+        episodes=episodes,
+        seen=episodes if seen is None else seen,
+        bayes_B=task.bayes_logit(episodes).cpu(),
+        oracle_B=task.oracle_llr(episodes).cpu(),
+    )
+
+
+@torch.no_grad()
+def predict(predictor: Predictor, episodes: Episodes) -> Tensor:
+    """The predictor's log-odds on episodes, in chunks: (B,) float64 on the CPU, nats."""
+    chunks = []
+    for start in range(0, len(episodes), _CHUNK):
+        part = episodes.rows(start, start + _CHUNK)
+        logit_B = predictor(part.context_x_BND, part.context_y_BN, part.query_x_BD)
+        chunks.append(logit_B.double().cpu())
+    return torch.cat(chunks)
+
+
+def excess_risk(logit_B: Tensor, bayes_B: Tensor) -> Tensor:
+    """KL(Bernoulli(bayes) || Bernoulli(predictor)) of each episode: (B,), nats.
+
+    >>> zero, one = torch.zeros(1), torch.ones(1)
+    >>> float(excess_risk(one, one)), float(excess_risk(zero, one)) > 0
+    (0.0, True)
+    """
+    positive_B = bayes_B.sigmoid()
+    gap_if_one = logsigmoid(bayes_B) - logsigmoid(logit_B)
+    gap_if_zero = logsigmoid(-bayes_B) - logsigmoid(-logit_B)
+    return positive_B * gap_if_one + (1 - positive_B) * gap_if_zero
+
+
+def accuracy(logit_B: Tensor, label_B: Tensor) -> float:
+    """Share of episodes whose sign is right; a logit of exactly 0 says y = 0."""
+    return float(((logit_B > 0) == label_B.bool()).double().mean())
+
+
+def log_loss(logit_B: Tensor, label_B: Tensor) -> float:
+    """Mean negative log-likelihood of the labels, in nats."""
+    return float(binary_cross_entropy_with_logits(logit_B.double(), label_B.double()))
+
+
+def auc(logit_B: Tensor, label_B: Tensor) -> float:
+    """Area under the ROC curve, ties counted half; NaN where one class is missing."""
+    positive_B = label_B.bool().numpy()
+    n_positive = int(positive_B.sum())
+    n_negative = len(positive_B) - n_positive
+    if not n_positive or not n_negative:
+        return float("nan")
+    ranks = rankdata(logit_B.numpy())
+    wins = ranks[positive_B].sum() - n_positive * (n_positive + 1) / 2
+    return float(wins / (n_positive * n_negative))
+
+
+def brier(logit_B: Tensor, label_B: Tensor) -> float:
+    """Mean squared error of the probability of y = 1."""
+    return float((logit_B.sigmoid() - label_B).square().mean())
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationBins:
+    """Bins of equal count by predicted probability: mean prediction, outcome, size."""
+
+    predicted: Tensor
+    observed: Tensor
+    count: Tensor
+
+
+def calibration_bins(
+    logit_B: Tensor, label_B: Tensor, n_bins: int = _CALIBRATION_BINS
+) -> CalibrationBins:
+    """Episodes sorted by prediction and cut into ``n_bins`` of (almost) equal count."""
+    probability_B = logit_B.sigmoid()
+    order_B = probability_B.argsort()
+    predicted = probability_B[order_B].tensor_split(n_bins)
+    observed = label_B.double()[order_B].tensor_split(n_bins)
+    filled = [(p, o) for p, o in zip(predicted, observed, strict=True) if len(p)]
+    return CalibrationBins(
+        predicted=torch.stack([p.mean() for p, _ in filled]),
+        observed=torch.stack([o.mean() for _, o in filled]),
+        count=torch.tensor([len(p) for p, _ in filled]),
+    )
+
+
+def ece(logit_B: Tensor, label_B: Tensor) -> float:
+    """Expected calibration error over 15 bins of equal count, in [0, 1]."""
+    bins = calibration_bins(logit_B, label_B)
+    gap = (bins.predicted - bins.observed).abs()
+    return float((gap * bins.count).sum() / bins.count.sum())
+
+
+def scores(logit_B: Tensor, truth: EvaluationSet) -> dict[str, float]:
+    """Every metric of a predictor: accuracy, loss, excess_risk, auc, brier, ece."""
+    label_B = truth.label_B
+    return {
+        "loss": log_loss(logit_B, label_B),
+        "accuracy": accuracy(logit_B, label_B),
+        "excess_risk": float(excess_risk(logit_B, truth.bayes_B).mean()),
+        "auc": auc(logit_B, label_B),
+        "brier": brier(logit_B, label_B),
+        "ece": ece(logit_B, label_B),
+    }

@@ -1,0 +1,43 @@
+"""What fixes the shape of a model."""
+
+from dataclasses import dataclass
+
+from icl_mlflow.settings import check, setting
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """The shape of a model.
+
+    Attributes:
+        dim: dimension D of x.
+        positions: rows of the position table: the most tokens an episode may make.
+        d_model: width M of the residual stream; the MLP is four times as wide.
+        n_layers: transformer blocks.
+        n_heads: attention heads H of a block; divides ``d_model``.
+        embedding: how episodes become tokens.
+    """
+
+    dim: int = setting(16, "Dimension of x.", minimum=1)
+    positions: int = setting(33, "Rows of the position table.", minimum=1)
+    d_model: int = setting(128, "Width of the residual stream.", minimum=1)
+    n_layers: int = setting(2, "Transformer blocks.", minimum=1)
+    n_heads: int = setting(4, "Attention heads per block.", minimum=1)
+    embedding: str = setting(
+        "summed",
+        "How an episode becomes tokens.",
+        choices=lambda: ("summed", "interleaved", "x_only"),
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.d_model % self.n_heads:
+            divisors = [n for n in range(1, self.d_model + 1) if self.d_model % n == 0]
+            raise ValueError(
+                f"n_heads={self.n_heads} does not divide d_model={self.d_model}; "
+                f"choose one of: {', '.join(map(str, divisors))}"
+            )
+
+    @property
+    def head_width(self) -> int:
+        """Width K of one attention head."""
+        return self.d_model // self.n_heads

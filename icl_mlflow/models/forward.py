@@ -1,0 +1,146 @@
+"""From an episode's features to the logit, computing only what the answer needs.
+
+Three identities make this exact and fast; `trace` computes the same logits the long way:
+
+  pruned    the last block is needed at the query token alone;
+  absorbed  there, q . (W_K x + b_K) = (W_K^T q) . x + constant, and attention weights
+            sum to one, so keys and values of the context are never formed;
+  folded    tokens are linear in the features, so the first block's queries, keys and
+            values are too: one product with a much smaller inner dimension.
+
+Everything is a pure function of a name-to-tensor mapping, so that it can be mapped over
+stacked parameters.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from icl_mlflow.models.architecture import Architecture
+from icl_mlflow.models.embedding import EMBEDDINGS, Parameters
+
+# Below this many tokens three plain products beat the fused kernel on CPUs.
+_FUSED_ATTENTION_FROM = 128
+
+
+def layer_prefix(layer: int) -> str:
+    """What the names of a block's parameters begin with."""
+    return f"transformer.layers.{layer}."
+
+
+def layer_parameters(parameters: Parameters, layer: int) -> dict[str, Tensor]:
+    """The parameters of one block, by their names within it."""
+    prefix = layer_prefix(layer)
+    return {
+        name.removeprefix(prefix): value
+        for name, value in parameters.items()
+        if name.startswith(prefix)
+    }
+
+
+def logits(
+    parameters: Parameters, architecture: Architecture, features_BSF: Tensor
+) -> Tensor:
+    """Log-odds of y_q = 1: (B,), in nats.
+
+    Args:
+        parameters: by the names of the published checkpoints.
+        architecture: what they were built for.
+        features_BSF: `Embedding.features` of the episodes.
+
+    Raises:
+        ValueError: if the episodes make more tokens than there are positions.
+    """
+    embedding = EMBEDDINGS[architecture.embedding]
+    weight_FM = embedding.weight(parameters)
+    table_SM = embedding.table(parameters, features_BSF.shape[1])
+
+    first = layer_parameters(parameters, 0)
+    if architecture.n_layers == 1:
+        x_BSM = features_BSF @ weight_FM + table_SM
+    else:
+        x_BSM, qkv_BSM = _embed_and_project(features_BSF, weight_FM, table_SM, first)
+        x_BSM = _block(x_BSM, qkv_BSM, first, architecture.n_heads)
+    for index in range(1, architecture.n_layers - 1):
+        layer = layer_parameters(parameters, index)
+        qkv_BSM = project(x_BSM, layer)
+        x_BSM = _block(x_BSM, qkv_BSM, layer, architecture.n_heads)
+
+    last = layer_parameters(parameters, architecture.n_layers - 1)
+    query_BM = _query_block(x_BSM, last, architecture.n_heads)
+    return F.linear(query_BM, parameters["head.weight"], parameters["head.bias"])[:, 0]
+
+
+def project(x_BSM: Tensor, layer: Parameters) -> Tensor:
+    """Queries, keys and values side by side: (B, S, 3M)."""
+    return F.linear(x_BSM, layer["self_attn.in_proj_weight"], layer["self_attn.in_proj_bias"])
+
+
+def split_heads(qkv_BSM: Tensor, n_heads: int) -> tuple[Tensor, Tensor, Tensor]:
+    """(B, S, 3M) to queries, keys and values, each (B, H, S, K)."""
+    n_episodes, n_tokens, _ = qkv_BSM.shape
+    heads = qkv_BSM.view(n_episodes, n_tokens, 3, n_heads, -1)
+    query, key, value = heads.permute(2, 0, 3, 1, 4).unbind(0)
+    return query, key, value
+
+
+def after_attention(x_M: Tensor, mixed_M: Tensor, layer: Parameters) -> Tensor:
+    """The rest of a post-LN block: output projection, residuals, norms, MLP: (..., M)."""
+    written_M = F.linear(
+        mixed_M, layer["self_attn.out_proj.weight"], layer["self_attn.out_proj.bias"]
+    )
+    x_M = _norm(x_M + written_M, layer, "norm1")
+    hidden = F.gelu(F.linear(x_M, layer["linear1.weight"], layer["linear1.bias"]))
+    written_M = F.linear(hidden, layer["linear2.weight"], layer["linear2.bias"])
+    return _norm(x_M + written_M, layer, "norm2")
+
+
+def _norm(x_M: Tensor, layer: Parameters, name: str) -> Tensor:
+    weight, bias = layer[f"{name}.weight"], layer[f"{name}.bias"]
+    return F.layer_norm(x_M, weight.shape, weight, bias)
+
+
+def _embed_and_project(
+    features_BSF: Tensor, weight_FM: Tensor, table_SM: Tensor, layer: Parameters
+) -> tuple[Tensor, Tensor]:
+    """Tokens (B, S, M) and their queries, keys and values (B, S, 3M), folded."""
+    in_weight_M3M = layer["self_attn.in_proj_weight"].t()
+    x_BSM = features_BSF @ weight_FM + table_SM
+    table_S3M = table_SM @ in_weight_M3M + layer["self_attn.in_proj_bias"]
+    qkv_BS3M = features_BSF @ (weight_FM @ in_weight_M3M) + table_S3M
+    return x_BSM, qkv_BS3M
+
+
+def _block(x_BSM: Tensor, qkv_BSM: Tensor, layer: Parameters, n_heads: int) -> Tensor:
+    """One whole block, at every token: (B, S, M)."""
+    query, key, value = split_heads(qkv_BSM, n_heads)
+    if x_BSM.shape[1] < _FUSED_ATTENTION_FROM:
+        query = query * (1 / math.sqrt(query.shape[-1]))
+        mixed_BHSK = (query @ key.transpose(-2, -1)).softmax(-1) @ value
+    else:
+        mixed_BHSK = F.scaled_dot_product_attention(query, key, value)
+    mixed_BSM = mixed_BHSK.transpose(1, 2).reshape(x_BSM.shape)
+    return after_attention(x_BSM, mixed_BSM, layer)
+
+
+def _query_block(x_BSM: Tensor, layer: Parameters, n_heads: int) -> Tensor:
+    """The last block at the query token: (B, M), keys and values absorbed."""
+    n_episodes, _, d_model = x_BSM.shape
+    head_width = d_model // n_heads
+    x_BM = x_BSM[:, -1]
+    query_weight, key_weight, value_weight = layer["self_attn.in_proj_weight"].chunk(3)
+    # b_K shifts all scores of a head alike and leaves the softmax as it is.
+    query_bias, _, value_bias = layer["self_attn.in_proj_bias"].chunk(3)
+
+    query_BHK = F.linear(x_BM, query_weight, query_bias).view(-1, n_heads, head_width)
+    query_BHK = query_BHK * (1 / math.sqrt(head_width))
+    key_HKM = key_weight.view(n_heads, head_width, d_model)
+    absorbed_BHM = (query_BHK.transpose(0, 1) @ key_HKM).transpose(0, 1)
+    pattern_BHS = (absorbed_BHM @ x_BSM.transpose(1, 2)).softmax(-1)
+    gathered_BHM = pattern_BHS @ x_BSM
+    value_HMK = value_weight.view(n_heads, head_width, d_model).transpose(1, 2)
+    mixed_BHK = (gathered_BHM.transpose(0, 1) @ value_HMK).transpose(0, 1)
+    mixed_BM = mixed_BHK.reshape(n_episodes, d_model) + value_bias
+    return after_attention(x_BM, mixed_BM, layer)

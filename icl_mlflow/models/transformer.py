@@ -1,0 +1,112 @@
+"""The one transformer: parameters by their published names, and two ways through them.
+
+A post-LN encoder with GELU, learned positions and a linear read-out at the query token.
+What differs between variants is data: the embedding, what is frozen, what episodes are
+shown. Source: arXiv 2603.10573, whose checkpoints load by name.
+"""
+
+import torch
+from torch import Generator, Tensor, nn
+
+from icl_mlflow.models.architecture import Architecture
+from icl_mlflow.models.embedding import EMBEDDINGS
+from icl_mlflow.models.forward import layer_parameters, layer_prefix, logits
+from icl_mlflow.models.initial import Layout, block, linear
+from icl_mlflow.models.trace import Edit, Trace, trace, unedited
+
+
+class Transformer(nn.Module):
+    """Answers a query from labelled context points, without any weight update.
+
+    Args:
+        architecture: the shape of the model.
+        rng: the source of its initial weights, on the CPU; seed 0 if not given.
+        copied_layers: start every block with the same weights, as
+            ``torch.nn.TransformerEncoder`` does and the published model did.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        *,
+        rng: Generator | None = None,
+        copied_layers: bool = True,
+    ) -> None:
+        super().__init__()
+        self.architecture = architecture
+        rng = rng if rng is not None else Generator().manual_seed(0)
+        for name, initial in layout(architecture).items():
+            _place(self, name, nn.Parameter(initial.draw(rng)))
+        if copied_layers:
+            self._copy_first_layer()
+
+    def features(
+        self, context_x_BND: Tensor, context_y_BN: Tensor, query_x_BD: Tensor
+    ) -> Tensor:
+        """What the tokens of these episodes are linear in: (B, S, F)."""
+        embedding = EMBEDDINGS[self.architecture.embedding]
+        return embedding.features(context_x_BND, context_y_BN, query_x_BD)
+
+    def forward(
+        self, context_x_BND: Tensor, context_y_BN: Tensor, query_x_BD: Tensor
+    ) -> Tensor:
+        """Log-odds of y_q = 1: (B,), in nats, by the fast path.
+
+        Args:
+            context_x_BND: context points; any N that the position table has room for.
+            context_y_BN: their labels, 0 or 1.
+            query_x_BD: the query points.
+
+        Raises:
+            ValueError: if there are more tokens than positions.
+        """
+        features_BSF = self.features(context_x_BND, context_y_BN, query_x_BD)
+        return logits(dict(self.named_parameters()), self.architecture, features_BSF)
+
+    def trace(
+        self,
+        context_x_BND: Tensor,
+        context_y_BN: Tensor,
+        query_x_BD: Tensor,
+        edit: Edit = unedited,
+    ) -> Trace:
+        """The same logits by the full path, with every internal quantity beside them.
+
+        Args:
+            context_x_BND, context_y_BN, query_x_BD: as for `forward`.
+            edit: may replace each quantity before it is used; see `icl_mlflow.models.trace`.
+        """
+        features_BSF = self.features(context_x_BND, context_y_BN, query_x_BD)
+        parameters = dict(self.named_parameters())
+        return trace(parameters, self.architecture, features_BSF, edit)
+
+    @torch.no_grad()
+    def _copy_first_layer(self) -> None:
+        parameters = dict(self.named_parameters())
+        for index in range(1, self.architecture.n_layers):
+            for within, value in layer_parameters(parameters, 0).items():
+                parameters[layer_prefix(index) + within].copy_(value)
+
+    @property
+    def n_context(self) -> int:
+        """The most context points that the position table has room for."""
+        per_point = EMBEDDINGS[self.architecture.embedding].n_tokens(1) - 1
+        return (self.architecture.positions - 1) // per_point
+
+
+def layout(architecture: Architecture) -> Layout:
+    """Every parameter of the model: its published name, its shape and how it starts."""
+    found = dict(EMBEDDINGS[architecture.embedding].layout(architecture))
+    for index in range(architecture.n_layers):
+        found |= block(layer_prefix(index), architecture.d_model)
+    return found | linear("head", architecture.d_model, 1)
+
+
+def _place(root: nn.Module, name: str, parameter: nn.Parameter) -> None:
+    """Register a parameter under its dotted name, making plain modules on the way."""
+    *path, leaf = name.split(".")
+    for part in path:
+        if part not in dict(root.named_children()):
+            root.add_module(part, nn.Module())
+        root = root.get_submodule(part)
+    root.register_parameter(leaf, parameter)

@@ -1,0 +1,114 @@
+"""Declare a settings field once: default, help text, bounds and allowed values.
+
+Command-line options, MLproject keys, MLflow params and the checks of the Python API
+are all derived from these declarations.
+"""
+
+import math
+from collections.abc import Callable, Collection
+from dataclasses import MISSING, Field, field, fields
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
+
+from icl_mlflow.registry import unknown_name
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T")
+Choices = Callable[[], Collection[str]]
+
+
+def setting(
+    default: T,
+    text: str,
+    *,
+    choices: Choices | None = None,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    above: float | None = None,
+) -> T:
+    """Declare a field: its default, one sentence of help, and what it may be.
+
+    Args:
+        default: the value when none is given; None where the program decides.
+        text: one sentence of help.
+        choices: the allowed names, asked for when needed.
+        minimum, maximum: inclusive bounds.
+        above: an exclusive lower bound.
+    """
+    return field(
+        default=default,
+        metadata={
+            "help": text,
+            "choices": choices,
+            "minimum": minimum,
+            "maximum": maximum,
+            "above": above,
+        },
+    )
+
+
+def required(text: str) -> Any:
+    """Declare a field that every caller must give."""
+    return field(metadata={"help": text})
+
+
+def value_type(declared: Field[Any]) -> type:
+    """The type of a field's values: ``int`` for ``int`` as for ``int | None``."""
+    kinds = [k for k in get_args(declared.type) if k is not type(None)]
+    found = kinds[0] if kinds else declared.type
+    assert isinstance(found, type)
+    return found
+
+
+def check(settings: "DataclassInstance") -> None:
+    """Check every field against its declaration, and turn ints into declared floats.
+
+    Raises:
+        ValueError: names the field, the value and what is allowed.
+    """
+    for declared in fields(settings):
+        value = getattr(settings, declared.name)
+        if value is None and declared.default is None:
+            continue
+        kind = value_type(declared)
+        if kind is float and type(value) is int:
+            value = float(value)
+            object.__setattr__(settings, declared.name, value)
+        if type(value) is not kind:
+            raise ValueError(
+                f"{declared.name} must be {_article(kind)}, not {value!r}"
+            )
+        _check_choice(declared, value)
+        _check_bounds(declared, value)
+
+
+def is_required(declared: Field[Any]) -> bool:
+    """Whether every caller must give the field."""
+    return declared.default is MISSING
+
+
+def _article(kind: type) -> str:
+    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+    return names.get(kind, kind.__name__)
+
+
+def _check_choice(declared: Field[Any], value: object) -> None:
+    choices = declared.metadata.get("choices")
+    if choices is None or (known := choices()) is None or value in known:
+        return
+    raise unknown_name(declared.name, str(value), known)
+
+
+def _check_bounds(declared: Field[Any], value: Any) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{declared.name} must be finite, not {value}")
+    low = declared.metadata.get("minimum")
+    high = declared.metadata.get("maximum")
+    above = declared.metadata.get("above")
+    if low is not None and value < low:
+        raise ValueError(f"{declared.name} must be at least {low}, not {value}")
+    if high is not None and value > high:
+        raise ValueError(f"{declared.name} must be at most {high}, not {value}")
+    if above is not None and value <= above:
+        raise ValueError(f"{declared.name} must be above {above}, not {value}")

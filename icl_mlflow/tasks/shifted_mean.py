@@ -1,0 +1,122 @@
+r"""Task A: two unit Gaussians around a random, shared shift.
+
+Per episode mu ~ Uniform(unit sphere in R^D), k ~ N(0, tau^2 I), and
+
+    x | y ~ N(k + (2y - 1) mu, I),    LLR(x) = 2 mu . (x - k)   (nats).
+
+The exact test is linear in x; the shift k is the nuisance that the context must
+reveal. Source: arXiv 2603.10573, task A (tau = 3; 9 out of distribution; 0 control).
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from scipy.special import ndtr
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from icl_mlflow.episodes import Episodes
+from icl_mlflow.settings import check, setting
+from icl_mlflow.streams import generator
+from icl_mlflow.tasks.base import OracleConstants
+from icl_mlflow.tasks.bessel import log_bessel_over_power
+
+
+@dataclass(frozen=True)
+class ShiftedMean:
+    """On which side of a shifted hyperplane does the query lie?
+
+    Attributes:
+        dim: dimension of x.
+        tau: standard deviation of every coordinate of the shift k.
+    """
+
+    dim: int = setting(16, "Dimension of x.", minimum=1)
+    tau: float = setting(3.0, "Standard deviation of the shift.", minimum=0)
+
+    shifts: ClassVar[Mapping[str, Mapping[str, float]]] = {
+        "out_of_distribution": {"tau": 9.0},
+        "no_nuisance": {"tau": 0.0},
+    }
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def sample(
+        self,
+        n_episodes: int,
+        n_context: int = 32,
+        *,
+        seed: int = 0,
+        stream: str = "train",
+        step: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> Episodes:
+        """Draw fresh problems; latents are ``mu`` (B, D) and ``shift`` (B, D)."""
+        rng = generator(seed, stream, step, device)
+
+        def normal(*shape: int) -> Tensor:
+            return torch.randn(shape, generator=rng, device=device)
+
+        mu_B1D = normalize(normal(n_episodes, 1, self.dim), dim=-1)
+        shift_B1D = self.tau * normal(n_episodes, 1, self.dim)
+        # The query is one more draw from the same episode: the last of N + 1 points.
+        y_BS = torch.randint(
+            2, (n_episodes, n_context + 1), generator=rng, device=device
+        )
+        x_BSD = normal(n_episodes, n_context + 1, self.dim)
+        x_BSD.add_(shift_B1D).addcmul_((2 * y_BS - 1).unsqueeze(-1), mu_B1D)
+        return Episodes(
+            context_x_BND=x_BSD[:, :-1],
+            context_y_BN=y_BS[:, :-1],
+            query_x_BD=x_BSD[:, -1],
+            query_y_B=y_BS[:, -1],
+            latents={"mu": mu_B1D[:, 0], "shift": shift_B1D[:, 0]},
+        )
+
+    def oracle_llr(self, episodes: Episodes) -> Tensor:
+        """2 mu . (x_q - k): (B,) float64, nats."""
+        mu_BD = episodes.latents["mu"].double()
+        shift_BD = episodes.latents["shift"].double()
+        return 2 * (mu_BD * (episodes.query_x_BD.double() - shift_BD)).sum(-1)
+
+    def bayes_logit(self, episodes: Episodes) -> Tensor:
+        r"""The exact log-odds of y_q = 1 with mu and k integrated out: (B,) float64.
+
+        With the query as the last of n + 1 points X and a supposed sign s_q for it,
+        Sigma = I + tau^2 1 1^T, c = tau^2 / (1 + (n + 1) tau^2) and
+        kappa = |X^T Sigma^-1 s|, the log marginal likelihood is, up to a constant,
+
+            m(s_q) = log I_nu(kappa) - nu log kappa + c (sum s)^2 / 2,   nu = D/2 - 1,
+
+        and the log-odds are m(+1) - m(-1).
+        """
+        context_x_BND = episodes.context_x_BND.double()
+        query_x_BD = episodes.query_x_BD.double()
+        sign_BN = 2.0 * episodes.context_y_BN.double() - 1.0
+        n_points = episodes.n_context + 1
+        c = self.tau**2 / (1 + n_points * self.tau**2)
+
+        signed_sum_BD = torch.einsum("bn,bnd->bd", sign_BN, context_x_BND)
+        sum_BD = context_x_BND.sum(1) + query_x_BD
+        sign_total_B = sign_BN.sum(1)
+
+        def log_marginal(query_sign: float) -> Tensor:
+            total_B = sign_total_B + query_sign
+            direction_BD = signed_sum_BD + query_sign * query_x_BD
+            direction_BD = direction_BD - c * total_B.unsqueeze(-1) * sum_BD
+            kappa_B = direction_BD.norm(dim=-1)
+            nu = self.dim / 2 - 1
+            return log_bessel_over_power(nu, kappa_B) + c * total_B**2 / 2
+
+        return log_marginal(+1.0) - log_marginal(-1.0)
+
+    def oracle(self) -> OracleConstants:
+        """Phi(1) and Phi(sqrt 2): LLR | y ~ N(+-2, 4) for every dim and tau."""
+        return OracleConstants(accuracy=float(ndtr(1.0)), auc=float(ndtr(math.sqrt(2))))
+
+
+DEFAULT = ShiftedMean()

@@ -1,0 +1,191 @@
+r"""Task B: two centred Gaussians of different scale.
+
+Per episode sigma_0, sigma_1 ~ Uniform(sigma_min, sigma_max), independent, and
+
+    x | y ~ N(0, sigma_y^2 I),
+    LLR(x) = D log(sigma_0 / sigma_1) + |x|^2 / 2 (1/sigma_0^2 - 1/sigma_1^2)   (nats).
+
+The exact test is quadratic in x. Source: arXiv 2603.10573, task B (0.5 to 3.0).
+"""
+
+import functools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from scipy.special import gammainc, gammaln
+from scipy.stats import chi2
+from torch import Tensor
+
+from icl_mlflow.episodes import Episodes
+from icl_mlflow.settings import check, setting
+from icl_mlflow.streams import generator
+from icl_mlflow.tasks.base import OracleConstants
+
+
+@dataclass(frozen=True)
+class Variance:
+    """From which of two spheres, the wide or the narrow, does the query come?
+
+    Attributes:
+        dim: dimension of x.
+        sigma_min, sigma_max: range of both standard deviations.
+    """
+
+    dim: int = setting(16, "Dimension of x.", minimum=1)
+    sigma_min: float = setting(0.5, "Smallest standard deviation.", above=0)
+    sigma_max: float = setting(3.0, "Largest standard deviation.", above=0)
+
+    shifts: ClassVar[Mapping[str, Mapping[str, float]]] = {
+        "wide_range": {"sigma_min": 0.25, "sigma_max": 6.0},
+        "narrow_range": {"sigma_min": 1.0, "sigma_max": 2.0},
+    }
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.sigma_min >= self.sigma_max:
+            raise ValueError(
+                f"sigma_min={self.sigma_min} must be below sigma_max={self.sigma_max}"
+            )
+
+    def sample(
+        self,
+        n_episodes: int,
+        n_context: int = 32,
+        *,
+        seed: int = 0,
+        stream: str = "train",
+        step: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> Episodes:
+        """Draw fresh problems; the latent is ``sigma`` (B, 2), by label."""
+        rng = generator(seed, stream, step, device)
+        unit_B2 = torch.rand((n_episodes, 2), generator=rng, device=device)
+        sigma_B2 = self.sigma_min + (self.sigma_max - self.sigma_min) * unit_B2
+        # The query is one more draw from the same episode: the last of N + 1 points.
+        y_BS = torch.randint(
+            2, (n_episodes, n_context + 1), generator=rng, device=device
+        )
+        shape = (n_episodes, n_context + 1, self.dim)
+        x_BSD = torch.randn(shape, generator=rng, device=device)
+        x_BSD.mul_(sigma_B2.gather(1, y_BS).unsqueeze(-1))
+        return Episodes(
+            context_x_BND=x_BSD[:, :-1],
+            context_y_BN=y_BS[:, :-1],
+            query_x_BD=x_BSD[:, -1],
+            query_y_B=y_BS[:, -1],
+            latents={"sigma": sigma_B2},
+        )
+
+    def oracle_llr(self, episodes: Episodes) -> Tensor:
+        """D log(s0/s1) + |x_q|^2 / 2 (1/s0^2 - 1/s1^2): (B,) float64, nats."""
+        sigma_0_B, sigma_1_B = episodes.latents["sigma"].double().unbind(-1)
+        square_B = episodes.query_x_BD.double().square().sum(-1)
+        precision_gap_B = sigma_0_B.pow(-2) - sigma_1_B.pow(-2)
+        return self.dim * (sigma_0_B / sigma_1_B).log() + square_B / 2 * precision_gap_B
+
+    def bayes_logit(self, episodes: Episodes) -> Tensor:
+        r"""The exact log-odds of y_q = 1 with both sigmas integrated out: (B,) float64.
+
+        With n_c context points of class c, Q_c the sum of their squared norms and
+        M(m, Q) = integral of s^-m exp(-Q / 2 s^2) over the range of sigma,
+
+            log M(D (n_1 + 1), Q_1 + |x_q|^2) - log M(D n_1, Q_1) - [the same for class 0].
+        """
+        square_BN = episodes.context_x_BND.double().square().sum(-1)
+        query_B = episodes.query_x_BD.double().square().sum(-1)
+        label_BN = episodes.context_y_BN.double()
+
+        def log_predictive(weight_BN: Tensor) -> Tensor:
+            count_B = weight_BN.sum(1)
+            total_B = (weight_BN * square_BN).sum(1)
+            after_B = self.log_evidence(self.dim * (count_B + 1), total_B + query_B)
+            return after_B - self.log_evidence(self.dim * count_B, total_B)
+
+        return log_predictive(label_BN) - log_predictive(1 - label_BN)
+
+    def log_evidence(self, m: Tensor, q: Tensor) -> Tensor:
+        """log M(m, q) by Gauss-Legendre quadrature over log sigma, any shape, float64.
+
+        In log sigma the integrand is a bump of width about 1 / sqrt(2 m) at its
+        narrowest, so the number of nodes grows with sqrt(m).
+        """
+        n_nodes = 100 + math.ceil(5 * math.sqrt(max(1.0, float(m.max()))))
+        nodes, weights = _legendre(n_nodes, math.log(self.sigma_min), math.log(self.sigma_max))
+        log_sigma = torch.from_numpy(nodes).to(m.device)
+        log_weight = torch.from_numpy(np.log(weights)).to(m.device)
+        exponent = (
+            log_weight
+            + (1 - m.unsqueeze(-1)) * log_sigma
+            - q.unsqueeze(-1) / 2 * (-2 * log_sigma).exp()
+        )
+        return exponent.logsumexp(-1)
+
+    def log_evidence_closed_form(self, m: Tensor, q: Tensor) -> Tensor:
+        """log M(m, q) for m > 1, q > 0 by incomplete gamma functions: any shape, float64.
+
+        M = 1/2 (2/q)^a Gamma(a) [P(a, q / 2 sigma_min^2) - P(a, q / 2 sigma_max^2)],
+        a = (m - 1) / 2. It loses digits where both P are near 0 or near 1, which is why
+        the quadrature is what ``bayes_logit`` uses.
+        """
+        a, half = (m.numpy() - 1) / 2, q.numpy() / 2
+        below = gammainc(a, half / self.sigma_min**2) - gammainc(a, half / self.sigma_max**2)
+        log_m = -math.log(2) - a * np.log(half) + gammaln(a) + np.log(below)
+        return torch.from_numpy(log_m)
+
+    def oracle(self) -> OracleConstants:
+        """Accuracy and pooled AUC of the LLR, by quadrature over both sigmas."""
+        return _oracle(self.dim, self.sigma_min, self.sigma_max)
+
+
+def _legendre(n: int, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
+    nodes, weights = _unit_legendre(n)
+    return low + (high - low) * nodes, (high - low) * weights
+
+
+@functools.lru_cache(maxsize=32)
+def _unit_legendre(n: int) -> tuple[np.ndarray, np.ndarray]:
+    nodes, weights = np.polynomial.legendre.leggauss(n)
+    return (nodes + 1) / 2, weights / 2
+
+
+@functools.lru_cache(maxsize=32)
+def _oracle(dim: int, sigma_min: float, sigma_max: float) -> OracleConstants:
+    """Exact constants; accuracy to about 1e-9, AUC to about 1e-6.
+
+    By symmetry sigma_0 < sigma_1 may be assumed, for which all is smooth: with
+    r = sigma_0 / sigma_1 and z ~ chi^2_D, LLR = D log r + z (1 - r^2) / 2 under y = 0
+    and D log r + z (1 / r^2 - 1) / 2 under y = 1.
+    """
+    u, weight_u = _unit_legendre(80)
+    sigma_1 = sigma_min + (sigma_max - sigma_min) * u[:, None]
+    sigma_0 = sigma_min + (sigma_1 - sigma_min) * u[None, :]
+    weight = 2 * weight_u[:, None] * weight_u[None, :] * u[:, None]
+    r = sigma_0 / sigma_1
+
+    def cdf(llr: float) -> tuple[float, float]:
+        """P(LLR <= llr) under y = 0 and under y = 1, given sigma_0 < sigma_1."""
+        z = 2 * (llr - dim * np.log(r))
+        under_0 = chi2.cdf(z / (1 - r**2), dim)
+        under_1 = chi2.cdf(z / (r**-2.0 - 1), dim)
+        return float((weight * under_0).sum()), float((weight * under_1).sum())
+
+    wrong_0, wrong_1 = cdf(0.0)
+    accuracy = (wrong_0 + 1 - wrong_1) / 2
+
+    # Pooled over both orders of the sigmas: F_0(l) = [F_0(l) + 1 - F_1(-l)] / 2, and
+    # F_1(l) = 1 - F_0(-l). AUC = integral of F_0 dF_1; the grid is dense at 0, where
+    # nearly equal sigmas pile up.
+    half_grid = np.sinh(np.linspace(0.0, 12.0, 900)) * 1e-3
+    grid = np.concatenate([-half_grid[:0:-1], half_grid])
+    ordered = np.array([cdf(llr) for llr in grid])
+    pooled_0 = (ordered[:, 0] + 1 - ordered[::-1, 1]) / 2
+    pooled_1 = 1 - pooled_0[::-1]
+    auc = float(((pooled_0[1:] + pooled_0[:-1]) / 2 * np.diff(pooled_1)).sum())
+    return OracleConstants(accuracy=accuracy, auc=auc)
+
+
+DEFAULT = Variance()

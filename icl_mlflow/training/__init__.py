@@ -1,0 +1,1 @@
+"""Training: settings, one model's training, and what it leaves behind."""

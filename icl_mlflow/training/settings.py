@@ -1,0 +1,148 @@
+"""Everything that decides a training run. Same settings and seed, same weights."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from icl_mlflow.settings import check, setting
+from icl_mlflow.tasks import TASKS
+from icl_mlflow.variants import VARIANTS
+
+#: What a preset sets; every option given beside it wins.
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "paper": {},
+    "smoke": {
+        "epochs": 2,
+        "train_episodes": 1_280,
+        "val_episodes": 512,
+        "test_episodes": 1_024,
+        "n_context": 8,
+        "dim": 4,
+        "d_model": 32,
+    },
+}
+
+#: The fields that are parameters of some tasks; None stands for the task's own value.
+TASK_FIELDS = ("tau", "sigma_min", "sigma_max")
+
+#: How a result is computed, which does not change what is computed.
+_EXECUTION_FIELDS = ("threads",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """One run of one model. Defaults are the paper's (arXiv 2603.10573).
+
+    Raises:
+        ValueError: a value out of range, or settings that contradict each other.
+    """
+
+    # What is learned
+    task: str = setting("A", "Task to learn.", choices=lambda: TASKS)
+    variant: str = setting("baseline", "Variant to train.", choices=lambda: VARIANTS)
+    dim: int = setting(16, "Dimension of x.", minimum=1)
+    n_context: int = setting(32, "Labelled points per episode.", minimum=1)
+    tau: float | None = setting(
+        None, "Task A: standard deviation of the shift (3 if not given).", minimum=0
+    )
+    sigma_min: float | None = setting(
+        None, "Task B: smallest standard deviation (0.5 if not given).", above=0
+    )
+    sigma_max: float | None = setting(
+        None, "Task B: largest standard deviation (3 if not given).", above=0
+    )
+
+    # The model
+    d_model: int = setting(128, "Width of the residual stream.", minimum=1)
+    n_layers: int = setting(2, "Transformer blocks.", minimum=1)
+    n_heads: int = setting(4, "Attention heads per block.", minimum=1)
+    layer_init: str = setting(
+        "copied",
+        "Blocks start alike, as the paper's, or each on its own.",
+        choices=lambda: ("copied", "independent"),
+    )
+
+    # The optimisation
+    epochs: int = setting(20, "Times over train_episodes fresh episodes.", minimum=0)
+    train_episodes: int = setting(50_000, "Episodes per epoch.", minimum=1)
+    batch_size: int = setting(64, "Episodes per step.", minimum=1)
+    lr: float = setting(3e-4, "Peak learning rate of AdamW.", above=0)
+    weight_decay: float = setting(1e-4, "Weight decay of AdamW.", minimum=0)
+    warmup: float = setting(
+        0.3, "Share of the steps in which the rate rises.", above=0, maximum=0.99
+    )
+    clip_norm: float = setting(1.0, "Largest gradient norm of a step.", above=0)
+    precision: str = setting(
+        "fp32",
+        "Arithmetic of the training step; evaluation is always fp32.",
+        choices=lambda: ("fp32", "bf16"),
+    )
+
+    # What it is judged on
+    val_episodes: int = setting(5_000, "Validation episodes, drawn once.", minimum=1)
+    test_episodes: int = setting(20_000, "Test episodes, drawn once.", minimum=1)
+
+    # Where it runs, and from which random numbers
+    device: str = setting(
+        "auto", "Where to compute.", choices=lambda: ("auto", "cpu", "cuda", "mps")
+    )
+    threads: int = setting(0, "CPU threads; 0 for one per core.", minimum=0)
+    seed: int = setting(
+        0, "Seed of the initial weights and the training episodes.", minimum=0
+    )
+    data_seed: int | None = setting(
+        None, "Seed of the training episodes alone (seed if not given).", minimum=0
+    )
+    eval_seed: int = setting(
+        0, "Seed of the validation and test episodes, shared by all seeds.", minimum=0
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.epochs and self.steps_per_epoch == 0:
+            raise ValueError(
+                f"train_episodes={self.train_episodes} is less than one batch of "
+                f"batch_size={self.batch_size}"
+            )
+        if self.epochs and self.warmup * self.total_steps <= 1:
+            raise ValueError(
+                f"{self.total_steps} steps are too few for warmup={self.warmup}; "
+                "raise epochs, train_episodes or warmup, or lower batch_size"
+            )
+
+    @classmethod
+    def preset(cls, name: str, **overrides: Any) -> Self:
+        """The settings of a preset, with ``overrides`` on top.
+
+        >>> TrainSettings.preset("smoke", seed=3).epochs
+        2
+        """
+        if name not in PRESETS:
+            raise ValueError(
+                f"unknown preset {name!r}; choose one of: {', '.join(PRESETS)}"
+            )
+        return cls(**{**PRESETS[name], **overrides})
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches in ``train_episodes``; the remainder is not drawn."""
+        return self.train_episodes // self.batch_size
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole run."""
+        return self.epochs * self.steps_per_epoch
+
+    @property
+    def run_name(self) -> str:
+        """What the run is called: ``A-baseline-seed0``."""
+        return f"{self.task}-{self.variant}-seed{self.seed}"
+
+    @property
+    def identity(self) -> str:
+        """A hash of all that decides the result: equal for equal results."""
+        decisive = {k: v for k, v in asdict(self).items() if k not in _EXECUTION_FIELDS}
+        text = json.dumps(decisive, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
