@@ -1,1 +1,61 @@
-"""In-context learning of statistical tests, tracked by MLflow."""
+"""In-context learning of statistical tests: tasks, models, analyses, tracked by MLflow.
+
+>>> from icl_mlflow import TASKS
+>>> episodes = TASKS["A"].sample(4, n_context=8, seed=1)
+>>> TASKS["A"].bayes_logit(episodes).shape
+torch.Size([4])
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from icl_mlflow.analysis import ANALYSES
+    from icl_mlflow.episodes import Episodes
+    from icl_mlflow.estimators import ESTIMATORS
+    from icl_mlflow.launch.train import train
+    from icl_mlflow.models import Architecture, Transformer
+    from icl_mlflow.tasks import TASKS
+    from icl_mlflow.tracking.models import load_model
+    from icl_mlflow.training.fit import fit
+    from icl_mlflow.training.settings import TrainSettings
+    from icl_mlflow.variants import VARIANTS
+
+# Imported when first asked for, so that the command line starts without torch.
+_PLACES = {
+    "ANALYSES": "icl_mlflow.analysis",
+    "ESTIMATORS": "icl_mlflow.estimators",
+    "TASKS": "icl_mlflow.tasks",
+    "VARIANTS": "icl_mlflow.variants",
+    "Architecture": "icl_mlflow.models",
+    "Episodes": "icl_mlflow.episodes",
+    "TrainSettings": "icl_mlflow.training.settings",
+    "Transformer": "icl_mlflow.models",
+    "fit": "icl_mlflow.training.fit",
+    "load_model": "icl_mlflow.tracking.models",
+    "train": "icl_mlflow.launch.train",
+}
+
+__all__ = [
+    "ANALYSES",
+    "ESTIMATORS",
+    "TASKS",
+    "VARIANTS",
+    "Architecture",
+    "Episodes",
+    "TrainSettings",
+    "Transformer",
+    "fit",
+    "load_model",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -63,7 +63,7 @@ def evaluation_set(
 
 @torch.no_grad()
 def predict(predictor: Predictor, episodes: Episodes) -> Tensor:
-    """The predictor's log-odds on episodes, in chunks: (B,) float64 on the CPU, nats."""
+    """The predictor's log-odds, found in chunks: (B,) float64 on the CPU, nats."""
     chunks = []
     for start in range(0, len(episodes), _CHUNK):
         part = episodes.rows(start, start + _CHUNK)
@@ -79,10 +79,10 @@ def excess_risk(logit_B: Tensor, bayes_B: Tensor) -> Tensor:
     >>> float(excess_risk(one, one)), float(excess_risk(zero, one)) > 0
     (0.0, True)
     """
-    positive_B = bayes_B.sigmoid()
     gap_if_one = logsigmoid(bayes_B) - logsigmoid(logit_B)
     gap_if_zero = logsigmoid(-bayes_B) - logsigmoid(-logit_B)
-    return positive_B * gap_if_one + (1 - positive_B) * gap_if_zero
+    # Not 1 - sigmoid(bayes), which is 0 from 37 nats on, where the gap may be as large.
+    return bayes_B.sigmoid() * gap_if_one + (-bayes_B).sigmoid() * gap_if_zero
 
 
 def accuracy(logit_B: Tensor, label_B: Tensor) -> float:

@@ -95,7 +95,7 @@ def _article(kind: type) -> str:
 
 def _check_choice(declared: Field[Any], value: object) -> None:
     choices = declared.metadata.get("choices")
-    if choices is None or (known := choices()) is None or value in known:
+    if choices is None or value in (known := choices()):
         return
     raise unknown_name(declared.name, str(value), known)
 

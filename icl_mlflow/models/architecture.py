@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from icl_mlflow.settings import check, setting
 
+
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
     """The shape of a model.

@@ -53,7 +53,8 @@ def _positions(parameter: Tensor, n_tokens: int) -> Tensor:
     if n_tokens > parameter.shape[1]:
         raise ValueError(
             f"the position table has {parameter.shape[1]} rows, "
-            f"but the episode makes {n_tokens} tokens"
+            f"but the episode makes {n_tokens} tokens; give fewer context points, or "
+            f"build the model with positions={n_tokens}"
         )
     return parameter[0, :n_tokens]
 
@@ -91,9 +92,7 @@ class Summed:
     ) -> Tensor:
         y_BN1 = context_y_BN.to(context_x_BND.dtype).unsqueeze(-1)
         context_BNF = torch.cat([context_x_BND, y_BN1], dim=-1)
-        return _split_context_and_query(
-            context_BNF, query_x_BD, context_BNF.shape[-1]
-        )
+        return _split_context_and_query(context_BNF, query_x_BD, context_BNF.shape[-1])
 
     def weight(self, parameters: Parameters) -> Tensor:
         names = ("x_proj.weight", "y_proj.weight", "query_proj.weight")

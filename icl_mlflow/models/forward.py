@@ -75,7 +75,9 @@ def logits(
 
 def project(x_BSM: Tensor, layer: Parameters) -> Tensor:
     """Queries, keys and values side by side: (B, S, 3M)."""
-    return F.linear(x_BSM, layer["self_attn.in_proj_weight"], layer["self_attn.in_proj_bias"])
+    return F.linear(
+        x_BSM, layer["self_attn.in_proj_weight"], layer["self_attn.in_proj_bias"]
+    )
 
 
 def split_heads(qkv_BSM: Tensor, n_heads: int) -> tuple[Tensor, Tensor, Tensor]:

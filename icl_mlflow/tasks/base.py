@@ -1,16 +1,13 @@
 """The interface of every task, and how a task's own parameters are set."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
+from dataclasses import Field, dataclass, fields, replace
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 from icl_mlflow.episodes import Episodes
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,7 @@ class Task(Protocol):
     ``dim`` (the dimension of x) among them. Labels are fair coins.
     """
 
-    __dataclass_fields__: ClassVar[dict[str, "object"]]
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     #: Named changes of the parameters: in-distribution training, evaluated there.
     shifts: ClassVar[Mapping[str, Mapping[str, float]]]
@@ -53,15 +50,18 @@ class Task(Protocol):
         step: int = 0,
         device: torch.device | str = "cpu",
     ) -> Episodes:
-        """Draw fresh problems: a pure function of (seed, stream, step) and the shape."""
+        """Draw fresh problems: a pure function of address (seed, stream, step) and shape."""
         ...
 
     def oracle_llr(self, episodes: Episodes) -> Tensor:
-        """log p(x_q | y_q = 1) - p(x_q | y_q = 0), latents known: (B,) float64, nats."""
+        """The log of p(x_q | y_q = 1) / p(x_q | y_q = 0), latents known.
+
+        (B,) float64, nats.
+        """
         ...
 
     def bayes_logit(self, episodes: Episodes) -> Tensor:
-        """log-odds of y_q = 1 given the context alone: (B,) float64, nats."""
+        """The log-odds of y_q = 1 given the context alone: (B,) float64, nats."""
         ...
 
     def oracle(self) -> OracleConstants:
@@ -79,7 +79,7 @@ def parameters(task: Task) -> dict[str, float]:
     >>> parameters(TASKS["A"])
     {'dim': 16, 'tau': 3.0}
     """
-    return {f.name: getattr(task, f.name) for f in fields(_dataclass(task))}
+    return {f.name: getattr(task, f.name) for f in fields(task)}
 
 
 def with_parameters(task: T, changes: Mapping[str, float]) -> T:
@@ -95,9 +95,4 @@ def with_parameters(task: T, changes: Mapping[str, float]) -> T:
                 f"{type(task).__name__} has no parameter {name!r}; "
                 f"it has: {', '.join(known)}"
             )
-    changed = replace(_dataclass(task), **changes)  # type: ignore[type-var]
-    return changed  # type: ignore[return-value]
-
-
-def _dataclass(task: Task) -> "DataclassInstance":
-    return task  # type: ignore[return-value]
+    return replace(task, **changes)

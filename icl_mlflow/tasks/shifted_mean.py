@@ -35,7 +35,10 @@ class ShiftedMean:
     """
 
     dim: int = setting(16, "Dimension of x.", minimum=1)
-    tau: float = setting(3.0, "Standard deviation of the shift.", minimum=0)
+    # Far beyond, float32 no longer resolves the unit noise around the shift.
+    tau: float = setting(
+        3.0, "Standard deviation of the shift.", minimum=0, maximum=1e5
+    )
 
     shifts: ClassVar[Mapping[str, Mapping[str, float]]] = {
         "out_of_distribution": {"tau": 9.0},

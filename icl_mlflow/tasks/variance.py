@@ -16,8 +16,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from scipy.special import gammainc, gammaln
-from scipy.stats import chi2
+from scipy.special import gammainc, gammainccinv, gammaln
 from torch import Tensor
 
 from icl_mlflow.episodes import Episodes
@@ -93,7 +92,7 @@ class Variance:
         With n_c context points of class c, Q_c the sum of their squared norms and
         M(m, Q) = integral of s^-m exp(-Q / 2 s^2) over the range of sigma,
 
-            log M(D (n_1 + 1), Q_1 + |x_q|^2) - log M(D n_1, Q_1) - [the same for class 0].
+            log M(D (n_1 + 1), Q_1 + |x_q|^2) - log M(D n_1, Q_1) - [same for class 0].
         """
         square_BN = episodes.context_x_BND.double().square().sum(-1)
         query_B = episodes.query_x_BD.double().square().sum(-1)
@@ -108,13 +107,14 @@ class Variance:
         return log_predictive(label_BN) - log_predictive(1 - label_BN)
 
     def log_evidence(self, m: Tensor, q: Tensor) -> Tensor:
-        """log M(m, q) by Gauss-Legendre quadrature over log sigma, any shape, float64.
+        """Log of M(m, q) by Gauss-Legendre quadrature over log sigma, float64.
 
         In log sigma the integrand is a bump of width about 1 / sqrt(2 m) at its
-        narrowest, so the number of nodes grows with sqrt(m).
+        narrowest, so the number of nodes grows with the range times sqrt(m).
         """
-        n_nodes = 100 + math.ceil(5 * math.sqrt(max(1.0, float(m.max()))))
-        nodes, weights = _legendre(n_nodes, math.log(self.sigma_min), math.log(self.sigma_max))
+        low, high = math.log(self.sigma_min), math.log(self.sigma_max)
+        narrow = (high - low) * math.sqrt(max(1.0, float(m.max())))
+        nodes, weights = _legendre(100 + math.ceil(3.2 * narrow), low, high)
         log_sigma = torch.from_numpy(nodes).to(m.device)
         log_weight = torch.from_numpy(np.log(weights)).to(m.device)
         exponent = (
@@ -125,15 +125,16 @@ class Variance:
         return exponent.logsumexp(-1)
 
     def log_evidence_closed_form(self, m: Tensor, q: Tensor) -> Tensor:
-        """log M(m, q) for m > 1, q > 0 by incomplete gamma functions: any shape, float64.
+        """Log of M(m, q) by incomplete gamma functions, for m > 1 and q > 0, float64.
 
         M = 1/2 (2/q)^a Gamma(a) [P(a, q / 2 sigma_min^2) - P(a, q / 2 sigma_max^2)],
         a = (m - 1) / 2. It loses digits where both P are near 0 or near 1, which is why
         the quadrature is what ``bayes_logit`` uses.
         """
         a, half = (m.numpy() - 1) / 2, q.numpy() / 2
-        below = gammainc(a, half / self.sigma_min**2) - gammainc(a, half / self.sigma_max**2)
-        log_m = -math.log(2) - a * np.log(half) + gammaln(a) + np.log(below)
+        inside = gammainc(a, half / self.sigma_min**2)
+        inside = inside - gammainc(a, half / self.sigma_max**2)
+        log_m = -math.log(2) - a * np.log(half) + gammaln(a) + np.log(inside)
         return torch.from_numpy(log_m)
 
     def oracle(self) -> OracleConstants:
@@ -154,35 +155,35 @@ def _unit_legendre(n: int) -> tuple[np.ndarray, np.ndarray]:
 
 @functools.lru_cache(maxsize=32)
 def _oracle(dim: int, sigma_min: float, sigma_max: float) -> OracleConstants:
-    """Exact constants; accuracy to about 1e-9, AUC to about 1e-6.
+    """Exact constants; accuracy to about 1e-12, AUC to about 1e-6.
 
-    By symmetry sigma_0 < sigma_1 may be assumed, for which all is smooth: with
-    r = sigma_0 / sigma_1 and z ~ chi^2_D, LLR = D log r + z (1 - r^2) / 2 under y = 0
-    and D log r + z (1 / r^2 - 1) / 2 under y = 1.
+    By symmetry sigma_0 < sigma_1 may be assumed. All depends on their ratio
+    r = sigma_0 / sigma_1 alone, whose density is
+    (sigma_max^2 - sigma_min^2 / r^2) / (sigma_max - sigma_min)^2: with z ~ chi^2_D,
+    LLR - D log r is z (1 - r^2) / 2 under y = 0 and z (1 / r^2 - 1) / 2 under y = 1.
     """
-    u, weight_u = _unit_legendre(80)
-    sigma_1 = sigma_min + (sigma_max - sigma_min) * u[:, None]
-    sigma_0 = sigma_min + (sigma_1 - sigma_min) * u[None, :]
-    weight = 2 * weight_u[:, None] * weight_u[None, :] * u[:, None]
-    r = sigma_0 / sigma_1
+    log_r, weight = _legendre(200, math.log(sigma_min / sigma_max), 0.0)
+    r = np.exp(log_r)
+    density = (sigma_max**2 - (sigma_min / r) ** 2) / (sigma_max - sigma_min) ** 2
+    weight = weight * r * density
 
-    def cdf(llr: float) -> tuple[float, float]:
+    def cdf(llr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """P(LLR <= llr) under y = 0 and under y = 1, given sigma_0 < sigma_1."""
-        z = 2 * (llr - dim * np.log(r))
-        under_0 = chi2.cdf(z / (1 - r**2), dim)
-        under_1 = chi2.cdf(z / (r**-2.0 - 1), dim)
-        return float((weight * under_0).sum()), float((weight * under_1).sum())
+        half_z = np.maximum(llr[:, None] - dim * log_r, 0.0)
+        under_0 = gammainc(dim / 2, half_z / (1 - r**2)) @ weight
+        under_1 = gammainc(dim / 2, half_z / (r**-2.0 - 1)) @ weight
+        return under_0, under_1
 
-    wrong_0, wrong_1 = cdf(0.0)
-    accuracy = (wrong_0 + 1 - wrong_1) / 2
+    (right_0,), (wrong_1,) = cdf(np.zeros(1))
+    accuracy = float(right_0 + 1 - wrong_1) / 2
 
     # Pooled over both orders of the sigmas: F_0(l) = [F_0(l) + 1 - F_1(-l)] / 2, and
-    # F_1(l) = 1 - F_0(-l). AUC = integral of F_0 dF_1; the grid is dense at 0, where
-    # nearly equal sigmas pile up.
-    half_grid = np.sinh(np.linspace(0.0, 12.0, 900)) * 1e-3
-    grid = np.concatenate([-half_grid[:0:-1], half_grid])
-    ordered = np.array([cdf(llr) for llr in grid])
-    pooled_0 = (ordered[:, 0] + 1 - ordered[::-1, 1]) / 2
+    # F_1(l) = 1 - F_0(-l). AUC = integral of F_0 dF_1. The grid is dense at 0, where
+    # nearly equal sigmas pile up, and reaches as far as the LLR does.
+    longest = gammainccinv(dim / 2, 1e-12) * ((sigma_max / sigma_min) ** 2 - 1)
+    half_grid = np.sinh(np.linspace(0.0, math.asinh(longest / 1e-3), 2000)) * 1e-3
+    under_0, under_1 = cdf(np.concatenate([-half_grid[:0:-1], half_grid]))
+    pooled_0 = (under_0 + 1 - under_1[::-1]) / 2
     pooled_1 = 1 - pooled_0[::-1]
     auc = float(((pooled_0[1:] + pooled_0[:-1]) / 2 * np.diff(pooled_1)).sum())
     return OracleConstants(accuracy=accuracy, auc=auc)

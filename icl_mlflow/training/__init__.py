@@ -1,1 +1,1 @@
-"""Training: settings, one model's training, and what it leaves behind."""
+"""Training one model: settings, the loop, and what it leaves behind."""

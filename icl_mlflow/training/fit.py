@@ -1,6 +1,5 @@
-"""Train one model: fresh episodes at every step, the best epoch kept, tested at the end."""
+"""Train one model: fresh episodes at each step, best epoch kept, tested at the end."""
 
-import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -8,19 +7,18 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
-from torch.nn.utils import clip_grad_norm_
 
-from icl_mlflow.episodes import Episodes
 from icl_mlflow.evaluation import EvaluationSet, evaluation_set, predict, scores
 from icl_mlflow.models import Transformer
 from icl_mlflow.streams import generator
 from icl_mlflow.training.build import Problem, initial_model, problem, training_batch
+from icl_mlflow.training.device import compute_threads, pick_device
 from icl_mlflow.training.settings import TrainSettings
+from icl_mlflow.training.step import Optimisation, Step
 
 Weights = dict[str, Tensor]
 
-#: On an accelerator, reading a loss waits for the device, so it is looked at this often.
+#: On an accelerator reading a loss waits for the device: done every so many steps.
 _ACCELERATOR_CHECK_EVERY = 50
 
 
@@ -61,10 +59,12 @@ class Fitted:
 
 
 class NonFiniteLossError(ArithmeticError):
-    """The loss became NaN or infinite.
+    """The training or the validation loss became NaN or infinite.
 
     Attributes:
-        epoch, step: where it happened; ``step`` counts over the whole run.
+        epoch: where it happened, from 0.
+        step: the step whose loss it was, or which the validation came after, counted
+            over the whole run.
         last_good: the weights at the end of the last finished epoch.
         history: the finished epochs.
     """
@@ -101,22 +101,17 @@ def fit(
     """
     device = pick_device(settings.device)
     chosen = problem(settings)
-    with _threads(settings.threads):
+    with compute_threads(settings.threads):
         validation = evaluation_episodes(settings, chosen, "validation")
         model = initial_model(settings).to(device)
         history: list[Epoch] = []
-        best_epoch, best = None, snapshot(model)
-        best_loss = math.inf
-        for epoch, metrics in enumerate(_epochs(settings, chosen, model, on_step, history)):
-            val_logit_B = predict(model, validation.seen.to(device))
-            val = scores(val_logit_B, validation)
-            metrics |= {
-                f"val/{name}": val[name] for name in ("loss", "accuracy", "excess_risk")
-            }
-            if metrics["val/loss"] < best_loss:
-                best_loss, best_epoch, best = metrics["val/loss"], epoch, snapshot(model)
-            history.append(Epoch(epoch=epoch, metrics=metrics))
-            on_epoch(history[-1])
+        best_epoch, best_loss, best = None, math.inf, snapshot(model)
+        for finished in _epochs(settings, chosen, model, validation, on_step):
+            history.append(finished)
+            if finished.metrics["val/loss"] < best_loss:
+                best_loss = finished.metrics["val/loss"]
+                best_epoch, best = finished.epoch, snapshot(model)
+            on_epoch(finished)
 
         model.load_state_dict(best)
         test_set = evaluation_episodes(settings, chosen, "test")
@@ -151,136 +146,84 @@ def snapshot(model: Transformer) -> Weights:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
-def pick_device(name: str) -> torch.device:
-    """The device of a name; ``auto`` takes CUDA, then MPS, then the CPU.
-
-    Raises:
-        ValueError: a device that this machine does not have.
-    """
-    here = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    present = [kind for kind, is_here in here.items() if is_here]
-    if name == "auto":
-        return torch.device(present[0])
-    if name not in present:
-        raise ValueError(
-            f"no {name} device on this machine; choose one of: auto, {', '.join(present)}"
-        )
-    return torch.device(name)
+def _device_of(model: Transformer) -> torch.device:
+    """Where a model's weights are."""
+    return next(model.parameters()).device
 
 
-@contextlib.contextmanager
-def _threads(wanted: int) -> Iterator[None]:
-    """Compute with so many CPU threads, then give back what there was."""
-    before = torch.get_num_threads()
-    if wanted:
-        torch.set_num_threads(wanted)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+class _NonFiniteError(ArithmeticError):
+    def __init__(self, step: int) -> None:
+        super().__init__(step)
+        self.step = step
 
 
 def _epochs(
     settings: TrainSettings,
     chosen: Problem,
     model: Transformer,
+    validation: EvaluationSet,
     on_step: Callable[[], None],
-    history: list[Epoch],
-) -> Iterator[dict[str, float]]:
-    """Train an epoch at each turn and yield its training metrics."""
+) -> Iterator[Epoch]:
+    """Train and validate an epoch at each turn."""
     if not settings.epochs:
         return
-    device = model.head.weight.device
-    held = _Held(model, chosen)
-    trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(
-        trained, lr=settings.lr, weight_decay=settings.weight_decay, fused=True
-    )
-    # OneCycleLR also moves AdamW's first beta between 0.95 and 0.85, against the rate.
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer,
-        max_lr=settings.lr,
-        total_steps=settings.total_steps,
-        pct_start=settings.warmup,
-    )
-    check_every = 1 if device.type == "cpu" else _ACCELERATOR_CHECK_EVERY
+    optimisation = Optimisation(settings, model, chosen.variant.frozen)
+    finished: list[Epoch] = []
     for epoch in range(settings.epochs):
         last_good = snapshot(model)
-        losses, right, norms = [], [], []
-        started = time.perf_counter()
-        for index in range(settings.steps_per_epoch):
-            step = epoch * settings.steps_per_epoch + index
-            episodes = training_batch(settings, chosen, step, device)
-            loss, correct = _forward(settings, model, episodes)
-            loss.backward()
-            held.keep_gradients_off()
-            norms.append(clip_grad_norm_(trained, settings.clip_norm))
-            losses.append(loss.detach())
-            right.append(correct)
-            is_last = index == settings.steps_per_epoch - 1
-            if (index % check_every == 0 or is_last) and not math.isfinite(losses[-1]):
-                raise NonFiniteLossError(
-                    epoch=epoch, step=step, last_good=last_good, history=tuple(history)
-                )
-            rate = schedule.get_last_lr()[0]
-            optimizer.step()
-            optimizer.zero_grad()
-            held.put_back()
-            schedule.step()
-            on_step()
-        n_episodes = settings.steps_per_epoch * settings.batch_size
-        yield {
-            "train/loss": float(torch.stack(losses).double().mean()),
-            "train/accuracy": int(torch.stack(right).sum()) / n_episodes,
-            "lr": rate,
-            "grad_norm": float(torch.stack(norms).double().mean()),
-            "episodes_per_second": n_episodes / (time.perf_counter() - started),
-        }
-
-
-def _forward(
-    settings: TrainSettings, model: Transformer, episodes: Episodes
-) -> tuple[Tensor, Tensor]:
-    """Mean log-loss of a batch, and how many answers are right."""
-    label_B = episodes.query_y_B.float()
-    bf16 = settings.precision == "bf16"
-    with torch.autocast(label_B.device.type, torch.bfloat16, enabled=bf16):
-        logit_B = model(
-            episodes.context_x_BND, episodes.context_y_BN, episodes.query_x_BD
+        steps = range(
+            epoch * settings.steps_per_epoch, (epoch + 1) * settings.steps_per_epoch
         )
-    loss = binary_cross_entropy_with_logits(logit_B.float(), label_B)
-    return loss, ((logit_B.detach() > 0) == episodes.query_y_B.bool()).sum()
+        try:
+            metrics = _train(settings, chosen, optimisation, steps, on_step)
+            metrics |= _validate(model, validation, steps)
+        except _NonFiniteError as error:
+            raise NonFiniteLossError(
+                epoch=epoch,
+                step=error.step,
+                last_good=last_good,
+                history=tuple(finished),
+            ) from None
+        finished.append(Epoch(epoch=epoch, metrics=metrics))
+        yield finished[-1]
 
 
-class _Held:
-    """Entries that a variant freezes: bit-equal to their start after every step.
+def _train(
+    settings: TrainSettings,
+    chosen: Problem,
+    optimisation: Optimisation,
+    steps: range,
+    on_step: Callable[[], None],
+) -> dict[str, float]:
+    """The training metrics of one epoch's steps."""
+    device = _device_of(optimisation.model)
+    check_every = 1 if device.type == "cpu" else _ACCELERATOR_CHECK_EVERY
+    taken: list[Step] = []
+    started = time.perf_counter()
+    for index in steps:
+        taken.append(optimisation.step(training_batch(settings, chosen, index, device)))
+        is_checked = index % check_every == 0 or index == steps[-1]
+        if is_checked and not math.isfinite(taken[-1].loss):
+            raise _NonFiniteError(index)
+        on_step()
+    n_episodes = len(steps) * settings.batch_size
+    return {
+        "train/loss": float(torch.stack([s.loss for s in taken]).double().mean()),
+        "train/accuracy": int(torch.stack([s.right for s in taken]).sum()) / n_episodes,
+        "lr": taken[-1].rate,
+        "grad_norm": float(
+            torch.stack([s.gradient_norm for s in taken]).double().mean()
+        ),
+        "episodes_per_second": n_episodes / (time.perf_counter() - started),
+    }
 
-    A parameter frozen as a whole is taken out of training. Of one frozen in part the
-    gradient is zeroed, so that it does not count towards clipping, and after the step,
-    whose weight decay would still move it, the start is put back.
-    """
 
-    def __init__(self, model: Transformer, chosen: Problem) -> None:
-        self._parts: list[tuple[Tensor, Tensor, Tensor]] = []
-        for name, parameter in model.named_parameters():
-            mask = chosen.variant.frozen(name, parameter)
-            if mask is None:
-                continue
-            if mask.all():
-                parameter.requires_grad_(False)
-            else:
-                self._parts.append((parameter, mask, parameter.detach().clone()))
-
-    def keep_gradients_off(self) -> None:
-        for parameter, mask, _ in self._parts:
-            if parameter.grad is not None:
-                parameter.grad.masked_fill_(mask, 0.0)
-
-    @torch.no_grad()
-    def put_back(self) -> None:
-        for parameter, mask, start in self._parts:
-            parameter.copy_(torch.where(mask, start, parameter))
+def _validate(
+    model: Transformer, validation: EvaluationSet, steps: range
+) -> dict[str, float]:
+    """The validation metrics after these steps."""
+    logit_B = predict(model, validation.seen.to(_device_of(model)))
+    found = scores(logit_B, validation)
+    if not math.isfinite(found["loss"]):
+        raise _NonFiniteError(steps[-1])
+    return {f"val/{name}": found[name] for name in ("loss", "accuracy", "excess_risk")}

@@ -100,6 +100,8 @@ class TrainSettings:
     )
 
     def __post_init__(self) -> None:
+        # One spelling for one variant, so that equal runs have equal identities.
+        object.__setattr__(self, "variant", VARIANTS.canonical(str(self.variant)))
         check(self)
         if self.epochs and self.steps_per_epoch == 0:
             raise ValueError(

@@ -5,21 +5,45 @@ What a variant does not name stays as in the baseline.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from torch import Generator, Tensor
 
 from icl_mlflow.episodes import Episodes
 
-Intervention = Callable[[Episodes, Generator], Episodes]
+#: What an intervention can change of a context: its labels, or the order of its pairs.
+Aspect = Literal["labels", "order"]
 #: Parameter name and value to a mask of the entries held at their start, or None.
 Freeze = Callable[[str, Tensor], Tensor | None]
 #: Parameter name and initial value to the value training starts from.
 Start = Callable[[str, Tensor], Tensor]
 
 
-def unchanged(episodes: Episodes, _rng: Generator) -> Episodes:
-    """Leave the episodes as they are."""
+@dataclass(frozen=True, kw_only=True)
+class Intervention:
+    """A change of the episodes that a model is shown; called like a function.
+
+    Attributes:
+        does: what it does, in a few words.
+        changes: what of the context it changes.
+        apply: the change itself; its random numbers come from the generator alone.
+    """
+
+    does: str
+    changes: frozenset[Aspect]
+    apply: Callable[[Episodes, Generator], Episodes]
+
+    def __call__(self, episodes: Episodes, rng: Generator) -> Episodes:
+        """The episodes as the model is to see them."""
+        return self.apply(episodes, rng)
+
+
+def _as_they_are(episodes: Episodes, _rng: Generator) -> Episodes:
     return episodes
+
+
+#: Show the episodes as they were drawn.
+unchanged = Intervention(does="as drawn", changes=frozenset(), apply=_as_they_are)
 
 
 def nothing_frozen(_name: str, _value: Tensor) -> Tensor | None:
@@ -44,8 +68,12 @@ class Variant:
         frozen: which entries of which parameters never move.
         embedding: how episodes become tokens.
         task_parameters: changes of the task, for training and evaluation alike.
-        context_factor: context points of data and model, as a multiple of ``n_context``.
-        table_factor: rows of the position table, as a multiple of what is needed.
+        context_factor: context points of every episode, as a multiple of ``n_context``.
+        table_factor: context points that the position table has room for, as a multiple
+            of ``n_context``.
+
+    Raises:
+        ValueError: a position table too short for the context.
     """
 
     question: str
@@ -57,3 +85,10 @@ class Variant:
     task_parameters: Mapping[str, float] = field(default_factory=dict)
     context_factor: int = 1
     table_factor: int = 1
+
+    def __post_init__(self) -> None:
+        if self.table_factor < self.context_factor:
+            raise ValueError(
+                f"table_factor={self.table_factor} leaves no room for "
+                f"context_factor={self.context_factor}"
+            )

@@ -1,0 +1,40 @@
+# Set-up included: needs Python >= 3.11, git and make, nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
+
+.PHONY: help install train check test test-slow ui clean
+
+help:  ## what there is to make
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: $(INSTALLED)  ## the virtual environment .venv with everything
+
+$(INSTALLED): pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+train: $(INSTALLED)  ## train task A at full length and log it
+	$(RUN) mlflow run . -e train -P task=A --env-manager local
+
+check: $(INSTALLED)  ## lint, format, types, import contracts, spelling, dependencies
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+	$(BIN)/deptry .
+
+test: check  ## every check and every test but the slow ones
+	$(RUN) $(BIN)/python -m pytest -n auto -m "not slow"
+
+test-slow: $(INSTALLED)  ## the tests that take minutes
+	$(RUN) $(BIN)/python -m pytest -m slow
+
+ui: $(INSTALLED)  ## compare runs at http://127.0.0.1:5000
+	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlflow.db
+
+clean:  ## remove caches and the environment, never results
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,1 @@
+"""What MLproject calls: the same commands as the console script, one file each."""

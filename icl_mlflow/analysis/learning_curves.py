@@ -1,0 +1,122 @@
+"""How did accuracy, loss and excess risk go, epoch by epoch, and where is the ceiling?
+
+Several seeds become a mean with a 95 % t band. The Bayes line is what the exact in-context
+predictor reaches on the same validation episodes; the oracle line, what knowing the
+latent parameters would add.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+import pandas as pd
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from icl_mlflow.analysis import style
+from icl_mlflow.evaluation import EvaluationSet, log_loss
+from icl_mlflow.statistics import t_interval
+from icl_mlflow.tasks.base import Task
+from icl_mlflow.training.fit import Epoch
+
+
+@dataclass(frozen=True, kw_only=True)
+class References:
+    """What the exact predictors reach on the validation episodes.
+
+    Attributes:
+        bayes_accuracy, bayes_loss: expected given the contexts, so less noisy than
+            counting right answers.
+        oracle_accuracy: exact; oracle_loss: on these episodes, in nats.
+    """
+
+    bayes_accuracy: float
+    bayes_loss: float
+    oracle_accuracy: float
+    oracle_loss: float
+
+
+def references(task: Task, truth: EvaluationSet) -> References:
+    """The lines that a learning curve is read against."""
+    p_B = truth.bayes_B.sigmoid()
+    return References(
+        bayes_accuracy=float(torch.maximum(p_B, 1 - p_B).mean()),
+        bayes_loss=float(torch.special.entr(torch.stack([p_B, 1 - p_B])).sum(0).mean()),
+        oracle_accuracy=task.oracle().accuracy,
+        oracle_loss=log_loss(truth.oracle_B, truth.label_B),
+    )
+
+
+def measure(histories: Iterable[tuple[int, tuple[Epoch, ...]]]) -> pd.DataFrame:
+    """One row per seed and epoch: ``seed``, ``epoch`` and every metric by its name."""
+    return pd.DataFrame(
+        [
+            {"seed": seed, "epoch": epoch.epoch, **epoch.metrics}
+            for seed, history in histories
+            for epoch in history
+        ]
+    )
+
+
+def summarise(frame: pd.DataFrame) -> dict[str, float]:
+    """The mean over seeds of every metric's last value."""
+    last = frame.sort_values("epoch").groupby("seed").tail(1)
+    means = last.drop(columns=["seed", "epoch"]).mean()
+    return {str(name): float(value) for name, value in means.items()}
+
+
+def draw(frame: pd.DataFrame, lines: References, title: str = "") -> Figure:
+    """Accuracy, loss and excess risk against the epoch."""
+    drawn, (accuracy, loss, risk) = style.figure(1, 3, panel=(4.4, 3.8))
+    _curves(accuracy, frame, "accuracy")
+    _line(accuracy, lines.oracle_accuracy, "oracle", style.ORACLE)
+    _line(accuracy, lines.bayes_accuracy, "Bayes", style.BAYES)
+    _line(accuracy, 0.5, "chance", style.CHANCE)
+    accuracy.set(ylabel="accuracy", xlabel="epoch")
+
+    _curves(loss, frame, "loss")
+    _line(loss, math.log(2), "chance (ln 2)", style.CHANCE)
+    _line(loss, lines.bayes_loss, "Bayes", style.BAYES)
+    _line(loss, lines.oracle_loss, "oracle", style.ORACLE)
+    loss.set(ylabel="log-loss (nats)", xlabel="epoch")
+
+    _band(risk, frame, "val/excess_risk", "validation", style.MODEL)
+    risk.set(ylabel="excess risk over Bayes (nats)", xlabel="epoch", yscale="log")
+    for panel in (accuracy, loss, risk):
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for panel in (accuracy, loss):
+        panel.legend(fontsize="small", framealpha=0.9)
+    if title:
+        drawn.suptitle(title)
+    return drawn
+
+
+def _curves(axes: Axes, frame: pd.DataFrame, metric: str) -> None:
+    _band(axes, frame, f"train/{metric}", "training", style.TRAINING)
+    _band(axes, frame, f"val/{metric}", "validation", style.MODEL)
+
+
+def _band(axes: Axes, frame: pd.DataFrame, column: str, label: str, color: str) -> None:
+    """The mean over seeds, and its t interval where there are several."""
+    by_epoch = [
+        (epoch, t_interval(group[column].to_numpy()))
+        for epoch, group in frame.groupby("epoch")
+    ]
+    epochs = [float(str(epoch)) for epoch, _ in by_epoch]
+    means = [interval.mean for _, interval in by_epoch]
+    axes.plot(epochs, means, color=color, label=label, marker=".", markersize=5)
+    if frame["seed"].nunique() > 1:
+        low = [interval.low for _, interval in by_epoch]
+        high = [interval.high for _, interval in by_epoch]
+        axes.fill_between(epochs, low, high, color=color, alpha=0.2, linewidth=0)
+
+
+def _line(axes: Axes, value: float, label: str, color: str) -> None:
+    axes.axhline(value, color=color, label=label, linestyle="--", linewidth=1.2)
+
+
+def reference_columns(lines: References) -> dict[str, float]:
+    """The reference lines by metric name, to stand beside a model's own metrics."""
+    return {f"reference/{name}": value for name, value in asdict(lines).items()}

@@ -1,0 +1,36 @@
+"""How every figure looks: one palette that colour-blind readers can tell apart."""
+
+from typing import Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe and Ito's palette (https://jfly.uni-koeln.de/color/).
+BLUE: Final = "#0072B2"
+ORANGE: Final = "#E69F00"
+GREEN: Final = "#009E73"
+RED: Final = "#D55E00"
+PURPLE: Final = "#CC79A7"
+SKY: Final = "#56B4E9"
+GREY: Final = "#555555"
+CYCLE: Final = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, GREY)
+
+#: The same thing has the same colour in every figure.
+MODEL, TRAINING, BAYES, ORACLE, CHANCE = BLUE, ORANGE, GREEN, RED, GREY
+
+
+def figure(
+    n_rows: int = 1, n_columns: int = 1, *, panel: tuple[float, float] = (5.0, 4.0)
+) -> tuple[Figure, list[Axes]]:
+    """A figure of equal panels, row by row, each ``panel`` inches wide and high."""
+    drawn = Figure(
+        figsize=(panel[0] * n_columns, panel[1] * n_rows), layout="constrained"
+    )
+    grid = np.atleast_1d(drawn.subplots(n_rows, n_columns)).ravel()
+    panels: list[Axes] = list(grid)
+    for axes in panels:
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(visible=True, alpha=0.25, linewidth=0.6)
+        axes.set_axisbelow(True)
+    return drawn, panels

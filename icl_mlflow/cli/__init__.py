@@ -1,0 +1,1 @@
+"""The command line: settings become options, and each command is one file."""

@@ -1,0 +1,80 @@
+"""The console script ``icl-mlflow``: a group of commands, each imported when called.
+
+Exit codes: 0 done, 1 failed, 2 bad input, 3 loss not finite, 130 and 143 by signal.
+"""
+
+import importlib
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from icl_mlflow.cli.options import CONTEXT
+
+#: Name to the place of the command and its line in ``--help``.
+COMMANDS = {
+    "train": ("icl_mlflow.cli.train:train", "Train models and log them."),
+}
+
+INTERRUPTED = 128 + signal.SIGINT
+TERMINATED = 128 + signal.SIGTERM
+
+
+class LazyGroup(click.Group):
+    """Lists its commands without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(
+        self, ctx: click.Context, formatter: click.HelpFormatter
+    ) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings=CONTEXT)
+@click.version_option(package_name="icl-mlflow")
+def cli() -> None:
+    """Train, ablate and open up in-context learners of statistical tests.
+
+    \b
+    Example:
+      icl-mlflow train --task A --preset smoke
+    Completion in your shell:
+      eval "$(_ICL_MLFLOW_COMPLETE=bash_source icl-mlflow)"
+    """
+
+
+def run(command: click.Command = cli) -> NoReturn:
+    """Run a command; every failure is one ``Error:`` line and an exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        result = command.main(standalone_mode=False)
+    except click.ClickException as error:
+        _fail(error.format_message(), error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("interrupted", INTERRUPTED)
+    sys.exit(result if isinstance(result, int) else 0)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    click.echo(f"Error: {' '.join(message.split())}", err=True)
+    sys.exit(code)
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
+    """SIGTERM unwinds the stack, so that every open run gets its status."""
+    sys.exit(TERMINATED)

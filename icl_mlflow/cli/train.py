@@ -1,0 +1,101 @@
+"""`icl-mlflow train`: train one model, or one a seed, and log it."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from icl_mlflow.cli.errors import exit_code, usage_errors
+from icl_mlflow.cli.options import CONTEXT, options
+from icl_mlflow.cli.progress import progress
+from icl_mlflow.launch.settings import LaunchSettings
+from icl_mlflow.suite import parse_seeds
+from icl_mlflow.training.settings import PRESETS, TrainSettings
+
+if TYPE_CHECKING:
+    from icl_mlflow.launch.member import Trained
+    from icl_mlflow.tracking.store import Store
+
+
+@click.command(context_settings=CONTEXT)
+@options(TrainSettings, LaunchSettings, presets=PRESETS)
+def train(settings: TrainSettings, launch: LaunchSettings) -> None:
+    """Train a model on a task; log it, and register it.
+
+    \b
+    Example:
+      icl-mlflow train --task A --seeds 0,1,2
+      icl-mlflow train --task B --preset smoke --dry_run
+    """
+    # Imported here, so that --help and bad input need neither torch nor mlflow.
+    from icl_mlflow.launch.member import check_ready
+
+    with usage_errors(ValueError):
+        check_ready(settings)
+    if launch.dry_run:
+        from icl_mlflow.launch.plan import plan
+
+        click.echo(plan(settings, launch))
+        return
+    from icl_mlflow.launch.train import DEFAULT_EXPERIMENT
+    from icl_mlflow.tracking.store import StoreError, connect
+
+    with usage_errors(StoreError):
+        store = connect(launch.experiment or DEFAULT_EXPERIMENT)
+    if launch.seeds is None:
+        _train_one(store, settings)
+    else:
+        _train_seeds(store, settings, launch)
+
+
+def _train_one(store: "Store", settings: TrainSettings) -> None:
+    from icl_mlflow.launch.member import train_member
+    from icl_mlflow.training.fit import NonFiniteLossError
+
+    with (
+        exit_code(3, NonFiniteLossError),
+        progress(settings.total_steps, settings.run_name) as advance,
+    ):
+        trained = train_member(store, settings, on_step=advance)
+    click.echo(summary(trained))
+    click.echo(_where(store, trained.ui_link))
+
+
+def _train_seeds(
+    store: "Store", settings: TrainSettings, launch: LaunchSettings
+) -> None:
+    from icl_mlflow.launch.train import MembersFailedError, train_seeds
+
+    seeds = parse_seeds(launch.seeds or "")
+    with (
+        exit_code(1, MembersFailedError),
+        progress(settings.epochs * len(seeds), f"{len(seeds)} seeds") as advance,
+    ):
+        suite = train_seeds(
+            store,
+            settings,
+            seeds,
+            jobs=launch.jobs,
+            on_message=lambda _index, _epoch: advance(),
+        )
+    for member in suite.members:
+        click.echo(summary(member))
+    click.echo(f"parent   {suite.run_id}")
+    click.echo(_where(store, suite.ui_link))
+
+
+def summary(trained: "Trained") -> str:
+    """Run, model and headline figures of a finished training."""
+    test = trained.test
+    return (
+        f"run      {trained.run_id}  {trained.settings.run_name}\n"
+        f"model    {trained.model_uri}\n"
+        f"test     accuracy {test['test/accuracy']:.4f} "
+        f"(exact Bayes {trained.bayes_accuracy:.4f}), "
+        f"excess risk {test['test/excess_risk']:.4f} nats"
+    )
+
+
+def _where(store: "Store", link: str) -> str:
+    if store.ui_command is None:
+        return f"see      {link}"
+    return f"see      {link}  (after: {store.ui_command})"

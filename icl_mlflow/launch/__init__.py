@@ -1,0 +1,1 @@
+"""Running members: one here, many in parallel processes."""

@@ -1,0 +1,230 @@
+"""One member of a suite: train it, log it, register its model.
+
+A single `train` and every member of a suite go through this one function.
+"""
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from safetensors.torch import save_file
+
+from icl_mlflow.analysis import calibration, learning_curves, llr_regression
+from icl_mlflow.tracking.run import RunLog, open_run
+from icl_mlflow.tracking.store import Store
+from icl_mlflow.training.build import data_digest, problem, resolved
+from icl_mlflow.training.device import pick_device
+from icl_mlflow.training.fit import (
+    Epoch,
+    Fitted,
+    NonFiniteLossError,
+    evaluation_episodes,
+    fit,
+)
+from icl_mlflow.training.settings import TrainSettings
+
+#: Where a run keeps the test episodes' log-odds, for paired comparisons.
+PREDICTIONS = "predictions.safetensors"
+
+_LOG_FILE = "train.log"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A finished training run.
+
+    Attributes:
+        settings: what was trained.
+        run_id: of its MLflow run.
+        model_uri: of its registered model, ``models:/NAME/VERSION``.
+        history: one entry an epoch.
+        best_epoch: whose weights were kept; None without training.
+        test: final metrics by tracked name.
+        bayes_accuracy: what the exact Bayes predictor is expected to reach on the test
+            episodes.
+        ui_link: the run's page in the UI.
+    """
+
+    settings: TrainSettings
+    run_id: str
+    model_uri: str
+    history: tuple[Epoch, ...]
+    best_epoch: int | None
+    test: dict[str, float]
+    bayes_accuracy: float
+    ui_link: str
+
+
+def train_member(
+    store: Store,
+    settings: TrainSettings,
+    *,
+    parent_run_id: str | None = None,
+    tags: dict[str, str] | None = None,
+    on_step: Callable[[], None] = lambda: None,
+    on_epoch: Callable[[Epoch], None] = lambda _: None,
+    on_run: Callable[[str], None] = lambda _: None,
+) -> Trained:
+    """Train one model in a run of its own and register it.
+
+    Args:
+        store: where to track it.
+        settings: what to train.
+        parent_run_id: the suite's run.
+        tags: further tags of the run.
+        on_step, on_epoch: called as training goes on.
+        on_run: called with the run's id as soon as it is open.
+
+    Raises:
+        ValueError: settings that contradict each other; no run is created then.
+        NonFiniteLossError: the run is FAILED; the last good weights are kept with it.
+    """
+    check_ready(settings)
+    with (
+        open_run(
+            store,
+            name=settings.run_name,
+            kind="train",
+            params=resolved(settings),
+            tags=_tags(settings) | (tags or {}),
+            description=_description(settings),
+            parent_run_id=parent_run_id,
+        ) as log,
+        _log_file(log) as logger,
+    ):
+        on_run(log.run_id)
+        log.json("settings.json", asdict(settings))
+        log.dataset(
+            f"episodes-{settings.task}",
+            data_digest(settings),
+            profile=resolved(settings),
+            context="training",
+        )
+
+        def report(epoch: Epoch) -> None:
+            logger.info("epoch %d: %s", epoch.epoch, _shown(epoch.metrics))
+            log.metrics(epoch.metrics, step=epoch.epoch)
+            on_epoch(epoch)
+
+        try:
+            fitted = fit(settings, on_step=on_step, on_epoch=report)
+        except NonFiniteLossError as error:
+            logger.info("stopped: %s", error)
+            _keep_last_good(log, error)
+            raise
+        logger.info("best epoch %s; %s", fitted.best_epoch, _shown(fitted.test))
+        return _finish(log, fitted)
+
+
+def check_ready(settings: TrainSettings) -> None:
+    """Refuse, before any run exists, what could not be trained here.
+
+    Raises:
+        ValueError: settings that contradict each other, or a device that is not here.
+    """
+    problem(settings)
+    pick_device(settings.device)
+
+
+def _tags(settings: TrainSettings) -> dict[str, str]:
+    return {
+        "task": settings.task,
+        "variant": settings.variant,
+        "seed": str(settings.seed),
+        "settings_hash": settings.identity,
+        "device": str(pick_device(settings.device)),
+        "torch_version": torch.__version__,
+    }
+
+
+def _description(settings: TrainSettings) -> str:
+    question = problem(settings).variant.question
+    return (
+        f"**{question}**\n\n"
+        f"Task {settings.task}, variant `{settings.variant}`, seed {settings.seed}: "
+        f"{settings.epochs} epochs of {settings.train_episodes} episodes with "
+        f"{settings.n_context} context points. Settings: `settings.json`."
+    )
+
+
+def _shown(metrics: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.5g}" for name, value in metrics.items())
+
+
+def _finish(log: RunLog, fitted: Fitted) -> Trained:
+    """Everything that is logged once training is over."""
+    settings, history = fitted.settings, fitted.history
+    last = {} if fitted.best_epoch is None else history[fitted.best_epoch].metrics
+    best = {name: value for name, value in last.items() if name.startswith("val/")}
+    log.metrics(fitted.test, step=len(history))
+    if fitted.best_epoch is not None:
+        log.tags({"best_epoch": fitted.best_epoch})
+    registered = log.model(fitted.model, settings, best | fitted.test)
+    _log_results(log, fitted)
+    test_lines = learning_curves.references(problem(settings).task, fitted.test_set)
+    return Trained(
+        settings=settings,
+        run_id=log.run_id,
+        model_uri=registered.uri,
+        history=history,
+        best_epoch=fitted.best_epoch,
+        test=fitted.test,
+        bayes_accuracy=test_lines.bayes_accuracy,
+        ui_link=log.ui_link(),
+    )
+
+
+def _log_results(log: RunLog, fitted: Fitted) -> None:
+    """Tables, figures and the log-odds behind them."""
+    settings, name = fitted.settings, fitted.settings.run_name
+    chosen = problem(settings)
+    logit_B, truth = fitted.test_logit_B, fitted.test_set
+    with TemporaryDirectory() as folder:
+        file = Path(folder, PREDICTIONS)
+        scores = {"logit": logit_B, "bayes": truth.bayes_B, "oracle": truth.oracle_B}
+        save_file({**scores, "label": truth.label_B}, file)
+        log.artifact(file)
+    if fitted.history:
+        curves = learning_curves.measure([(settings.seed, fitted.history)])
+        validation = evaluation_episodes(settings, chosen, "validation")
+        lines = learning_curves.references(chosen.task, validation)
+        log.text("history.csv", curves.to_csv(index=False))
+        log.figure("learning_curves", learning_curves.draw(curves, lines, name))
+    regression = llr_regression.measure(logit_B, truth)
+    log.figure(
+        "logit_vs_llr", llr_regression.draw(regression, f"{name}, test episodes")
+    )
+    reliability = calibration.measure(logit_B, truth)
+    log.table("reliability", reliability)
+    log.figure("reliability", calibration.draw(reliability, f"{name}, test episodes"))
+
+
+def _keep_last_good(log: RunLog, error: NonFiniteLossError) -> None:
+    log.tags({"failure": str(error)})
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "last_good.safetensors")
+        save_file(error.last_good, file)
+        log.artifact(file)
+
+
+@contextlib.contextmanager
+def _log_file(log: RunLog) -> Iterator[logging.Logger]:
+    """A logger whose lines become the artifact ``train.log``, however the run ends."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder, _LOG_FILE)
+        handler = logging.FileHandler(file, encoding="utf-8")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        logger = logging.Logger(f"icl_mlflow.run.{log.run_id}", level=logging.INFO)
+        logger.addHandler(handler)
+        try:
+            yield logger
+        except BaseException as error:
+            logger.info("ended by %s: %s", type(error).__name__, error)
+            raise
+        finally:
+            handler.close()
+            log.artifact(file)

@@ -1,0 +1,189 @@
+"""Train one model, or the same model with several seeds under one parent run."""
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from icl_mlflow.analysis import learning_curves
+from icl_mlflow.launch.member import Trained, check_ready, train_member
+from icl_mlflow.launch.processes import Outcome, run_in_processes
+from icl_mlflow.statistics import t_interval
+from icl_mlflow.suite import grid
+from icl_mlflow.tracking.run import RunLog, open_run
+from icl_mlflow.tracking.store import Store, connect
+from icl_mlflow.training.build import problem, resolved
+from icl_mlflow.training.fit import evaluation_episodes
+from icl_mlflow.training.settings import TrainSettings
+
+DEFAULT_EXPERIMENT = "Default"
+
+
+class MembersFailedError(RuntimeError):
+    """Some members of a suite did not finish; the message has a line for each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedSeeds:
+    """A finished parent run and the runs below it.
+
+    Attributes:
+        run_id: of the parent.
+        members: one a seed.
+        ui_link: the parent's page in the UI.
+    """
+
+    run_id: str
+    members: tuple[Trained, ...]
+    ui_link: str
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """What a worker process needs to train one member."""
+
+    settings: TrainSettings
+    experiment_id: str
+    parent_run_id: str
+
+
+def train(settings: TrainSettings, *, experiment: str | None = None) -> Trained:
+    """Train one model and log it to MLflow: the Python form of ``icl-mlflow train``.
+
+    Args:
+        settings: what to train.
+        experiment: MLflow's experiment; ``Default`` if not given.
+
+    Raises:
+        ValueError: settings that contradict each other.
+        StoreError: the tracking store cannot be used.
+        NonFiniteLossError: training diverged.
+
+    Example:
+        ``train(TrainSettings.preset("smoke", task="B")).test["test/excess_risk"]``
+    """
+    check_ready(settings)
+    return train_member(connect(experiment or DEFAULT_EXPERIMENT), settings)
+
+
+def train_seeds(
+    store: Store,
+    settings: TrainSettings,
+    seeds: Sequence[int],
+    *,
+    jobs: int = 0,
+    on_message: Callable[[int, Any], None] = lambda _index, _message: None,
+) -> TrainedSeeds:
+    """Train one model a seed, in parallel processes of one thread each.
+
+    The parent run carries the mean over seeds of every metric under its own name, and
+    the 95 % t interval under ``.../low`` and ``.../high``.
+
+    Args:
+        store: where to track them.
+        settings: of every member, but for the seed.
+        seeds: one member each.
+        jobs: members trained at once; 0 for one a core.
+        on_message: gets the index of a member, and each `Epoch` of it.
+
+    Raises:
+        MembersFailedError: some did not finish; the others did, and are logged.
+    """
+    check_ready(settings)
+    members = grid(replace(settings, threads=1), [settings.variant], seeds)
+    shown_seeds = ",".join(map(str, seeds))
+    params = {**resolved(settings), "seeds": shown_seeds}
+    del params["seed"]
+    with open_run(
+        store,
+        name=f"{settings.task}-{settings.variant}-seeds{shown_seeds}",
+        kind="suite",
+        params=params,
+        tags={"task": settings.task, "variant": settings.variant},
+        description=(
+            f"Task {settings.task}, variant `{settings.variant}`, seeds {shown_seeds}: "
+            "means over seeds, with 95 % t intervals as `.../low` and `.../high`."
+        ),
+    ) as log:
+        log.json("settings.json", asdict(settings))
+        outcomes = run_in_processes(
+            [_Piece(member, store.experiment_id, log.run_id) for member in members],
+            train_piece,
+            n_processes=jobs or os.cpu_count() or 1,
+            on_message=on_message,
+        )
+        finished = tuple(outcome.value for outcome in outcomes if outcome.value)
+        if finished:
+            _log_means(log, settings, finished)
+        raise_for_failures(members, outcomes)
+        return TrainedSeeds(run_id=log.run_id, members=finished, ui_link=log.ui_link())
+
+
+def train_piece(piece: _Piece, send: Callable[[Any], None]) -> Trained:
+    """Train one member in a worker process, sending each epoch as it ends."""
+    os.environ["MLFLOW_EXPERIMENT_ID"] = piece.experiment_id
+    store = connect(DEFAULT_EXPERIMENT)
+    return train_member(
+        store, piece.settings, parent_run_id=piece.parent_run_id, on_epoch=send
+    )
+
+
+def raise_for_failures(
+    members: Sequence[TrainSettings], outcomes: Sequence[Outcome[Trained]]
+) -> None:
+    """Raise MembersFailedError if any member did not finish."""
+    failures = [
+        f"{member.run_name}: {outcome.error}"
+        for member, outcome in zip(members, outcomes, strict=True)
+        if outcome.error
+    ]
+    if failures:
+        raise MembersFailedError(
+            f"{len(failures)} of {len(members)} members failed: {'; '.join(failures)}"
+        )
+
+
+def _log_means(
+    log: RunLog, settings: TrainSettings, members: Sequence[Trained]
+) -> None:
+    """The mean and interval of every metric at every epoch, one table and one figure."""
+    rows = []
+    n_epochs = settings.epochs
+    for epoch in range(n_epochs):
+        values = [member.history[epoch].metrics for member in members]
+        rows.append((epoch, with_intervals(values)))
+    rows.append((n_epochs, with_intervals([member.test for member in members])))
+    log.metric_series(rows)
+
+    final = [
+        {
+            "seed": m.settings.seed,
+            "run_id": m.run_id,
+            "best_epoch": m.best_epoch,
+            **m.test,
+        }
+        for m in members
+    ]
+    log.table("seeds", pd.DataFrame(final))
+    if n_epochs:
+        curves = learning_curves.measure((m.settings.seed, m.history) for m in members)
+        chosen = problem(settings)
+        validation = evaluation_episodes(settings, chosen, "validation")
+        lines = learning_curves.references(chosen.task, validation)
+        title = f"{settings.task}-{settings.variant}, {len(members)} seeds"
+        log.text("history.csv", curves.to_csv(index=False))
+        log.figure("learning_curves", learning_curves.draw(curves, lines, title))
+
+
+def with_intervals(values: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Mean over members of every metric, and its t interval where there is one."""
+    found: dict[str, float] = {}
+    for name in values[0]:
+        interval = t_interval([value[name] for value in values])
+        found[name] = interval.mean
+        if math.isfinite(interval.low):
+            found |= {f"{name}/low": interval.low, f"{name}/high": interval.high}
+    return found

@@ -1,0 +1,104 @@
+"""Where runs are kept: the tracking URI, made absolute, and shown without secrets."""
+
+import os
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+SERVERS = ("http", "https")
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+
+
+class StoreError(Exception):
+    """The tracking store cannot be used; the message is one line and says why."""
+
+
+def tracking_uri() -> str:
+    """MLFLOW_TRACKING_URI, or the database that ``mlflow ui`` shows in this folder.
+
+    A sqlite file comes back with its absolute path, so that a change of folder, or a
+    child process in another one, still finds it.
+
+    Raises:
+        StoreError: a URI that names no store that keeps runs.
+    """
+    given = os.environ.get("MLFLOW_TRACKING_URI", "").strip()
+    if not given:
+        return sqlite_uri(Path("mlflow.db"))
+    scheme = scheme_of(given)
+    if scheme in {"", "file"}:
+        raise StoreError(
+            f"MLflow no longer keeps runs in folders such as {given!r}; set "
+            "MLFLOW_TRACKING_URI to sqlite:///FILE or to a server, http://HOST:PORT"
+        )
+    if scheme not in (*SERVERS, *DATABASES, "databricks"):
+        raise StoreError(
+            f"unknown scheme {scheme!r} in MLFLOW_TRACKING_URI; choose one of: "
+            "http://HOST:PORT, https://HOST:PORT, sqlite:///FILE, "
+            "postgresql://..., mysql://..., mssql://..., databricks"
+        )
+    if scheme == "sqlite":
+        return sqlite_uri(sqlite_file(given))
+    return given.rstrip("/") if scheme in SERVERS else given
+
+
+def scheme_of(uri: str) -> str:
+    """What kind of store a URI names, without the driver: ``sqlite``, ``https``, ...
+
+    >>> [scheme_of(u) for u in ("mysql+pymysql://h/db", "databricks", "./mlruns")]
+    ['mysql', 'databricks', '']
+    """
+    if uri == "databricks":
+        return uri
+    return urlsplit(uri).scheme.partition("+")[0]
+
+
+def sqlite_file(uri: str) -> Path:
+    """The database file of a sqlite URI.
+
+    Raises:
+        StoreError: a URI without a file, such as a database in memory.
+
+    >>> str(sqlite_file("sqlite:////data/mlflow.db"))
+    '/data/mlflow.db'
+    """
+    path = unquote(uri.partition(":///")[2].partition("?")[0])
+    if not path or path == ":memory:":
+        raise StoreError(f"{uri!r} names no file, so nothing would be kept")
+    return Path(path)
+
+
+def sqlite_uri(file: Path) -> str:
+    """The URI of a database file, absolute."""
+    return f"sqlite:///{file.absolute()}"
+
+
+def artifact_folder(uri: str) -> Path | None:
+    """Where runs of a sqlite store keep their files: ``mlruns`` beside the database.
+
+    None for a store that decides for itself.
+    """
+    if scheme_of(uri) != "sqlite":
+        return None
+    return sqlite_file(uri).parent / "mlruns"
+
+
+def shown(uri: str) -> str:
+    """A URI for people: without user, password and query.
+
+    >>> shown("https://ann:secret@mlflow.example.org/base?token=x")
+    'https://mlflow.example.org/base'
+    """
+    parts = urlsplit(uri)
+    if not parts.netloc:
+        return uri.partition("?")[0]
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=host, query="", fragment="").geturl()
+
+
+def without_secrets(text: str, uri: str) -> str:
+    """The first line of ``text`` with the password of ``uri`` blotted out."""
+    line = next((line for line in text.splitlines() if line.strip()), "no reason given")
+    secrets = [urlsplit(uri).password, urlsplit(uri).username]
+    for secret in filter(None, secrets):
+        line = line.replace(secret, "***").replace(unquote(secret), "***")
+    return line.replace(uri, shown(uri))

@@ -1,0 +1,237 @@
+"""Find stored models by run, version or alias, and load them with their hash checked.
+
+Only files of fixed names are fetched, and only this package's own format is read: a
+model that someone else logged is refused, never handed to a loader that runs code.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+from icl_mlflow.tracking.location import shown, without_secrets
+from icl_mlflow.tracking.package import (
+    DESCRIPTION_FILE,
+    WEIGHTS_FILE,
+    LoadedModel,
+    ModelError,
+    read_package,
+)
+from icl_mlflow.tracking.pyfunc import DATA_FOLDER
+from icl_mlflow.tracking.store import open_client
+
+__all__ = [
+    "LoadedModel",
+    "ModelError",
+    "StoredModel",
+    "find_model",
+    "load_model",
+    "load_stored",
+    "models_of_run",
+]
+
+_PARENT_TAG = "mlflow.parentRunId"
+_FORMS = "a run id, runs:/ID, models:/NAME/VERSION or models:/NAME@ALIAS"
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A model in the store, found but not yet loaded.
+
+    Attributes:
+        reference: what finds it again: ``models:/icl-A-baseline/3``.
+        run_id: of the run that trained it.
+        location: where its files are.
+        tags: what was recorded with it: task, variant, seed, sha256, metrics, ...
+    """
+
+    reference: str
+    run_id: str
+    location: str
+    tags: Mapping[str, str]
+
+
+def load_model(reference: str, client: MlflowClient | None = None) -> LoadedModel:
+    """Load one trained model, hash checked.
+
+    Args:
+        reference: a run id, ``runs:/ID``, ``models:/NAME/VERSION`` or
+            ``models:/NAME@ALIAS``.
+        client: of the store; by default the one of MLFLOW_TRACKING_URI, or of
+            ``mlflow.db`` in the working folder.
+
+    Raises:
+        ModelError: there is no such model, or it cannot be trusted.
+        StoreError: the store cannot be used.
+    """
+    client = client or open_client()
+    return load_stored(client, find_model(client, reference))
+
+
+def find_model(client: MlflowClient, reference: str) -> StoredModel:
+    """The one model that ``reference`` names; see `load_model`.
+
+    Raises:
+        ModelError: there is none, or there are several.
+    """
+    if reference.startswith("models:/"):
+        return _find_version(client, reference)
+    run_id = reference.removeprefix("runs:/").removesuffix("/model")
+    found = models_of_run(client, run_id)
+    if len(found) > 1:
+        names = ", ".join(model.reference for model in found)
+        raise ModelError(
+            f"run {run_id} has {len(found)} models; choose one of: {names}"
+        )
+    return found[0]
+
+
+def models_of_run(client: MlflowClient, run_id: str) -> tuple[StoredModel, ...]:
+    """The models of a run, or of all its children, by variant and seed.
+
+    Children without a model, such as failed ones, are passed over.
+
+    Raises:
+        ModelError: the run is unknown, deleted or still running, or has no model.
+    """
+    run = _finished_run(client, run_id)
+    with _one_line_errors(client):
+        found = _own_models(client, run)
+        for child in () if found else _children(client, run):
+            found += _own_models(client, child)
+    if not found:
+        raise ModelError(f"run {run_id} has no model; give the id of a training run")
+    return tuple(sorted(found, key=_by_variant_and_seed))
+
+
+def load_stored(client: MlflowClient, stored: StoredModel) -> LoadedModel:
+    """Fetch a model's files into a temporary folder and read them.
+
+    Raises:
+        ModelError: the files are missing or damaged, or of another project.
+    """
+    with TemporaryDirectory() as folder:
+        with _one_line_errors(client):
+            _fetch(client, stored, Path(folder))
+        try:
+            loaded = read_package(Path(folder, DATA_FOLDER))
+        except ModelError as error:
+            raise ModelError(f"{stored.reference}: {error}") from error
+    if loaded.sha256 != stored.tags.get("sha256", loaded.sha256):
+        raise ModelError(
+            f"{stored.reference}: {WEIGHTS_FILE} is not the file that was registered: "
+            f"its SHA-256 is {loaded.sha256[:12]}..., "
+            f"but the registry says {stored.tags['sha256'][:12]}..."
+        )
+    return loaded
+
+
+def _fetch(client: MlflowClient, stored: StoredModel, folder: Path) -> None:
+    """Download the two files by their own names, whatever else lies beside them."""
+    remote = get_artifact_repository(stored.location, tracking_uri=client.tracking_uri)
+    present = {entry.path for entry in remote.list_artifacts(DATA_FOLDER)}
+    if f"{DATA_FOLDER}/{DESCRIPTION_FILE}" not in present:
+        raise ModelError(
+            f"{stored.reference} is not a model of this project: "
+            f"it has no {DESCRIPTION_FILE}"
+        )
+    for name in (DESCRIPTION_FILE, WEIGHTS_FILE):
+        path = f"{DATA_FOLDER}/{name}"
+        if path in present:
+            remote.download_artifacts(path, str(folder))
+
+
+def _find_version(client: MlflowClient, reference: str) -> StoredModel:
+    name, at, alias = reference.removeprefix("models:/").partition("@")
+    with _one_line_errors(client, missing=f"there is no model {reference}"):
+        if at:
+            return _stored(client, client.get_model_version_by_alias(name, alias))
+        name, _, version = name.rpartition("/")
+        if not name or not version.isdecimal():
+            raise ModelError(f"{reference!r} is not a model; give {_FORMS}")
+        return _stored(client, client.get_model_version(name, version))
+
+
+def _finished_run(client: MlflowClient, run_id: str) -> Run:
+    with _one_line_errors(client, missing=f"there is no run {run_id!r}; give {_FORMS}"):
+        run = client.get_run(run_id)
+    if run.info.lifecycle_stage == "deleted":
+        raise ModelError(
+            f"run {run_id} is deleted; restore it with "
+            f"`mlflow runs restore --run-id {run_id}`"
+        )
+    if run.info.status in {"RUNNING", "SCHEDULED"}:
+        raise ModelError(f"run {run_id} is still running; wait until it has finished")
+    return run
+
+
+def _children(client: MlflowClient, run: Run) -> list[Run]:
+    found: list[Run] = []
+    token = None
+    while True:
+        page = client.search_runs(
+            [run.info.experiment_id],
+            f"tags.`{_PARENT_TAG}` = '{run.info.run_id}'",
+            page_token=token,
+        )
+        found += page
+        token = page.token
+        if not token:
+            return found
+
+
+def _own_models(client: MlflowClient, run: Run) -> list[StoredModel]:
+    """The registered versions of a run; one that was only logged if there are none."""
+    versions = client.search_model_versions(f"run_id='{run.info.run_id}'")
+    if versions:
+        return [_stored(client, version) for version in versions]
+    outputs = run.outputs.model_outputs if run.outputs else []
+    logged = [client.get_logged_model(output.model_id) for output in outputs]
+    return [
+        StoredModel(
+            reference=f"models:/{model.model_id}",
+            run_id=run.info.run_id,
+            location=model.artifact_location,
+            tags=model.tags,
+        )
+        for model in logged
+    ]
+
+
+def _stored(client: MlflowClient, version: ModelVersion) -> StoredModel:
+    return StoredModel(
+        reference=f"models:/{version.name}/{version.version}",
+        run_id=version.run_id or "",
+        location=client.get_model_version_download_uri(version.name, version.version),
+        tags=version.tags,
+    )
+
+
+def _by_variant_and_seed(model: StoredModel) -> tuple[str, int, str]:
+    return (
+        model.tags.get("variant", ""),
+        int(model.tags.get("seed", -1)),
+        model.reference,
+    )
+
+
+@contextmanager
+def _one_line_errors(client: MlflowClient, missing: str = "") -> Iterator[None]:
+    try:
+        yield
+    except MlflowException as error:
+        if missing and error.error_code in {
+            "RESOURCE_DOES_NOT_EXIST",
+            "INVALID_PARAMETER_VALUE",
+        }:
+            raise ModelError(missing) from error
+        uri = client.tracking_uri
+        reason = without_secrets(str(error), uri)
+        raise ModelError(f"{shown(uri)} cannot give the model: {reason}") from error

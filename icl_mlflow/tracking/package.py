@@ -1,0 +1,151 @@
+"""A stored model: weights as safetensors, all else as JSON, bound by a SHA-256.
+
+safetensors notices a truncated file but not a flipped bit, hence the hash. Reading runs
+no code and unpickles nothing: classes come from this package, by name.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from icl_mlflow.models import Architecture, Transformer
+from icl_mlflow.training.build import problem
+from icl_mlflow.training.settings import TrainSettings
+
+WEIGHTS_FILE = "model.safetensors"
+DESCRIPTION_FILE = "model.json"
+
+_FORMAT = 1
+_PARTS = {"format", "architecture", "settings", "sha256"}
+
+
+class ModelError(ValueError):
+    """A stored model cannot be used; the message is one line and says why."""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A trained model and how it was trained.
+
+    Attributes:
+        model: in evaluation mode, on the CPU.
+        settings: of the training run, exact.
+        sha256: of the weights file, in hexadecimal.
+    """
+
+    model: Transformer
+    settings: TrainSettings
+    sha256: str
+
+
+def write_package(folder: Path, model: Transformer, settings: TrainSettings) -> str:
+    """Write a model's two files into ``folder`` and return the weights' SHA-256."""
+    state = model.state_dict()
+    tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    weights = safetensors.torch.save(tensors)
+    sha256 = hashlib.sha256(weights).hexdigest()
+    description = {
+        "format": _FORMAT,
+        "architecture": asdict(model.architecture),
+        "settings": asdict(settings),
+        "sha256": sha256,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / WEIGHTS_FILE).write_bytes(weights)
+    text = json.dumps(description, indent=2) + "\n"
+    (folder / DESCRIPTION_FILE).write_text(text, encoding="utf-8")
+    return sha256
+
+
+def read_package(folder: Path) -> LoadedModel:
+    """Read a model back, bit for bit.
+
+    Raises:
+        ModelError: names the file, and what is wrong with it.
+    """
+    described = _description(folder / DESCRIPTION_FILE)
+    weights = _read(folder / WEIGHTS_FILE)
+    found = hashlib.sha256(weights).hexdigest()
+    if found != described["sha256"]:
+        raise ModelError(
+            f"{WEIGHTS_FILE} is damaged: its SHA-256 is {found[:12]}..., "
+            f"but {DESCRIPTION_FILE} says {str(described['sha256'])[:12]}..."
+        )
+    settings, architecture = _recipe(described)
+    try:
+        tensors = safetensors.torch.load(weights)
+    except SafetensorError as error:
+        raise ModelError(
+            f"{WEIGHTS_FILE} is not a safetensors file: {error}"
+        ) from error
+    model = Transformer(architecture)
+    _check_shapes(tensors, model.state_dict())
+    model.load_state_dict(tensors)
+    return LoadedModel(model.eval(), settings, found)
+
+
+def _description(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(_read(file))
+    except ValueError as error:
+        raise ModelError(f"{file.name} is damaged: it is not JSON") from error
+    if not isinstance(content, dict) or "format" not in content:
+        raise ModelError(f"{file.name} does not describe a model of this project")
+    if content["format"] != _FORMAT:
+        raise ModelError(
+            f"{file.name} has format {content['format']!r}, but this version of "
+            f"icl-mlflow reads format {_FORMAT}"
+        )
+    if missing := sorted(_PARTS - content.keys()):
+        raise ModelError(f"{file.name} is damaged: it lacks {', '.join(missing)}")
+    return content
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        raise ModelError(f"{file.name} is missing") from None
+
+
+def _recipe(described: Mapping[str, Any]) -> tuple[TrainSettings, Architecture]:
+    """The settings and the architecture, each valid and both in agreement."""
+    try:
+        settings = TrainSettings(**described["settings"])
+        architecture = Architecture(**described["architecture"])
+        expected = problem(settings).architecture
+    except (TypeError, ValueError) as error:
+        raise ModelError(
+            f"{DESCRIPTION_FILE} does not fit this version of icl-mlflow: {error}"
+        ) from error
+    if architecture != expected:
+        raise ModelError(
+            f"{DESCRIPTION_FILE} contradicts itself: its settings make {expected}, "
+            f"but it describes {architecture}"
+        )
+    return settings, architecture
+
+
+def _check_shapes(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+    for name in sorted(found.keys() | wanted.keys()):
+        if name not in found:
+            raise ModelError(f"{WEIGHTS_FILE} has another architecture: no {name}")
+        if name not in wanted:
+            raise ModelError(f"{WEIGHTS_FILE} has another architecture: extra {name}")
+        here, there = _shape(found[name]), _shape(wanted[name])
+        if here != there:
+            raise ModelError(
+                f"{WEIGHTS_FILE} has another architecture: "
+                f"{name} is {here}, not {there}"
+            )
+
+
+def _shape(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"

@@ -1,0 +1,195 @@
+"""Can the tracking store be used? Asked within 5 s, before anything is created."""
+
+import os
+import tempfile
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
+from pathlib import Path
+
+import requests
+from mlflow.store.db.utils import create_sqlalchemy_engine
+from mlflow.utils.credentials import get_default_host_creds
+from mlflow.utils.rest_utils import http_request
+
+from icl_mlflow.tracking.location import (
+    DATABASES,
+    SERVERS,
+    StoreError,
+    artifact_folder,
+    scheme_of,
+    shown,
+    sqlite_file,
+    without_secrets,
+)
+
+#: Seconds that the whole check may take.
+LIMIT = 4.5
+
+_EXPERIMENTS = "/api/2.0/mlflow/experiments/search?max_results=1"
+_SQLITE_HEADER = b"SQLite format 3\x00"
+
+
+def check_store(uri: str) -> None:
+    """Ask the store for a sign of life.
+
+    Raises:
+        StoreError: it does not answer, or not as a tracking store that lets us in, or
+            its files cannot be written.
+    """
+    scheme = scheme_of(uri)
+    if scheme in SERVERS:
+        _within_limit(lambda: _check_server(uri), uri)
+    elif scheme == "sqlite":
+        _check_sqlite(sqlite_file(uri))
+        folder = artifact_folder(uri)
+        assert folder is not None
+        check_writable(folder)
+        _within_limit(lambda: _check_database(uri), uri)
+    elif scheme in DATABASES:
+        _within_limit(lambda: _check_database(uri), uri)
+
+
+def check_writable(folder: Path) -> None:
+    """Check that files can be made in ``folder``, which need not exist yet.
+
+    Raises:
+        StoreError: names the folder that cannot be written.
+    """
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    if not nearest.is_dir():
+        raise StoreError(f"{nearest} is not a folder, so no files can be kept in it")
+    try:
+        # The attempt, not the permission bits: file systems may be read-only or full.
+        with tempfile.TemporaryFile(dir=nearest) as file:
+            file.write(b"-")
+            file.flush()
+    except OSError as error:
+        raise StoreError(f"cannot write in {nearest}: {_reason(error)}") from error
+
+
+def _check_sqlite(database: Path) -> None:
+    if not database.parent.is_dir():
+        raise StoreError(
+            f"there is no folder {database.parent} to keep {database.name}"
+        )
+    check_writable(database.parent)
+    if not database.exists():
+        return
+    if not os.access(database, os.R_OK | os.W_OK):
+        raise StoreError(f"cannot write to the database {database}: permission denied")
+    try:
+        with database.open("rb") as file:
+            header = file.read(len(_SQLITE_HEADER))
+    except OSError as error:
+        raise StoreError(f"cannot read {database}: {_reason(error)}") from error
+    if header and header != _SQLITE_HEADER:
+        raise StoreError(f"{database} is not a sqlite database")
+
+
+def _check_database(uri: str) -> None:
+    if scheme_of(uri) == "sqlite" and not sqlite_file(uri).exists():
+        return  # connecting would create it
+    engine = create_sqlalchemy_engine(uri)
+    try:
+        with engine.connect() as connection:
+            engine.dialect.get_table_names(
+                connection
+            )  # fails where the file is damaged
+    finally:
+        engine.dispose()
+
+
+def _check_server(uri: str) -> None:
+    try:
+        answer = http_request(
+            get_default_host_creds(uri),
+            _EXPERIMENTS,
+            "GET",
+            max_retries=0,
+            timeout=LIMIT,
+            raise_on_status=False,
+        )
+    except Exception as error:
+        raise StoreError(f"{shown(uri)} {_unreachable(error)}") from error
+    if answer.status_code == HTTPStatus.OK and _lists_experiments(answer):
+        return
+    raise StoreError(f"{shown(uri)} {_refusal(answer)}")
+
+
+def _lists_experiments(answer: requests.Response) -> bool:
+    try:
+        content = answer.json()
+    except ValueError:
+        return False
+    return isinstance(content, dict) and content.keys() <= {
+        "experiments",
+        "next_page_token",
+    }
+
+
+def _refusal(answer: requests.Response) -> str:
+    code = answer.status_code
+    if code == HTTPStatus.FORBIDDEN and "host header" in answer.text.lower():
+        return "does not accept this host name; start it with --allowed-hosts"
+    if code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        return (
+            f"does not let us in (HTTP {code}); set MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+        )
+    if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return f"is in trouble: it answers HTTP {code}"
+    return f"is not an MLflow tracking server (it answers HTTP {code} to a listing)"
+
+
+def _unreachable(error: Exception) -> str:
+    """What a failed request means, from the exceptions behind it."""
+    causes = " ".join(str(cause) for cause in _chain(error)).lower()
+    for sign, meaning in {
+        "certificate": "has a certificate that is not trusted; "
+        "set MLFLOW_TRACKING_SERVER_CERT_PATH to its authority's file",
+        "wrong version number": "does not speak TLS; try http://",
+        "refused": "is not reachable: connection refused; is the server running?",
+        "timed out": "does not answer within 5 seconds",
+        "resolve": "has a host name that cannot be resolved",
+        "name or service": "has a host name that cannot be resolved",
+        "unreachable": "is not reachable: no route to the host",
+    }.items():
+        if sign in causes:
+            return meaning
+    return "is not reachable: the connection broke off"
+
+
+def _chain(error: BaseException | None) -> list[BaseException]:
+    found: list[BaseException] = []
+    while error is not None:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return found
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
+
+
+def _within_limit(check: Callable[[], None], uri: str) -> None:
+    """Run ``check`` for at most LIMIT seconds, whatever it hangs on (DNS, TLS, ...)."""
+    failures: list[Exception] = []
+
+    def attempt() -> None:
+        try:
+            check()
+        except Exception as error:  # noqa: BLE001 - raised again by the waiting thread
+            failures.append(error)
+
+    # A daemon: one that hangs for ever must not keep the program from ending.
+    thread = threading.Thread(target=attempt, daemon=True)
+    thread.start()
+    thread.join(LIMIT)
+    if thread.is_alive():
+        raise StoreError(f"{shown(uri)} does not answer within 5 seconds")
+    for error in failures:
+        if isinstance(error, StoreError):
+            raise error
+        reason = without_secrets(str(error), uri)
+        raise StoreError(f"{shown(uri)} cannot be used: {reason}") from error

@@ -1,0 +1,108 @@
+"""How ``mlflow.pyfunc.load_model`` and MLflow's model serving open a stored model.
+
+MLflow imports this module by the name in the model's MLmodel file and calls
+`_load_pyfunc`.
+"""
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mlflow import pyfunc
+from mlflow.models import Model, ModelSignature
+from mlflow.types import Schema, TensorSpec
+from numpy.typing import NDArray
+
+from icl_mlflow.models import Transformer
+from icl_mlflow.tracking.package import LoadedModel, read_package
+
+#: The folder that holds a package, and where MLflow puts it inside a model.
+PACKAGE_NAME = "package"
+DATA_FOLDER = f"data/{PACKAGE_NAME}"
+
+_REQUIREMENTS = ("icl-mlflow", "mlflow", "torch", "safetensors", "numpy")
+
+
+class Predictor:
+    """What ``load_model(...)`` returns: answers dictionaries of arrays."""
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self._model = loaded.model
+
+    @torch.no_grad()
+    def predict(
+        self, model_input: Mapping[str, Any], params: Mapping[str, Any] | None = None
+    ) -> NDArray[np.float32]:
+        """Log-odds of y_q = 1: (B,), float32, in nats.
+
+        Args:
+            model_input: ``context_x`` (B, N, D), ``context_y`` (B, N) and
+                ``query_x`` (B, D).
+            params: MLflow passes it; there are none.
+        """
+        del params
+        x_BND, y_BN, query_BD = (
+            torch.as_tensor(np.asarray(model_input[name]))
+            for name in ("context_x", "context_y", "query_x")
+        )
+        logit_B: NDArray[np.float32] = self._model(
+            x_BND.float(), y_BN, query_BD.float()
+        ).numpy()
+        return logit_B
+
+
+def _load_pyfunc(data_path: str) -> Predictor:
+    """Called by MLflow with the folder of the package."""
+    return Predictor(read_package(Path(data_path)))
+
+
+def save(folder: Path, package: Path, model: Transformer, about: Model) -> None:
+    """Write an MLflow model into ``folder``: the package, signature, example, versions.
+
+    Args:
+        folder: must not exist yet.
+        package: a folder called `PACKAGE_NAME`, made by `write_package`.
+        model: the model in the package, for the signature.
+        about: what else MLflow is to know, such as the run.
+    """
+    pyfunc.save_model(
+        path=folder,
+        loader_module=__name__,
+        data_path=str(package),
+        mlflow_model=about,
+        signature=_signature(model),
+        input_example=_example(model),
+        pip_requirements=[
+            f"{name}=={version(name).partition('+')[0]}" for name in _REQUIREMENTS
+        ],
+    )
+
+
+def _signature(model: Transformer) -> ModelSignature:
+    dim = model.architecture.dim
+    single, label = np.dtype(np.float32), np.dtype(np.int64)
+    return ModelSignature(
+        inputs=Schema(
+            [
+                TensorSpec(single, (-1, -1, dim), "context_x"),
+                TensorSpec(label, (-1, -1), "context_y"),
+                TensorSpec(single, (-1, dim), "query_x"),
+            ]
+        ),
+        outputs=Schema([TensorSpec(single, (-1,))]),
+    )
+
+
+def _example(model: Transformer) -> dict[str, NDArray[Any]]:
+    """Two points of either class around the query: a valid input, nothing more."""
+    dim = model.architecture.dim
+    return {
+        "context_x": np.stack([np.ones((2, dim)), -np.ones((2, dim))]).astype(
+            np.float32
+        ),
+        "context_y": np.array([[0, 1], [1, 0]]),
+        "query_x": np.ones((2, dim), dtype=np.float32),
+    }

@@ -1,0 +1,190 @@
+"""Store a run's model and register it as the next version of ``icl-<task>-<variant>``.
+
+Versions are compared by excess risk on the validation set, never on the test set; the
+best one has the alias ``best``.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModelOutput
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model
+
+from icl_mlflow.models import Transformer
+from icl_mlflow.tracking import pyfunc
+from icl_mlflow.tracking.package import write_package
+from icl_mlflow.tracking.store import Store
+from icl_mlflow.training.settings import TASK_FIELDS, TrainSettings
+
+#: The name under which the model of a run is stored: ``runs:/ID/model``.
+MODEL_NAME = "model"
+BEST = "best"
+SELECTION_METRIC = "val/excess_risk"
+
+_PROBLEM_FIELDS = ("dim", "n_context", *TASK_FIELDS)
+_STANDARD = "standard"
+
+
+@dataclass(frozen=True)
+class Registered:
+    """Where a model has been registered.
+
+    Attributes:
+        name: of the registered model, such as ``icl-A-baseline``.
+        version: its number.
+        sha256: of the weights.
+    """
+
+    name: str
+    version: str
+    sha256: str
+
+    @property
+    def uri(self) -> str:
+        """What MLflow calls it: ``models:/icl-A-baseline/3``."""
+        return f"models:/{self.name}/{self.version}"
+
+
+def registered_name(settings: TrainSettings) -> str:
+    """``icl-A-baseline``: the registered model of a task and variant.
+
+    MLflow takes every character but ``/`` and ``:`` in a name, so the names of tasks
+    and variants, such as ``no_position+noisy_labels_0.2``, stay as they are.
+    """
+    return f"icl-{settings.task}-{settings.variant}"
+
+
+def register(
+    store: Store,
+    run_id: str,
+    model: Transformer,
+    settings: TrainSettings,
+    metrics: Mapping[str, float],
+) -> Registered:
+    """Store the model with its run, make it a registered version, and move ``best``.
+
+    Args:
+        store: where the run is.
+        run_id: of the run that trained it.
+        model: the weights to keep.
+        settings: of the run.
+        metrics: by tracked name; go to the version's tags. `SELECTION_METRIC` among
+            them makes the version a candidate for ``best``.
+    """
+    name = registered_name(settings)
+    facts = {
+        "task": settings.task,
+        "variant": settings.variant,
+        "seed": str(settings.seed),
+        "settings_hash": settings.identity,
+        "problem": _problem(settings),
+    }
+    with TemporaryDirectory() as folder:
+        package = Path(folder, pyfunc.PACKAGE_NAME)
+        sha256 = write_package(package, model, settings)
+        facts["sha256"] = sha256
+        model_id, location = _store_model(
+            store, run_id, model, package, params=asdict(settings), tags=facts
+        )
+    _ensure_name(store.client, name)
+    version = store.client.create_model_version(
+        name,
+        source=location,
+        run_id=run_id,
+        model_id=model_id,
+        tags={
+            **facts,
+            "run_id": run_id,
+            **{metric: str(value) for metric, value in metrics.items()},
+        },
+    )
+    _move_best(store.client, name)
+    return Registered(name, str(version.version), sha256)
+
+
+def _store_model(
+    store: Store,
+    run_id: str,
+    model: Transformer,
+    package: Path,
+    *,
+    params: Mapping[str, object],
+    tags: Mapping[str, str],
+) -> tuple[str, str]:
+    """Upload the MLflow model; its id, and where its files are."""
+    stored = store.client.create_logged_model(
+        experiment_id=store.experiment_id,
+        name=MODEL_NAME,
+        source_run_id=run_id,
+        params={k: str(value) for k, value in params.items() if value is not None},
+        tags=dict(tags),
+    )
+    model_id: str = stored.model_id
+    location: str = stored.artifact_location
+    folder = package.with_name("mlflow-model")
+    about = Model(artifact_path=location, run_id=run_id, model_id=model_id)
+    pyfunc.save(folder, package, model, about)
+    store.client.log_model_artifacts(model_id, str(folder))
+    store.client.finalize_logged_model(model_id, "READY")
+    store.client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
+    return model_id, location
+
+
+def _ensure_name(client: MlflowClient, name: str) -> None:
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _move_best(client: MlflowClient, name: str) -> None:
+    """Give the alias to the best version, whoever else is registering at the same time.
+
+    A version that came in between two looks would be missed, so look again after every
+    move: then the last of several processes to move it has seen all versions.
+    """
+    best = _best_version(client, name)
+    moved = None
+    while best is not None and best != moved:
+        client.set_registered_model_alias(name, BEST, best)
+        moved, best = best, _best_version(client, name)
+
+
+def _best_version(client: MlflowClient, name: str) -> str | None:
+    versions = client.search_model_versions(f"name='{name}'", max_results=10_000)
+    candidates = [v for v in versions if math.isfinite(_selection_value(v))]
+    if not candidates:
+        return None
+    return str(min(candidates, key=_rank).version)
+
+
+def _rank(version: ModelVersion) -> tuple[bool, float, int]:
+    """Lowest first: the standard problem before changed ones, then the lowest risk.
+
+    Of an easy problem, such as a single context point, there is little to miss; a model
+    of one must not pass for a better model of the standard problem.
+    """
+    changed = version.tags.get("problem") != _STANDARD
+    return changed, _selection_value(version), int(version.version)
+
+
+def _selection_value(version: ModelVersion) -> float:
+    return float(version.tags.get(SELECTION_METRIC, "nan"))
+
+
+def _problem(settings: TrainSettings) -> str:
+    """What is posed differently from the default problem: ``dim=4 n_context=8``."""
+    standard = TrainSettings(task=settings.task, variant=settings.variant)
+    changes = [
+        f"{name}={getattr(settings, name)}"
+        for name in _PROBLEM_FIELDS
+        if getattr(settings, name) != getattr(standard, name)
+    ]
+    return " ".join(changes) or _STANDARD

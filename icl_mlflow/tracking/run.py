@@ -1,0 +1,153 @@
+"""The life of one MLflow run: opened or adopted, and ended with a true status."""
+
+import getpass
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+
+from icl_mlflow.tracking.location import without_secrets
+from icl_mlflow.tracking.log import RunLog
+from icl_mlflow.tracking.source import git_state
+from icl_mlflow.tracking.store import Store, StoreError
+
+__all__ = ["RunLog", "open_run"]
+
+_RUN_VARIABLE = "MLFLOW_RUN_ID"
+_PARENT_TAG = "mlflow.parentRunId"
+_DESCRIPTION_TAG = "mlflow.note.content"
+
+_INTERRUPTED = 128 + signal.SIGINT
+_TERMINATED = 128 + signal.SIGTERM
+
+_logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def open_run(
+    store: Store,
+    *,
+    name: str,
+    kind: str,
+    params: Mapping[str, object],
+    tags: Mapping[str, object],
+    description: str,
+    parent_run_id: str | None = None,
+) -> Iterator[RunLog]:
+    """Open a run, or adopt the one that ``mlflow run`` opened for this process.
+
+    ``mlflow run`` has then logged each ``-P`` as it was typed ("3e-4"), and MLflow
+    refuses a second spelling (0.0003), so params only fill the gaps; the exact settings
+    belong in an artifact.
+
+    The run ends FINISHED; FAILED on an exception; KILLED on Ctrl-C and SIGTERM.
+
+    Args:
+        store: from `icl_mlflow.tracking.store.connect`.
+        name: what the UI calls the run.
+        kind: ``train``, ``suite`` or ``analysis``.
+        params: the settings; None is left out.
+        tags: task, variant, seed, ...; who runs which code is added.
+        description: Markdown.
+        parent_run_id: opens a new run below that one.
+    """
+    adopted = _adopted(store) if parent_run_id is None else None
+    ours = {"kind": kind, **tags, _DESCRIPTION_TAG: description}
+    if adopted is None:
+        parent = {_PARENT_TAG: parent_run_id} if parent_run_id else {}
+        run = _create(store, name, {**_origin(), **parent, **ours})
+    else:
+        run = adopted
+    log = RunLog(store, run.info.run_id)
+    with _ended_truthfully(log):
+        if adopted is not None:
+            store.client.update_run(log.run_id, name=name)
+            log.tags({**_origin(), **adopted.data.tags, "mlflow.runName": name, **ours})
+        log.params({k: v for k, v in params.items() if k not in run.data.params})
+        yield log
+
+
+def _adopted(store: Store) -> Run | None:
+    """The run that ``mlflow run`` has opened; only the first call gets it."""
+    run_id = os.environ.pop(_RUN_VARIABLE, None)
+    if run_id is None:
+        return None
+    try:
+        return store.client.get_run(run_id)
+    except MlflowException as error:
+        raise StoreError(
+            f"{store.place} has no run {run_id!r}, which {_RUN_VARIABLE} names"
+        ) from error
+
+
+def _create(store: Store, name: str, tags: Mapping[str, object]) -> Run:
+    texts = {key: str(value) for key, value in tags.items()}
+    return store.client.create_run(store.experiment_id, tags=texts, run_name=name)
+
+
+def _origin() -> dict[str, str]:
+    """Who runs which code."""
+    return {
+        "mlflow.user": getpass.getuser(),
+        "mlflow.source.name": Path(sys.argv[0]).name,
+        "mlflow.source.type": "LOCAL",
+        "package_version": version("icl-mlflow"),
+        **git_state(),
+    }
+
+
+@contextmanager
+def _ended_truthfully(log: RunLog) -> Iterator[None]:
+    try:
+        with _sigterm_unwinds():
+            yield
+    except BaseException as error:
+        try:
+            log.store.client.set_terminated(log.run_id, _status(error))
+        except MlflowException as failure:
+            # What ended the run matters more than that it could not be written down.
+            reason = without_secrets(str(failure), log.store.tracking_uri)
+            _logger.warning("run %s is not marked as ended: %s", log.run_id, reason)
+        raise
+    log.store.client.set_terminated(log.run_id, "FINISHED")
+
+
+def _status(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "KILLED"
+    if isinstance(error, SystemExit):
+        killed = error.code in {_INTERRUPTED, _TERMINATED}
+        done = error.code in {None, 0}
+        return "KILLED" if killed else "FINISHED" if done else "FAILED"
+    return "FAILED"
+
+
+@contextmanager
+def _sigterm_unwinds() -> Iterator[None]:
+    """Let SIGTERM raise SystemExit(143) instead of ending the process on the spot.
+
+    Only where nobody else handles it, and where Python allows it: in the main thread.
+    """
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+
+    def unwind(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise SystemExit(_TERMINATED)
+
+    signal.signal(signal.SIGTERM, unwind)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,0 +1,38 @@
+"""Which code is running: its git commit, and whether it was changed since."""
+
+import functools
+import shutil
+import subprocess
+from pathlib import Path
+
+
+@functools.cache
+def git_state() -> dict[str, str]:
+    """Run tags: the commit of this package, and ``git_dirty`` if its files differ.
+
+    Empty where the package does not lie in a git repository, or is only a guest in one,
+    as when it is installed in a virtual environment inside another project.
+    """
+    package = Path(__file__).parents[1]
+    if _git(package, "ls-files", "--error-unmatch", "__init__.py") is None:
+        return {}
+    commit = _git(package, "rev-parse", "HEAD")
+    changes = _git(package, "status", "--porcelain", "--", ".")
+    if commit is None or changes is None:
+        return {}
+    dirty = "true" if changes else "false"
+    return {"mlflow.source.git.commit": commit, "git_dirty": dirty}
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """What git prints, or None where it fails or is not installed."""
+    program = shutil.which("git")
+    if program is None:
+        return None
+    done = subprocess.run(  # noqa: S603 - git, with arguments from this file alone
+        [program, "-C", str(folder), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() if done.returncode == 0 else None

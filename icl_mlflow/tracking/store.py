@@ -1,0 +1,225 @@
+"""The tracking store: connect to it, and create what is missing exactly once."""
+
+import hashlib
+import logging
+import os
+import shlex
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+from icl_mlflow.tracking.location import (
+    DATABASES,
+    SERVERS,
+    StoreError,
+    artifact_folder,
+    scheme_of,
+    shown,
+    sqlite_file,
+    sqlite_uri,
+    tracking_uri,
+    without_secrets,
+)
+from icl_mlflow.tracking.preflight import check_store
+
+__all__ = ["Store", "StoreError", "connect", "open_client"]
+
+#: Seconds to wait for another process that is creating the schema.
+_PATIENCE = 120
+
+#: Unless the user says otherwise: no URLs, no progress bars, and no looking around in
+#: the working folder for files to add to a model.
+_QUIET = {
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_UV_AUTO_DETECT": "false",
+}
+
+
+@dataclass(frozen=True)
+class Store:
+    """An open tracking store and the experiment in it that runs go to.
+
+    Attributes:
+        tracking_uri: absolute; may hold a password, so show `place` instead.
+        experiment_id: of the experiment.
+        client: talks to this store, whatever MLflow's global state says.
+    """
+
+    tracking_uri: str
+    experiment_id: str
+    client: MlflowClient
+
+    @property
+    def place(self) -> str:
+        """The tracking URI without secrets."""
+        return shown(self.tracking_uri)
+
+    @property
+    def ui_command(self) -> str | None:
+        """What starts the UI, or None where a server already shows it."""
+        if scheme_of(self.tracking_uri) in (*SERVERS, "databricks"):
+            return None
+        if self.tracking_uri == sqlite_uri(Path("mlflow.db")):
+            return "mlflow ui"
+        return f"mlflow ui --backend-store-uri {shlex.quote(self.place)}"
+
+    def run_link(self, run_id: str) -> str:
+        """The run's page in the UI; for a local store where ``mlflow ui`` serves it."""
+        return f"{self._ui}/#/experiments/{self.experiment_id}/runs/{run_id}"
+
+    @property
+    def _ui(self) -> str:
+        on_server = scheme_of(self.tracking_uri) in SERVERS
+        return self.place if on_server else "http://127.0.0.1:5000"
+
+
+def connect(experiment: str) -> Store:
+    """Open the store and the experiment, creating either where it is missing.
+
+    The store is MLFLOW_TRACKING_URI, or ``mlflow.db`` in the working folder. A process
+    started by ``mlflow run`` finds the experiment of its run in the environment; that
+    one wins over ``experiment``. Safe to call from many processes at once.
+
+    Raises:
+        StoreError: the store cannot be used; nothing has been created then.
+    """
+    client = open_client()
+    uri = client.tracking_uri
+    with _one_line_errors(uri):
+        experiment_id = _given_experiment(client) or _named_experiment(
+            client, os.environ.get("MLFLOW_EXPERIMENT_NAME") or experiment
+        )
+    return Store(uri, experiment_id, client)
+
+
+def open_client() -> MlflowClient:
+    """A client of the store, checked and with its schema, but without an experiment.
+
+    Raises:
+        StoreError: the store cannot be used; nothing has been created then.
+    """
+    _quieten()
+    uri = tracking_uri()
+    check_store(uri)
+    with _one_line_errors(uri):
+        if scheme_of(uri) in DATABASES:
+            with _schema_lock(uri):
+                return _with_schema(uri)
+        return MlflowClient(tracking_uri=uri)
+
+
+def _with_schema(uri: str) -> MlflowClient:
+    """A client of a database, which gets its tables if it has none."""
+    if scheme_of(uri) == "sqlite" and not sqlite_file(uri).exists():
+        _create_sqlite(uri)
+    client = MlflowClient(tracking_uri=uri)
+    # Runs and registered models are two stores; each sets itself up when first used.
+    client.search_experiments(max_results=1)
+    client.search_registered_models(max_results=1)
+    return client
+
+
+def _create_sqlite(uri: str) -> None:
+    """Make the database under another name, then move it into place.
+
+    Migrations take seconds and cannot be repeated, so a file that an impatient Ctrl-C
+    had left half made would be useless for ever.
+    """
+    database = sqlite_file(uri)
+    draft = database.with_name(f"{database.name}.{os.getpid()}.draft")
+    try:
+        store = SqlAlchemyStore(sqlite_uri(draft), str(artifact_folder(uri)))
+        store.engine.dispose()
+        if not database.exists():
+            draft.replace(database)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def _schema_lock(uri: str) -> Iterator[None]:
+    """Let one process at a time look for the schema, and create it if it is missing."""
+    if scheme_of(uri) == "sqlite":
+        database = sqlite_file(uri)
+        path = database.with_name(f"{database.name}.lock")
+    else:
+        key = hashlib.sha256(uri.encode()).hexdigest()[:16]
+        path = Path(tempfile.gettempdir(), f"icl-mlflow-{os.getuid()}-{key}.lock")
+    try:
+        with FileLock(path, timeout=_PATIENCE):
+            yield
+    except Timeout:
+        raise StoreError(
+            f"another process has held {path} for {_PATIENCE} s; end it and try again"
+        ) from None
+
+
+def _given_experiment(client: MlflowClient) -> str | None:
+    """The experiment that ``mlflow run`` has named, if it started this process."""
+    if run_id := os.environ.get("MLFLOW_RUN_ID"):
+        found: str = client.get_run(run_id).info.experiment_id
+        return found
+    if experiment_id := os.environ.get("MLFLOW_EXPERIMENT_ID"):
+        client.get_experiment(experiment_id)
+        return experiment_id
+    return None
+
+
+def _named_experiment(client: MlflowClient, name: str) -> str:
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        return _create_experiment(client, name)
+    if found.lifecycle_stage != "active":
+        raise StoreError(
+            f"experiment {name!r} is deleted; choose another, or restore it with "
+            f"`mlflow experiments restore -x {found.experiment_id}`"
+        )
+    experiment_id: str = found.experiment_id
+    return experiment_id
+
+
+def _create_experiment(client: MlflowClient, name: str) -> str:
+    folder = artifact_folder(client.tracking_uri)
+    location = None if folder is None else (folder / _file_name(name)).as_uri()
+    try:
+        created: str = client.create_experiment(name, artifact_location=location)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+        return _named_experiment(client, name)  # another process was faster
+    return created
+
+
+def _file_name(name: str) -> str:
+    """A folder name for an experiment, which may be called anything."""
+    plain = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
+    if plain == name and not name.startswith("."):
+        return name
+    return f"{plain.lstrip('.')}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+@contextmanager
+def _one_line_errors(uri: str) -> Iterator[None]:
+    try:
+        yield
+    except MlflowException as error:
+        reason = without_secrets(str(error), uri)
+        raise StoreError(f"{shown(uri)} cannot be used: {reason}") from error
+
+
+def _quieten() -> None:
+    """Keep MLflow and its migrations quiet, unless the user wants to hear them."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    for name in ("mlflow", "alembic"):
+        logger = logging.getLogger(name)
+        if "MLFLOW_LOGGING_LEVEL" not in os.environ:
+            logger.setLevel(logging.WARNING)

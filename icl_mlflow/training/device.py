@@ -1,0 +1,41 @@
+"""Where to compute, and with how many threads."""
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+
+from icl_mlflow.training.allocator import keep_freed_memory
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of a name; ``auto`` takes CUDA, then MPS, then the CPU.
+
+    Raises:
+        ValueError: a device that this machine does not have.
+    """
+    here = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    present = [kind for kind, is_here in here.items() if is_here]
+    if name == "auto":
+        return torch.device(present[0])
+    if name not in present:
+        known = ", ".join(["auto", *present])
+        raise ValueError(f"no {name} device on this machine; choose one of: {known}")
+    return torch.device(name)
+
+
+@contextlib.contextmanager
+def compute_threads(wanted: int) -> Iterator[None]:
+    """Compute with so many CPU threads, then give back what there was."""
+    keep_freed_memory()
+    before = torch.get_num_threads()
+    if wanted:
+        torch.set_num_threads(wanted)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,120 @@
+"""One optimisation step: loss, gradient, clipping, AdamW on the one-cycle schedule."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.utils import clip_grad_norm_
+
+from icl_mlflow.episodes import Episodes
+from icl_mlflow.models import Transformer
+from icl_mlflow.training.settings import TrainSettings
+from icl_mlflow.variants.base import Freeze
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What a step measured, before it moved the weights; tensors are on the device.
+
+    Attributes:
+        loss: mean log-loss of the batch, nats.
+        right: how many of its answers are right.
+        gradient_norm: before clipping.
+        rate: the learning rate of the step.
+    """
+
+    loss: Tensor
+    right: Tensor
+    gradient_norm: Tensor
+    rate: float
+
+
+class Optimisation:
+    """A model and all that moves it: optimizer, schedule and what is held still.
+
+    Args:
+        settings: the recipe; its ``epochs`` and batches are the length of the schedule.
+        model: trained in place, where it is.
+        frozen: which entries of the model stay as they are.
+    """
+
+    def __init__(
+        self, settings: TrainSettings, model: Transformer, frozen: Freeze
+    ) -> None:
+        self.model = model
+        self._clip_norm = settings.clip_norm
+        self._bf16 = settings.precision == "bf16"
+        self._held = _Held(model, frozen)
+        self._trained = [p for p in model.parameters() if p.requires_grad]
+        self._optimizer = torch.optim.AdamW(
+            self._trained,
+            lr=settings.lr,
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
+        # It also moves AdamW's first beta between 0.95 and 0.85, against the rate.
+        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self._optimizer,
+            max_lr=settings.lr,
+            total_steps=settings.total_steps,
+            pct_start=settings.warmup,
+        )
+
+    def step(self, episodes: Episodes) -> Step:
+        """Move the weights once, by the gradient of the batch's mean log-loss."""
+        logit_B = self._forward(episodes)
+        label_B = episodes.query_y_B
+        loss = binary_cross_entropy_with_logits(logit_B, label_B.float())
+        torch.autograd.backward(loss)
+        self._held.keep_gradients_off()
+        gradient_norm = clip_grad_norm_(self._trained, self._clip_norm)
+        rate = float(self._schedule.get_last_lr()[0])
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        self._held.put_back()
+        self._schedule.step()
+        return Step(
+            loss=loss.detach(),
+            right=((logit_B.detach() > 0) == label_B.bool()).sum(),
+            gradient_norm=gradient_norm,
+            rate=rate,
+        )
+
+    def _forward(self, episodes: Episodes) -> Tensor:
+        device = episodes.query_x_BD.device.type
+        with torch.autocast(device, torch.bfloat16, enabled=self._bf16):
+            logit_B: Tensor = self.model(
+                episodes.context_x_BND, episodes.context_y_BN, episodes.query_x_BD
+            )
+        return logit_B.float()
+
+
+class _Held:
+    """Entries that a variant freezes: bit-equal to their start after every step.
+
+    A parameter frozen as a whole is taken out of training. Of one frozen in part the
+    gradient is zeroed, so that it does not count towards clipping, and after the step,
+    whose weight decay would still move it, the start is put back.
+    """
+
+    def __init__(self, model: Transformer, frozen: Freeze) -> None:
+        self._parts: list[tuple[Tensor, Tensor, Tensor]] = []
+        for name, parameter in model.named_parameters():
+            mask = frozen(name, parameter)
+            if mask is None:
+                continue
+            if mask.all():
+                parameter.requires_grad = False
+            else:
+                self._parts.append((parameter, mask, parameter.detach().clone()))
+
+    def keep_gradients_off(self) -> None:
+        for parameter, mask, _ in self._parts:
+            if parameter.grad is not None:
+                parameter.grad.masked_fill_(mask, 0.0)
+
+    @torch.no_grad()
+    def put_back(self) -> None:
+        for parameter, mask, start in self._parts:
+            parameter.copy_(torch.where(mask, start, parameter))

@@ -1,0 +1,41 @@
+"""What of the weights a variant holds, as masks, and at which value.
+
+A mask marks the entries of a parameter that stay bit-equal to their start; None leaves
+the whole parameter free. Parameter names are those of `icl_mlflow.models`.
+"""
+
+import torch
+from torch import Tensor
+
+_INPUT_PROJECTION = ("self_attn.in_proj_weight", "self_attn.in_proj_bias")
+_OUTPUT_PROJECTION = ("self_attn.out_proj.weight", "self_attn.out_proj.bias")
+_POSITION_TABLE = ("pos_emb", "pos_embed")
+
+
+def attention(name: str, value: Tensor) -> Tensor | None:
+    """Hold the query, key, value and output projections, weights and biases."""
+    if not name.endswith(_INPUT_PROJECTION + _OUTPUT_PROJECTION):
+        return None
+    return torch.ones_like(value, dtype=torch.bool)
+
+
+def query_key(name: str, value: Tensor) -> Tensor | None:
+    """Hold the query and key projections; values and outputs train."""
+    if not name.endswith(_INPUT_PROJECTION):
+        return None
+    # Queries, keys and values are stacked: the last third of the rows makes the values.
+    held = torch.ones_like(value, dtype=torch.bool)
+    held[2 * len(value) // 3 :] = False
+    return held
+
+
+def position(name: str, value: Tensor) -> Tensor | None:
+    """Hold the position table."""
+    if name not in _POSITION_TABLE:
+        return None
+    return torch.ones_like(value, dtype=torch.bool)
+
+
+def zero_position(name: str, value: Tensor) -> Tensor:
+    """Start the position table at zero: without it, the context is a set."""
+    return torch.zeros_like(value) if name in _POSITION_TABLE else value

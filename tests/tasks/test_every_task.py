@@ -1,0 +1,387 @@
+"""Contracts that every task keeps, including the one that you add next.
+
+Statistical statements are tested at three standard errors on fixed seeds.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields, replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import chi2, norm
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from icl_mlflow.episodes import Episodes
+from icl_mlflow.evaluation import (
+    accuracy,
+    auc,
+    calibration_bins,
+    ece,
+    excess_risk,
+    log_loss,
+)
+from icl_mlflow.tasks import TASKS
+from icl_mlflow.tasks.base import Task, parameters, with_parameters
+
+N_EPISODES = 20_000
+
+
+def _density_a(x_BD: np.ndarray, y: int, latents: dict[str, np.ndarray]) -> np.ndarray:
+    mean_BD = latents["shift"] + (2 * y - 1) * latents["mu"]
+    return norm.logpdf(x_BD, loc=mean_BD).sum(-1)
+
+
+def _density_b(x_BD: np.ndarray, y: int, latents: dict[str, np.ndarray]) -> np.ndarray:
+    return norm.logpdf(x_BD, scale=latents["sigma"][:, y, None]).sum(-1)
+
+
+Density = Callable[[np.ndarray, int, dict[str, np.ndarray]], np.ndarray]
+#: log p(x | y, latents) by name, from scipy.stats alone: a new task brings its own.
+DENSITIES: dict[str, Density] = {"A": _density_a, "B": _density_b}
+
+every_task = pytest.mark.parametrize("name", TASKS)
+every_shift = pytest.mark.parametrize(
+    ("name", "shift"), [(name, shift) for name in TASKS for shift in TASKS[name].shifts]
+)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Many episodes of a task at its default size, and their exact answers."""
+
+    task: Task
+    episodes: Episodes
+    bayes_B: Tensor
+
+    @property
+    def label_B(self) -> Tensor:
+        return self.episodes.query_y_B.double()
+
+
+@functools.cache
+def drawn(name: str) -> Drawn:
+    task = TASKS[name]
+    episodes = task.sample(N_EPISODES, stream="test")
+    return Drawn(task, episodes, task.bayes_logit(episodes))
+
+
+def few(name: str, n_context: int = 32) -> Episodes:
+    return TASKS[name].sample(200, n_context, stream="test")
+
+
+def assert_zero_mean(value_B: Tensor) -> None:
+    """The mean is zero within three of its standard errors."""
+    standard_error = float(value_B.std() / math.sqrt(len(value_B)))
+    assert abs(float(value_B.mean())) <= 3 * standard_error
+
+
+def latents_of(episodes: Episodes) -> dict[str, np.ndarray]:
+    return {name: value.double().numpy() for name, value in episodes.latents.items()}
+
+
+@every_task
+@pytest.mark.parametrize("n_context", [0, 1, 7])
+def test_shapes_and_types(name: str, n_context: int) -> None:
+    task = with_parameters(TASKS[name], {"dim": 5})
+    episodes = task.sample(9, n_context)
+    assert episodes.context_x_BND.shape == (9, n_context, 5)
+    assert episodes.context_y_BN.shape == (9, n_context)
+    assert episodes.query_x_BD.shape == (9, 5)
+    assert episodes.query_y_B.shape == (9,)
+    assert episodes.context_x_BND.dtype == episodes.query_x_BD.dtype == torch.float32
+    assert episodes.context_y_BN.dtype == episodes.query_y_B.dtype == torch.int64
+    assert all(len(latent) == 9 for latent in episodes.latents.values())
+    for answer in (task.oracle_llr(episodes), task.bayes_logit(episodes)):
+        assert answer.shape == (9,)
+        assert answer.dtype == torch.float64
+
+
+@every_task
+def test_labels_are_fair_coins_independent_of_each_other(name: str) -> None:
+    episodes = drawn(name).episodes
+    sign_BN = 2.0 * episodes.context_y_BN.double() - 1
+    sign_B = 2.0 * episodes.query_y_B.double() - 1
+    assert set(episodes.context_y_BN.unique().tolist()) == {0, 1}
+    assert_zero_mean(sign_B)
+    assert_zero_mean(sign_BN.flatten())
+    assert_zero_mean(sign_B * sign_BN.mean(1))
+    assert_zero_mean(sign_BN[:, 0] * sign_BN[:, 1])
+
+
+@every_task
+def test_an_address_always_gives_the_same_episodes(name: str) -> None:
+    first = TASKS[name].sample(50, seed=3, stream="train", step=11)
+    before = torch.get_rng_state()
+    TASKS[name].sample(50, seed=3, stream="train", step=12)
+    again = TASKS[name].sample(50, seed=3, stream="train", step=11)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(first.context_x_BND, again.context_x_BND)
+    assert torch.equal(first.context_y_BN, again.context_y_BN)
+    assert torch.equal(first.query_x_BD, again.query_x_BD)
+    assert torch.equal(first.query_y_B, again.query_y_B)
+    for latent in first.latents:
+        assert torch.equal(first.latents[latent], again.latents[latent])
+
+
+@every_task
+def test_different_addresses_give_unrelated_episodes(name: str) -> None:
+    batches = [
+        TASKS[name].sample(100, seed=seed, stream=stream, step=step)
+        for seed in (0, 1)
+        for stream in ("train", "validation", "test", "analysis")
+        for step in (0, 1, 2)
+    ]
+    values = torch.cat([batch.query_x_BD.flatten() for batch in batches])
+    # float32 normal deviates coincide now and then, whole batches must not.
+    assert len(values.unique()) > 0.99 * len(values)
+    flat = torch.stack([batch.query_x_BD.flatten() for batch in batches]).double()
+    correlation = torch.corrcoef(flat) - torch.eye(len(batches))
+    assert correlation.abs().max() < 5 / math.sqrt(flat.shape[1])
+
+
+@every_task
+def test_the_oracle_is_the_ratio_of_the_densities(name: str) -> None:
+    assert name in DENSITIES, f"add log p(x | y, latents) of task {name} to DENSITIES"
+    episodes = few(name)
+    x_BD = episodes.query_x_BD.double().numpy()
+    latents = latents_of(episodes)
+    ratio_B = DENSITIES[name](x_BD, 1, latents) - DENSITIES[name](x_BD, 0, latents)
+    found_B = TASKS[name].oracle_llr(episodes).numpy()
+    np.testing.assert_allclose(found_B, ratio_B, rtol=1e-10, atol=1e-10)
+
+
+@every_task
+def test_context_points_come_from_the_density_of_their_label(name: str) -> None:
+    """Under the truth, log p(x | y) has the mean that fresh draws of scipy's have."""
+    episodes = TASKS[name].sample(2_000, 4, stream="test")
+    latents = latents_of(episodes)
+    x_BND = episodes.context_x_BND.double().numpy()
+    right = episodes.context_y_BN.numpy()[..., None] == np.arange(2)
+    log_density = np.stack(
+        [
+            np.stack(
+                [DENSITIES[name](x_BND[:, n], y, latents) for n in range(4)], axis=1
+            )
+            for y in (0, 1)
+        ],
+        axis=-1,
+    )
+    # If x ~ p(. | y), then E[p(x | 1 - y) / p(x | y)] = 1 exactly, whatever p is; the
+    # capped ratio min(1, ratio) has the same mean from both sides (detailed balance).
+    own, other = log_density[right], log_density[~right]
+    label = episodes.context_y_BN.numpy().flatten()
+    acceptance = np.minimum(1.0, np.exp(other - own))
+    gap = acceptance[label == 1].mean() - acceptance[label == 0].mean()
+    variances = [acceptance[label == y].var() / (label == y).sum() for y in (0, 1)]
+    assert abs(gap) <= 3 * math.sqrt(sum(variances))
+
+
+@every_task
+def test_bayes_is_calibrated(name: str) -> None:
+    known = drawn(name)
+    assert ece(known.bayes_B, known.label_B) <= 0.01
+    bins = calibration_bins(known.bayes_B, known.label_B, 20)
+    variance = bins.predicted * (1 - bins.predicted) / bins.count
+    statistic = float(((bins.observed - bins.predicted).square() / variance).sum())
+    assert statistic <= chi2.isf(1e-3, 20)
+
+
+@every_task
+def test_bayes_pays_exactly_its_posterior_entropy(name: str) -> None:
+    known = drawn(name)
+    p_B = known.bayes_B.sigmoid()
+    entropy_B = binary_cross_entropy_with_logits(known.bayes_B, p_B, reduction="none")
+    loss_B = binary_cross_entropy_with_logits(
+        known.bayes_B, known.label_B, reduction="none"
+    )
+    assert_zero_mean(loss_B - entropy_B)
+
+
+@every_task
+def test_nothing_in_the_episode_predicts_the_error_of_bayes(name: str) -> None:
+    """E[(y_q - p) g] = 0 for every function g of what the predictor has seen."""
+    known = drawn(name)
+    episodes, error_B = known.episodes, known.label_B - known.bayes_B.sigmoid()
+    sign_BN1 = (2.0 * episodes.context_y_BN.double() - 1).unsqueeze(-1)
+    context_x_BND = episodes.context_x_BND.double()
+    query_x_BD = episodes.query_x_BD.double()
+    difference_BD = (sign_BN1 * context_x_BND).mean(1)
+    spread_B = (sign_BN1[..., 0] * context_x_BND.square().sum(-1)).mean(1)
+    seen = {
+        "logit": known.bayes_B,
+        "sign": known.bayes_B.sign(),
+        "cubed": known.bayes_B.clamp(-3, 3) ** 3,
+        "projection": (difference_BD * query_x_BD).sum(-1),
+        "norms": spread_B * query_x_BD.square().sum(-1),
+        "balance": sign_BN1.sum((1, 2)),
+        "last": sign_BN1[:, -1, 0] * (context_x_BND[:, -1] * query_x_BD).sum(-1),
+    }
+    for value_B in seen.values():
+        assert_zero_mean(error_B * value_B)
+
+
+@every_task
+def test_flipping_all_labels_negates_bayes(name: str) -> None:
+    episodes = few(name)
+    flipped = replace(episodes, context_y_BN=1 - episodes.context_y_BN)
+    task = TASKS[name]
+    torch.testing.assert_close(
+        task.bayes_logit(flipped), -task.bayes_logit(episodes), rtol=1e-9, atol=1e-9
+    )
+
+
+@every_task
+def test_bayes_ignores_the_order_of_the_context(name: str) -> None:
+    episodes = few(name)
+    order = torch.randperm(32, generator=torch.Generator().manual_seed(1))
+    shuffled = replace(
+        episodes,
+        context_x_BND=episodes.context_x_BND[:, order],
+        context_y_BN=episodes.context_y_BN[:, order],
+    )
+    task = TASKS[name]
+    torch.testing.assert_close(
+        task.bayes_logit(shuffled), task.bayes_logit(episodes), rtol=1e-9, atol=1e-9
+    )
+
+
+@every_task
+def test_bayes_ignores_a_rotation_of_space(name: str) -> None:
+    episodes, task = few(name), TASKS[name]
+    rng = torch.Generator().manual_seed(1)
+    square = torch.randn(task.dim, task.dim, generator=rng, dtype=torch.float64)
+    rotation = torch.linalg.qr(square).Q
+    rotated = replace(
+        episodes,
+        context_x_BND=episodes.context_x_BND.double() @ rotation,
+        query_x_BD=episodes.query_x_BD.double() @ rotation,
+    )
+    torch.testing.assert_close(
+        task.bayes_logit(rotated), task.bayes_logit(episodes), rtol=1e-9, atol=1e-9
+    )
+
+
+@every_task
+def test_bayes_sees_neither_the_answer_nor_the_latents(name: str) -> None:
+    episodes, task = few(name), TASKS[name]
+    hidden = replace(episodes, query_y_B=1 - episodes.query_y_B, latents={})
+    assert torch.equal(task.bayes_logit(hidden), task.bayes_logit(episodes))
+
+
+@every_task
+def test_without_context_bayes_knows_nothing(name: str) -> None:
+    assert torch.equal(
+        TASKS[name].bayes_logit(few(name, 0)), torch.zeros(200, dtype=torch.float64)
+    )
+
+
+@every_task
+def test_more_context_makes_bayes_better(name: str) -> None:
+    known = drawn(name)
+    reached = []
+    for n_context in (0, 1, 2, 4, 8, 16, 32):
+        p_B = known.task.bayes_logit(known.episodes.first(n_context)).sigmoid()
+        reached.append(float(torch.maximum(p_B, 1 - p_B).mean()))
+    assert reached[0] == 0.5
+    assert reached == sorted(set(reached))
+    assert reached[-1] < known.task.oracle().accuracy
+
+
+def _auc_standard_error(llr_B: Tensor, label_B: Tensor) -> float:
+    """By the variances of the two placements (DeLong)."""
+    one, zero = llr_B[label_B == 1].sort().values, llr_B[label_B == 0].sort().values
+    above = torch.searchsorted(zero, one).double() / len(zero)
+    below = torch.searchsorted(one, zero).double() / len(one)
+    return float((above.var() / len(one) + below.var() / len(zero)).sqrt())
+
+
+def assert_oracle_constants(task: Task) -> None:
+    episodes = task.sample(200_000, 0, stream="test")
+    llr_B, label_B = task.oracle_llr(episodes), episodes.query_y_B
+    exact = task.oracle()
+    error = math.sqrt(exact.accuracy * (1 - exact.accuracy) / len(llr_B))
+    assert accuracy(llr_B, label_B) == pytest.approx(exact.accuracy, abs=3 * error)
+    error = _auc_standard_error(llr_B, label_B)
+    assert auc(llr_B, label_B) == pytest.approx(exact.auc, abs=3 * error)
+
+
+@every_task
+@pytest.mark.parametrize("dim", [1, 4, 16, 64])
+def test_the_oracle_reaches_its_exact_constants(name: str, dim: int) -> None:
+    assert_oracle_constants(with_parameters(TASKS[name], {"dim": dim}))
+
+
+@every_shift
+def test_a_shifted_oracle_reaches_its_exact_constants(name: str, shift: str) -> None:
+    assert_oracle_constants(with_parameters(TASKS[name], TASKS[name].shifts[shift]))
+
+
+@every_task
+def test_bayes_lies_between_the_oracle_and_everything_else(name: str) -> None:
+    known = drawn(name)
+    oracle_B = known.task.oracle_llr(known.episodes)
+    others = {
+        "chance": torch.zeros_like(known.bayes_B),
+        "overconfident": 1.5 * known.bayes_B,
+        "timid": 0.5 * known.bayes_B,
+        "biased": known.bayes_B + 0.5,
+        "half the context": known.task.bayes_logit(known.episodes.first(16)),
+        "the wrong way round": -known.bayes_B,
+    }
+    bayes_loss = log_loss(known.bayes_B, known.label_B)
+    assert log_loss(oracle_B, known.label_B) < bayes_loss
+    for logit_B in others.values():
+        risk_B = excess_risk(logit_B, known.bayes_B)
+        assert risk_B.min() >= -1e-12
+        assert risk_B.mean() > 0
+        assert log_loss(logit_B, known.label_B) > bayes_loss
+
+
+@every_shift
+def test_bayes_is_calibrated_under_every_shift(name: str, shift: str) -> None:
+    task = with_parameters(TASKS[name], TASKS[name].shifts[shift])
+    assert parameters(task) != parameters(TASKS[name])
+    episodes = task.sample(4_000, stream="test")
+    bayes_B = task.bayes_logit(episodes)
+    error_B = episodes.query_y_B.double() - bayes_B.sigmoid()
+    assert_zero_mean(error_B * bayes_B)
+
+
+@every_task
+def test_bayes_with_the_wrong_prior_is_worse(name: str) -> None:
+    """The prior of a shift, on in-distribution episodes: never better than the truth."""
+    known = drawn(name)
+    for shift in known.task.shifts.values():
+        wrong_B = with_parameters(known.task, shift).bayes_logit(known.episodes)
+        risk_B = excess_risk(wrong_B, known.bayes_B)
+        loss_B, bayes_loss_B = (
+            binary_cross_entropy_with_logits(logit_B, known.label_B, reduction="none")
+            for logit_B in (wrong_B, known.bayes_B)
+        )
+        assert risk_B.mean() > 0
+        assert_zero_mean(risk_B - (loss_B - bayes_loss_B))
+
+
+@every_task
+def test_parameters_out_of_range_are_refused_by_name(name: str) -> None:
+    task = TASKS[name]
+    for declared in fields(task):
+        assert declared.default is not MISSING
+        lowest, above = declared.metadata["minimum"], declared.metadata["above"]
+        assert (lowest is None) != (above is None), f"{declared.name} has no bound"
+        wrong = above if lowest is None else type(declared.default)(lowest - 1)
+        with pytest.raises(ValueError, match=f"^{declared.name} must be "):
+            with_parameters(task, {declared.name: wrong})
+        with pytest.raises(ValueError, match=f"^{declared.name} must be "):
+            with_parameters(task, {declared.name: math.nan})
+
+
+@every_task
+def test_an_unknown_parameter_is_answered_with_the_known_ones(name: str) -> None:
+    known = ", ".join(parameters(TASKS[name]))
+    with pytest.raises(ValueError, match=f"no parameter 'wings'; it has: {known}"):
+        with_parameters(TASKS[name], {"wings": 2.0})
