@@ -5,6 +5,7 @@ exact posterior of the query's label to the predictor's. Its expectation is the
 difference of their log-losses, with a far smaller standard error.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -93,6 +94,34 @@ def accuracy(logit_B: Tensor, label_B: Tensor) -> float:
 def log_loss(logit_B: Tensor, label_B: Tensor) -> float:
     """Mean negative log-likelihood of the labels, in nats."""
     return float(binary_cross_entropy_with_logits(logit_B.double(), label_B.double()))
+
+
+def expected_loss(logit_B: Tensor) -> Tensor:
+    """The log-loss that calibrated log-odds expect of themselves: (B,), nats."""
+    p_B = logit_B.sigmoid()
+    found: Tensor = torch.special.entr(torch.stack([p_B, 1 - p_B])).sum(0)
+    return found
+
+
+def expected_accuracy(logit_B: Tensor, bayes_B: Tensor) -> Tensor:
+    """The chance that each answer's sign is right, given the context: (B,), in [0, 1].
+
+    Its mean estimates the accuracy of a predictor that sees the context alone, with
+    less noise than counting: how the label falls is averaged over.
+
+    Args:
+        logit_B: the predictor's log-odds; exactly 0 says y = 0, as in `accuracy`.
+        bayes_B: exact log-odds given the context, nats.
+    """
+    return torch.where(logit_B > 0, bayes_B, -bayes_B).sigmoid()
+
+
+def log_loss_standard_error(logit_B: Tensor, label_B: Tensor) -> float:
+    """Of `log_loss` over these episodes, in nats; NaN for a single one."""
+    loss_B = binary_cross_entropy_with_logits(
+        logit_B.double(), label_B.double(), reduction="none"
+    )
+    return float(loss_B.std() / math.sqrt(len(loss_B))) if len(loss_B) > 1 else math.nan
 
 
 def auc(logit_B: Tensor, label_B: Tensor) -> float:

@@ -1,9 +1,13 @@
-"""Which members a suite has: seeds as people write them, and (variant, seed) grids."""
+"""Which members a suite has: seeds and variants as people write them, and their grid."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from icl_mlflow.training.settings import TrainSettings
+from icl_mlflow.variants import VARIANTS
+
+#: What every other variant is compared with.
+BASELINE = "baseline"
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -18,17 +22,33 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     seeds: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        try:
-            low = int(first)
-            high = int(last) if dash else low
-        except ValueError:
-            raise ValueError(f"seeds must be like 0,1,2 or 0-9, not {text!r}") from None
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise ValueError(f"seeds must be like 0,1,2 or 0-9, not {text!r}")
+        low, high = int(first), int(last or first)
         if high < low:
             raise ValueError(
                 f"seeds {part.strip()!r} run backwards; write {high}-{low}"
             )
         seeds += range(low, high + 1)
     return tuple(dict.fromkeys(seeds))
+
+
+def parse_variants(text: str) -> tuple[str, ...]:
+    """Canonical names from ``no_labels,noisy_labels_0.10``, in order, each once.
+
+    Raises:
+        ValueError: an unknown name, or parts of a combination that contradict.
+
+    >>> parse_variants("no_labels,noisy_labels_0.10")
+    ('no_labels', 'noisy_labels_0.1')
+    """
+    names = [VARIANTS.canonical(part.strip()) for part in text.split(",")]
+    return tuple(dict.fromkeys(names))
+
+
+def with_baseline(variants: Sequence[str]) -> tuple[str, ...]:
+    """The variants with the baseline, to compare them with, in first place."""
+    return tuple(dict.fromkeys((BASELINE, *variants)))
 
 
 def grid(

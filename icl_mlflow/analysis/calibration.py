@@ -4,18 +4,22 @@ Bins hold equally many episodes, so that every point is equally certain; bars ar
 Wilson intervals of the observed share.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from icl_mlflow.analysis import style
+from icl_mlflow.analysis.base import Analysis, Subject
 from icl_mlflow.evaluation import EvaluationSet, calibration_bins
 from icl_mlflow.statistics import wilson_interval
 
 
 def measure(logit_B: Tensor, truth: EvaluationSet) -> pd.DataFrame:
-    """One row per predictor and bin: ``predicted``, ``observed``, ``low``, ``high``, ``count``."""
+    """One row per predictor and bin: predicted, observed, low, high, count."""
     rows = []
     for predictor, score_B in (("model", logit_B), ("Bayes", truth.bayes_B)):
         bins = calibration_bins(score_B, truth.label_B)
@@ -51,9 +55,17 @@ def summarise(frame: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def draw(frame: pd.DataFrame, title: str = "") -> Figure:
-    """Observed share of y = 1 against predicted probability."""
-    drawn, (axes,) = style.figure(panel=(4.8, 4.6))
+def draw(frame: pd.DataFrame) -> Figure:
+    """Observed share of y = 1 against predicted probability, a panel a model."""
+    models = frame.groupby("model", sort=False)
+    drawn, panels = style.small_multiples(len(models), panel=(4.6, 4.6))
+    for axes, (model, bins) in zip(panels, models, strict=True):
+        _reliability(axes, bins)
+        axes.set_title(str(model), fontsize="medium")
+    return drawn
+
+
+def _reliability(axes: Axes, frame: pd.DataFrame) -> None:
     axes.axline((0, 0), slope=1, color="black", linewidth=1, label="calibrated")
     looks = {"Bayes": (style.BAYES, "s"), "model": (style.MODEL, "o")}
     for predictor, (color, marker) in looks.items():
@@ -79,6 +91,23 @@ def draw(frame: pd.DataFrame, title: str = "") -> Figure:
         aspect="equal",
     )
     axes.legend(loc="upper left", fontsize="small")
-    if title:
-        axes.set_title(title, fontsize="medium")
-    return drawn
+
+
+def _ask(subject: Subject) -> pd.DataFrame:
+    return measure(subject.logit_B, subject.truth)
+
+
+def _verdict(numbers: Mapping[str, float]) -> str:
+    return (
+        f"Predicted probabilities are off by {numbers['ece_model']:.4f} on average; "
+        f"exact Bayes, which is calibrated, shows {numbers['ece_bayes']:.4f} by chance."
+    )
+
+
+CALIBRATION = Analysis(
+    question="Do predicted probabilities come true?",
+    measure=_ask,
+    summarise=summarise,
+    draw=draw,
+    verdict=_verdict,
+)

@@ -1,13 +1,13 @@
 """How did accuracy, loss and excess risk go, epoch by epoch, and where is the ceiling?
 
-Several seeds become a mean with a 95 % t band. The Bayes line is what the exact in-context
-predictor reaches on the same validation episodes; the oracle line, what knowing the
-latent parameters would add.
+Several seeds become a mean with a 95 % t band. The Bayes line is what the exact
+in-context predictor reaches on the same validation episodes; the oracle line, what
+knowing the latent parameters would add.
 """
 
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import pandas as pd
 import torch
@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from icl_mlflow.analysis import style
-from icl_mlflow.evaluation import EvaluationSet, log_loss
+from icl_mlflow.evaluation import EvaluationSet, expected_loss, log_loss
 from icl_mlflow.statistics import t_interval
 from icl_mlflow.tasks.base import Task
 from icl_mlflow.training.fit import Epoch
@@ -43,7 +43,7 @@ def references(task: Task, truth: EvaluationSet) -> References:
     p_B = truth.bayes_B.sigmoid()
     return References(
         bayes_accuracy=float(torch.maximum(p_B, 1 - p_B).mean()),
-        bayes_loss=float(torch.special.entr(torch.stack([p_B, 1 - p_B])).sum(0).mean()),
+        bayes_loss=float(expected_loss(truth.bayes_B).mean()),
         oracle_accuracy=task.oracle().accuracy,
         oracle_loss=log_loss(truth.oracle_B, truth.label_B),
     )
@@ -115,8 +115,3 @@ def _band(axes: Axes, frame: pd.DataFrame, column: str, label: str, color: str) 
 
 def _line(axes: Axes, value: float, label: str, color: str) -> None:
     axes.axhline(value, color=color, label=label, linestyle="--", linewidth=1.2)
-
-
-def reference_columns(lines: References) -> dict[str, float]:
-    """The reference lines by metric name, to stand beside a model's own metrics."""
-    return {f"reference/{name}": value for name, value in asdict(lines).items()}

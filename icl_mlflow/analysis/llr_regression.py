@@ -6,23 +6,41 @@ slope 1 means calibrated, and correlation 1 the optimal test up to calibration.
 Source: arXiv 2603.10573, figure "Logit vs LLR".
 """
 
+from collections.abc import Mapping
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy import stats
 from torch import Tensor
 
 from icl_mlflow.analysis import style
-from icl_mlflow.evaluation import EvaluationSet
+from icl_mlflow.analysis.base import Analysis, Subject
+from icl_mlflow.analysis.fresh import drawn as drawn_episodes
+from icl_mlflow.evaluation import EvaluationSet, predict
+from icl_mlflow.statistics import pearson_interval, slope_interval, spearman_interval
+from icl_mlflow.tasks.base import with_parameters
 
+_SHIFT = "out_of_distribution"
+_AXES = {
+    "llr": "oracle log-likelihood ratio (nats)",
+    "bayes": "exact Bayes log-odds (nats)",
+}
+_ASSOCIATIONS = {
+    "pearson": pearson_interval,
+    "spearman": spearman_interval,
+    "slope": slope_interval,
+}
 #: Episodes drawn: more hide each other.
 _DRAWN = 2_000
 
 
-def measure(logit_B: Tensor, truth: EvaluationSet) -> pd.DataFrame:
-    """One row per episode: ``llr``, ``bayes``, ``logit`` (nats) and ``label``."""
+def measure(
+    logit_B: Tensor, truth: EvaluationSet, distribution: str = "in_distribution"
+) -> pd.DataFrame:
+    """One row an episode: distribution, llr, bayes, logit (nats) and label."""
     return pd.DataFrame(
         {
+            "distribution": distribution,
             "llr": truth.oracle_B.numpy(),
             "bayes": truth.bayes_B.numpy(),
             "logit": logit_B.numpy(),
@@ -31,53 +49,75 @@ def measure(logit_B: Tensor, truth: EvaluationSet) -> pd.DataFrame:
     )
 
 
-def summarise(frame: pd.DataFrame) -> dict[str, float]:
-    """Pearson r, Spearman rho and least-squares slope of the logit on both statistics.
+def _ask(subject: Subject) -> pd.DataFrame:
+    """The episodes asked about, and those of the task's shift out of distribution."""
+    trained_on = subject.problem.task
+    first = "in_distribution" if subject.task == trained_on else "shifted"
+    tables = [measure(subject.logit_B, subject.truth, first)]
+    for shift in trained_on.shifts.keys() & {_SHIFT}:
+        task = with_parameters(trained_on, trained_on.shifts[shift])
+        if task != subject.task:
+            truth = drawn_episodes(subject, task, most=len(subject.truth))
+            logit_B = predict(subject.predictor, truth.seen)
+            tables.append(measure(logit_B, truth, shift))
+    return pd.concat(tables, ignore_index=True)
 
-    >>> perfect = pd.DataFrame({"llr": [-1.0, 0.5, 2.0], "bayes": [-1.0, 0.5, 2.0]})
-    >>> numbers = summarise(perfect.assign(logit=2 * perfect["bayes"]))
+
+def summarise(frame: pd.DataFrame) -> dict[str, float]:
+    """Pearson, Spearman and slope of the logit on both statistics, 95 % intervals.
+
+    The first distribution's come without its name.
+
+    >>> perfect = pd.DataFrame({"llr": [-1.0, 0.5, 2.0, 3.0]})
+    >>> perfect = perfect.assign(bayes=perfect["llr"], logit=2 * perfect["llr"])
+    >>> numbers = summarise(perfect.assign(distribution="in_distribution"))
     >>> round(numbers["bayes_slope"], 6), round(numbers["llr_pearson"], 6)
     (2.0, 1.0)
     """
     numbers = {}
-    for name in ("llr", "bayes"):
-        line = stats.linregress(frame[name], frame["logit"])
-        rank = stats.spearmanr(frame[name], frame["logit"])
-        numbers[f"{name}_pearson"] = float(line.rvalue)
-        numbers[f"{name}_spearman"] = float(rank.statistic)
-        numbers[f"{name}_slope"] = float(line.slope)
+    for index, name in enumerate(frame["distribution"].unique()):
+        part = frame[frame["distribution"] == name]
+        prefix = f"{name}_" if index else ""
+        for statistic in _AXES:
+            for association, interval_of in _ASSOCIATIONS.items():
+                found = interval_of(part[statistic], part["logit"])
+                key = f"{prefix}{statistic}_{association}"
+                numbers |= {
+                    key: found.mean,
+                    f"{key}_low": found.low,
+                    f"{key}_high": found.high,
+                }
     return numbers
 
 
-def draw(frame: pd.DataFrame, title: str = "") -> Figure:
-    """The logit against the oracle's LLR and against the Bayes log-odds."""
-    numbers = summarise(frame)
-    drawn, panels = style.figure(1, 2, panel=(4.8, 4.4))
-    names = {
-        "llr": "oracle log-likelihood ratio (nats)",
-        "bayes": "exact Bayes log-odds given the context (nats)",
-    }
-    for axes, (name, label) in zip(panels, names.items(), strict=True):
-        _scatter(axes, frame.head(_DRAWN), name)
-        axes.set(xlabel=label, ylabel="model logit (nats)")
-        axes.set_title(
-            f"Pearson {numbers[f'{name}_pearson']:.3f}, "
-            f"Spearman {numbers[f'{name}_spearman']:.3f}, "
-            f"slope {numbers[f'{name}_slope']:.2f}",
-            fontsize="medium",
-        )
-    panels[0].legend(fontsize="small", loc="upper left")
-    if title:
-        drawn.suptitle(title)
+def draw(frame: pd.DataFrame) -> Figure:
+    """The logit against both statistics: a row a model, two panels a distribution."""
+    models = list(frame["model"].unique())
+    distributions = list(frame["distribution"].unique())
+    n_columns = 2 * len(distributions)
+    drawn, panels = style.figure(len(models), n_columns, panel=(4.2, 4.0))
+    rest = iter(panels)
+    for model in models:
+        for distribution in distributions:
+            is_here = (frame["model"] == model) & (
+                frame["distribution"] == distribution
+            )
+            for statistic, label in _AXES.items():
+                axes = next(rest)
+                axes.set(xlabel=label, ylabel="model logit (nats)")
+                where = distribution.replace("_", " ")
+                _scatter(axes, frame[is_here], statistic, f"{model}, {where}")
+    panels[0].legend(fontsize="small", loc="upper left", markerscale=2)
     return drawn
 
 
-def _scatter(axes: Axes, frame: pd.DataFrame, name: str) -> None:
+def _scatter(axes: Axes, frame: pd.DataFrame, statistic: str, title: str) -> None:
     axes.axline((0, 0), slope=1, color="black", linewidth=1, label="equal")
+    shown = frame.head(_DRAWN)
     for label, color in ((0, style.ORANGE), (1, style.BLUE)):
-        part = frame[frame["label"] == label]
+        part = shown[shown["label"] == label]
         axes.scatter(
-            part[name],
+            part[statistic],
             part["logit"],
             s=7,
             alpha=0.35,
@@ -86,3 +126,39 @@ def _scatter(axes: Axes, frame: pd.DataFrame, name: str) -> None:
             label=f"true label {label}",
             rasterized=True,
         )
+    if frame.empty:  # a model that was not asked about this distribution
+        axes.set_title(f"{title}: not asked", fontsize="small")
+        return
+    r, rho, slope = (
+        interval_of(frame[statistic], frame["logit"])
+        for interval_of in _ASSOCIATIONS.values()
+    )
+    axes.set_title(
+        f"{title}\nPearson {r.mean:.3f}, Spearman {rho.mean:.3f}, "
+        f"slope {slope.mean:.2f} [{slope.low:.2f}, {slope.high:.2f}]",
+        fontsize="small",
+    )
+
+
+def _verdict(numbers: Mapping[str, float]) -> str:
+    sentence = (
+        f"On the episodes asked about, the logit follows exact Bayes with Pearson "
+        f"{numbers['bayes_pearson']:.3f} and slope {numbers['bayes_slope']:.2f} "
+        f"(the oracle's LLR: {numbers['llr_pearson']:.3f} and "
+        f"{numbers['llr_slope']:.2f})"
+    )
+    if f"{_SHIFT}_bayes_pearson" in numbers:
+        sentence += (
+            f"; out of distribution, with {numbers[f'{_SHIFT}_bayes_pearson']:.3f} "
+            f"and {numbers[f'{_SHIFT}_bayes_slope']:.2f}"
+        )
+    return f"{sentence}."
+
+
+LLR_REGRESSION = Analysis(
+    question="Is the logit a copy of the optimal test statistic?",
+    measure=_ask,
+    summarise=summarise,
+    draw=draw,
+    verdict=_verdict,
+)

@@ -34,3 +34,15 @@ def figure(
         axes.grid(visible=True, alpha=0.25, linewidth=0.6)
         axes.set_axisbelow(True)
     return drawn, panels
+
+
+def small_multiples(
+    n_panels: int, *, panel: tuple[float, float] = (5.0, 4.0), most_columns: int = 3
+) -> tuple[Figure, list[Axes]]:
+    """A figure of ``n_panels`` equal panels in rows of at most ``most_columns``."""
+    n_columns = min(n_panels, most_columns)
+    n_rows = -(-n_panels // n_columns)
+    drawn, panels = figure(n_rows, n_columns, panel=panel)
+    for spare in panels[n_panels:]:
+        spare.remove()
+    return drawn, panels[:n_panels]

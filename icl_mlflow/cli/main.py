@@ -16,6 +16,10 @@ from icl_mlflow.cli.options import CONTEXT
 #: Name to the place of the command and its line in ``--help``.
 COMMANDS = {
     "train": ("icl_mlflow.cli.train:train", "Train models and log them."),
+    "ablate": (
+        "icl_mlflow.cli.ablate:ablate",
+        "Train every variant and compare them with the baseline.",
+    ),
 }
 
 INTERRUPTED = 128 + signal.SIGINT
@@ -26,10 +30,12 @@ class LazyGroup(click.Group):
     """Lists its commands without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in the order of `COMMANDS`."""
         del ctx
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
         del ctx
         if cmd_name not in COMMANDS:
             return None
@@ -40,6 +46,7 @@ class LazyGroup(click.Group):
     def format_commands(
         self, ctx: click.Context, formatter: click.HelpFormatter
     ) -> None:
+        """One line a command."""
         del ctx
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
@@ -48,7 +55,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings=CONTEXT)
 @click.version_option(package_name="icl-mlflow")
 def cli() -> None:
-    """Train, ablate and open up in-context learners of statistical tests.
+    r"""Train, ablate and open up in-context learners of statistical tests.
 
     \b
     Example:

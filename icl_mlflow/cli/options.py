@@ -1,7 +1,7 @@
 """A settings dataclass: a command's options, its ``-P`` keys and its MLflow params."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import Field, fields
 from typing import Any
 
@@ -40,7 +40,9 @@ class _Name(click.ParamType):
 
 
 def options(
-    *kinds: type, presets: Mapping[str, Mapping[str, Any]] | None = None
+    *kinds: type,
+    presets: Mapping[str, Mapping[str, Any]] | None = None,
+    without: Collection[str] = (),
 ) -> Callable[[Command], Command]:
     """Give a command one option per field, and call it with the built settings.
 
@@ -48,6 +50,7 @@ def options(
         kinds: frozen settings dataclasses with disjoint fields, in the order in which
             the command takes them.
         presets: what each value of the field ``preset`` sets where no option is given.
+        without: fields that the command fills in itself, and which keep their default.
     """
 
     def decorate(command: Command) -> Command:
@@ -55,7 +58,13 @@ def options(
         def run(**values: Any) -> None:
             try:
                 built = [
-                    kind(**{f.name: values[f.name] for f in fields(kind)})
+                    kind(
+                        **{
+                            f.name: values[f.name]
+                            for f in fields(kind)
+                            if f.name not in without
+                        }
+                    )
                     for kind in kinds
                 ]
             except ValueError as error:
@@ -65,7 +74,8 @@ def options(
         decorated: Command = run
         for kind in reversed(kinds):
             for declared in reversed(fields(kind)):
-                decorated = _option(declared, presets or {})(decorated)
+                if declared.name not in without:
+                    decorated = _option(declared, presets or {})(decorated)
         return decorated
 
     return decorate

@@ -7,7 +7,7 @@ import click
 from icl_mlflow.cli.errors import exit_code, usage_errors
 from icl_mlflow.cli.options import CONTEXT, options
 from icl_mlflow.cli.progress import progress
-from icl_mlflow.launch.settings import LaunchSettings
+from icl_mlflow.launch.settings import LaunchSettings, SeedSettings
 from icl_mlflow.suite import parse_seeds
 from icl_mlflow.training.settings import PRESETS, TrainSettings
 
@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
 
 @click.command(context_settings=CONTEXT)
-@options(TrainSettings, LaunchSettings, presets=PRESETS)
-def train(settings: TrainSettings, launch: LaunchSettings) -> None:
-    """Train a model on a task; log it, and register it.
+@options(TrainSettings, SeedSettings, LaunchSettings, presets=PRESETS)
+def train(
+    settings: TrainSettings, several: SeedSettings, launch: LaunchSettings
+) -> None:
+    r"""Train a model on a task; log it, and register it.
 
     \b
     Example:
@@ -34,17 +36,16 @@ def train(settings: TrainSettings, launch: LaunchSettings) -> None:
     if launch.dry_run:
         from icl_mlflow.launch.plan import plan
 
-        click.echo(plan(settings, launch))
+        click.echo(plan(settings, several, launch))
         return
-    from icl_mlflow.launch.train import DEFAULT_EXPERIMENT
     from icl_mlflow.tracking.store import StoreError, connect
 
     with usage_errors(StoreError):
-        store = connect(launch.experiment or DEFAULT_EXPERIMENT)
-    if launch.seeds is None:
+        store = connect(launch.experiment)
+    if several.seeds is None:
         _train_one(store, settings)
     else:
-        _train_seeds(store, settings, launch)
+        _train_seeds(store, settings, parse_seeds(several.seeds), launch.jobs)
 
 
 def _train_one(store: "Store", settings: TrainSettings) -> None:
@@ -57,30 +58,24 @@ def _train_one(store: "Store", settings: TrainSettings) -> None:
     ):
         trained = train_member(store, settings, on_step=advance)
     click.echo(summary(trained))
-    click.echo(_where(store, trained.ui_link))
+    click.echo(store.where(trained.ui_link))
 
 
 def _train_seeds(
-    store: "Store", settings: TrainSettings, launch: LaunchSettings
+    store: "Store", settings: TrainSettings, seeds: tuple[int, ...], jobs: int
 ) -> None:
-    from icl_mlflow.launch.train import MembersFailedError, train_seeds
+    from icl_mlflow.launch.members import MembersFailedError
+    from icl_mlflow.launch.train import train_seeds
 
-    seeds = parse_seeds(launch.seeds or "")
     with (
         exit_code(1, MembersFailedError),
         progress(settings.epochs * len(seeds), f"{len(seeds)} seeds") as advance,
     ):
-        suite = train_seeds(
-            store,
-            settings,
-            seeds,
-            jobs=launch.jobs,
-            on_message=lambda _index, _epoch: advance(),
-        )
+        suite = train_seeds(store, settings, seeds, jobs=jobs, on_epoch=advance)
     for member in suite.members:
         click.echo(summary(member))
     click.echo(f"parent   {suite.run_id}")
-    click.echo(_where(store, suite.ui_link))
+    click.echo(store.where(suite.ui_link))
 
 
 def summary(trained: "Trained") -> str:
@@ -93,9 +88,3 @@ def summary(trained: "Trained") -> str:
         f"(exact Bayes {trained.bayes_accuracy:.4f}), "
         f"excess risk {test['test/excess_risk']:.4f} nats"
     )
-
-
-def _where(store: "Store", link: str) -> str:
-    if store.ui_command is None:
-        return f"see      {link}"
-    return f"see      {link}  (after: {store.ui_command})"

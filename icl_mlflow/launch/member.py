@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from icl_mlflow.analysis import calibration, learning_curves, llr_regression
+from icl_mlflow.tracking.results import HISTORY, PREDICTIONS
 from icl_mlflow.tracking.run import RunLog, open_run
 from icl_mlflow.tracking.store import Store
 from icl_mlflow.training.build import data_digest, problem, resolved
@@ -26,9 +27,6 @@ from icl_mlflow.training.fit import (
     fit,
 )
 from icl_mlflow.training.settings import TrainSettings
-
-#: Where a run keeps the test episodes' log-odds, for paired comparisons.
-PREDICTIONS = "predictions.safetensors"
 
 _LOG_FILE = "train.log"
 
@@ -76,7 +74,8 @@ def train_member(
         settings: what to train.
         parent_run_id: the suite's run.
         tags: further tags of the run.
-        on_step, on_epoch: called as training goes on.
+        on_step: called after every step.
+        on_epoch: called with every finished epoch.
         on_run: called with the run's id as soon as it is open.
 
     Raises:
@@ -192,15 +191,13 @@ def _log_results(log: RunLog, fitted: Fitted) -> None:
         curves = learning_curves.measure([(settings.seed, fitted.history)])
         validation = evaluation_episodes(settings, chosen, "validation")
         lines = learning_curves.references(chosen.task, validation)
-        log.text("history.csv", curves.to_csv(index=False))
+        log.text(HISTORY, curves.to_csv(index=False))
         log.figure("learning_curves", learning_curves.draw(curves, lines, name))
-    regression = llr_regression.measure(logit_B, truth)
-    log.figure(
-        "logit_vs_llr", llr_regression.draw(regression, f"{name}, test episodes")
-    )
-    reliability = calibration.measure(logit_B, truth)
+    regression = llr_regression.measure(logit_B, truth).assign(model=name)
+    log.figure("logit_vs_llr", llr_regression.draw(regression))
+    reliability = calibration.measure(logit_B, truth).assign(model=name)
     log.table("reliability", reliability)
-    log.figure("reliability", calibration.draw(reliability, f"{name}, test episodes"))
+    log.figure("reliability", calibration.draw(reliability))
 
 
 def _keep_last_good(log: RunLog, error: NonFiniteLossError) -> None:

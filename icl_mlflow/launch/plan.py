@@ -3,10 +3,11 @@
 import json
 import os
 import time
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import replace
 
-from icl_mlflow.launch.settings import LaunchSettings
-from icl_mlflow.suite import parse_seeds
+from icl_mlflow.launch.settings import LaunchSettings, SeedSettings
+from icl_mlflow.suite import grid, parse_seeds
 from icl_mlflow.training.build import initial_model, problem, resolved, training_batch
 from icl_mlflow.training.device import compute_threads, pick_device
 from icl_mlflow.training.settings import TrainSettings
@@ -15,22 +16,45 @@ from icl_mlflow.training.step import Optimisation
 _TIMED_STEPS = 5
 
 
-def plan(settings: TrainSettings, launch: LaunchSettings) -> str:
-    """The resolved settings, the number of parameters and an estimate of the time."""
-    model = initial_model(settings)
-    n_parameters = sum(parameter.numel() for parameter in model.parameters())
-    members = parse_seeds(launch.seeds) if launch.seeds else (settings.seed,)
-    at_once = min(launch.jobs or os.cpu_count() or 1, len(members))
-    threads = 1 if launch.seeds else settings.threads
-    seconds = settings.total_steps * step_seconds(settings, threads)
-    rounds = -(-len(members) // at_once)
+def plan(settings: TrainSettings, several: SeedSettings, launch: LaunchSettings) -> str:
+    """What `train` would do: settings, size and estimated time."""
+    if several.seeds is None:
+        return plan_members([settings], launch.jobs)
+    seeds = parse_seeds(several.seeds)
+    members = grid(replace(settings, threads=1), [settings.variant], seeds)
+    return plan_members(members, launch.jobs)
+
+
+def plan_members(members: Sequence[TrainSettings], jobs: int) -> str:
+    """The settings that the members share, their names, and the time all of them take.
+
+    Each kind of member is timed over a few steps.
+    """
+    shared = dict.fromkeys(
+        set.intersection(*(set(resolved(m).items()) for m in members))
+    )
+    first = {k: v for k, v in resolved(members[0]).items() if (k, v) in shared}
+    kinds = {member.variant: member for member in members}
+    costs = {
+        name: member.total_steps * step_seconds(member, member.threads)
+        for name, member in kinds.items()
+    }
+    total = sum(costs[member.variant] for member in members)
+    longest = max(costs.values())
+    at_once = min(jobs or os.cpu_count() or 1, len(members))
+    sizes = [
+        sum(parameter.numel() for parameter in initial_model(member).parameters())
+        for member in kinds.values()
+    ]
     return "\n".join(
         [
-            json.dumps(resolved(settings) | asdict(launch), indent=2),
-            f"members      {len(members)}, {at_once} at once",
-            f"parameters   {n_parameters:,} each",
-            f"steps        {settings.total_steps:,} each",
-            f"training     about {_duration(seconds * rounds)} on this machine",
+            json.dumps(first, indent=2),
+            f"members      {', '.join(member.run_name for member in members)}",
+            f"at once      {at_once}",
+            f"parameters   {' to '.join(f'{n:,}' for n in sorted({min(sizes), max(sizes)}))}",
+            f"steps        {members[0].total_steps:,} each",
+            f"training     about {_duration(max(longest, total / at_once))} in all, "
+            "on this machine as it is now",
             "dry run: nothing was trained, no run was created",
         ]
     )

@@ -1,21 +1,18 @@
-"""How members are run and tracked; nothing here changes what they compute."""
+"""How members are run and tracked; nothing here changes what one of them computes."""
 
 from dataclasses import dataclass
 
 from icl_mlflow.settings import check, setting
-from icl_mlflow.suite import parse_seeds
+from icl_mlflow.suite import parse_seeds, parse_variants
 from icl_mlflow.training.settings import PRESETS
 
 
 @dataclass(frozen=True, kw_only=True)
 class LaunchSettings:
-    """Which seeds, how many at once, and where they are tracked."""
+    """From which defaults, how many at once, and where they are tracked."""
 
     preset: str = setting(
         "paper", "Named defaults; any option given wins.", choices=lambda: PRESETS
-    )
-    seeds: str | None = setting(
-        None, "Several seeds, such as 0,1,2 or 0-9: a parent run, one child a seed."
     )
     jobs: int = setting(0, "Members trained at once; 0 for one per core.", minimum=0)
     experiment: str | None = setting(
@@ -27,5 +24,33 @@ class LaunchSettings:
 
     def __post_init__(self) -> None:
         check(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedSettings:
+    """The seeds of `train`."""
+
+    seeds: str | None = setting(
+        None, "Several seeds, such as 0,1,2 or 0-9: a parent run, one child a seed."
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
         if self.seeds is not None:
             parse_seeds(self.seeds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AblateSettings:
+    """The members of `ablate`: every variant with every seed."""
+
+    variants: str = setting(
+        "all", "Variants to train, such as no_labels,no_position; the baseline joins."
+    )
+    seeds: str = setting("0,1,2", "Seeds of every variant, such as 0,1,2 or 0-9.")
+
+    def __post_init__(self) -> None:
+        check(self)
+        parse_seeds(self.seeds)
+        if self.variants != "all":
+            parse_variants(self.variants)

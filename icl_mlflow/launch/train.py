@@ -1,29 +1,22 @@
 """Train one model, or the same model with several seeds under one parent run."""
 
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 import pandas as pd
 
 from icl_mlflow.analysis import learning_curves
 from icl_mlflow.launch.member import Trained, check_ready, train_member
-from icl_mlflow.launch.processes import Outcome, run_in_processes
+from icl_mlflow.launch.members import raise_for_failures, train_members
 from icl_mlflow.statistics import t_interval
 from icl_mlflow.suite import grid
+from icl_mlflow.tracking.results import HISTORY
 from icl_mlflow.tracking.run import RunLog, open_run
 from icl_mlflow.tracking.store import Store, connect
 from icl_mlflow.training.build import problem, resolved
 from icl_mlflow.training.fit import evaluation_episodes
 from icl_mlflow.training.settings import TrainSettings
-
-DEFAULT_EXPERIMENT = "Default"
-
-
-class MembersFailedError(RuntimeError):
-    """Some members of a suite did not finish; the message has a line for each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,21 +34,13 @@ class TrainedSeeds:
     ui_link: str
 
 
-@dataclass(frozen=True)
-class _Piece:
-    """What a worker process needs to train one member."""
-
-    settings: TrainSettings
-    experiment_id: str
-    parent_run_id: str
-
-
 def train(settings: TrainSettings, *, experiment: str | None = None) -> Trained:
     """Train one model and log it to MLflow: the Python form of ``icl-mlflow train``.
 
     Args:
         settings: what to train.
-        experiment: MLflow's experiment; ``Default`` if not given.
+        experiment: MLflow's experiment; MLFLOW_EXPERIMENT_NAME or ``Default`` if not
+            given.
 
     Raises:
         ValueError: settings that contradict each other.
@@ -66,7 +51,7 @@ def train(settings: TrainSettings, *, experiment: str | None = None) -> Trained:
         ``train(TrainSettings.preset("smoke", task="B")).test["test/excess_risk"]``
     """
     check_ready(settings)
-    return train_member(connect(experiment or DEFAULT_EXPERIMENT), settings)
+    return train_member(connect(experiment), settings)
 
 
 def train_seeds(
@@ -75,7 +60,7 @@ def train_seeds(
     seeds: Sequence[int],
     *,
     jobs: int = 0,
-    on_message: Callable[[int, Any], None] = lambda _index, _message: None,
+    on_epoch: Callable[[], None] = lambda: None,
 ) -> TrainedSeeds:
     """Train one model a seed, in parallel processes of one thread each.
 
@@ -87,7 +72,7 @@ def train_seeds(
         settings: of every member, but for the seed.
         seeds: one member each.
         jobs: members trained at once; 0 for one a core.
-        on_message: gets the index of a member, and each `Epoch` of it.
+        on_epoch: called after every epoch of every member.
 
     Raises:
         MembersFailedError: some did not finish; the others did, and are logged.
@@ -109,11 +94,8 @@ def train_seeds(
         ),
     ) as log:
         log.json("settings.json", asdict(settings))
-        outcomes = run_in_processes(
-            [_Piece(member, store.experiment_id, log.run_id) for member in members],
-            train_piece,
-            n_processes=jobs or os.cpu_count() or 1,
-            on_message=on_message,
+        outcomes = train_members(
+            store, members, log.run_id, jobs=jobs, on_epoch=on_epoch
         )
         finished = tuple(outcome.value for outcome in outcomes if outcome.value)
         if finished:
@@ -122,34 +104,10 @@ def train_seeds(
         return TrainedSeeds(run_id=log.run_id, members=finished, ui_link=log.ui_link())
 
 
-def train_piece(piece: _Piece, send: Callable[[Any], None]) -> Trained:
-    """Train one member in a worker process, sending each epoch as it ends."""
-    os.environ["MLFLOW_EXPERIMENT_ID"] = piece.experiment_id
-    store = connect(DEFAULT_EXPERIMENT)
-    return train_member(
-        store, piece.settings, parent_run_id=piece.parent_run_id, on_epoch=send
-    )
-
-
-def raise_for_failures(
-    members: Sequence[TrainSettings], outcomes: Sequence[Outcome[Trained]]
-) -> None:
-    """Raise MembersFailedError if any member did not finish."""
-    failures = [
-        f"{member.run_name}: {outcome.error}"
-        for member, outcome in zip(members, outcomes, strict=True)
-        if outcome.error
-    ]
-    if failures:
-        raise MembersFailedError(
-            f"{len(failures)} of {len(members)} members failed: {'; '.join(failures)}"
-        )
-
-
 def _log_means(
     log: RunLog, settings: TrainSettings, members: Sequence[Trained]
 ) -> None:
-    """The mean and interval of every metric at every epoch, one table and one figure."""
+    """Mean and interval of every metric at every epoch; a table and a figure."""
     rows = []
     n_epochs = settings.epochs
     for epoch in range(n_epochs):
@@ -174,7 +132,7 @@ def _log_means(
         validation = evaluation_episodes(settings, chosen, "validation")
         lines = learning_curves.references(chosen.task, validation)
         title = f"{settings.task}-{settings.variant}, {len(members)} seeds"
-        log.text("history.csv", curves.to_csv(index=False))
+        log.text(HISTORY, curves.to_csv(index=False))
         log.figure("learning_curves", learning_curves.draw(curves, lines, title))
 
 

@@ -82,8 +82,8 @@ class Summed:
         a = architecture
         return {
             **linear("x_proj", a.dim, a.d_model),
-            **linear("y_proj", 1, a.d_model),
             **linear("query_proj", a.dim, a.d_model),
+            **linear("y_proj", 1, a.d_model),
             "pos_emb": _table(a),
         }
 

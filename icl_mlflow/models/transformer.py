@@ -95,11 +95,16 @@ class Transformer(nn.Module):
 
 
 def layout(architecture: Architecture) -> Layout:
-    """Every parameter of the model: its published name, its shape and how it starts."""
-    found = dict(EMBEDDINGS[architecture.embedding].layout(architecture))
+    """Every parameter of the model: its published name, its shape and how it starts.
+
+    The embedding comes last and its position table at the very end, so that models that
+    differ only there start with the same blocks and head from the same random numbers.
+    """
+    found: Layout = {}
     for index in range(architecture.n_layers):
         found |= block(layer_prefix(index), architecture.d_model)
-    return found | linear("head", architecture.d_model, 1)
+    found |= linear("head", architecture.d_model, 1)
+    return found | EMBEDDINGS[architecture.embedding].layout(architecture)
 
 
 def _place(root: nn.Module, name: str, parameter: nn.Parameter) -> None:

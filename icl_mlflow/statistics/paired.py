@@ -1,6 +1,7 @@
 """Does a variant differ from the baseline on the same seeds and the same episodes?
 
 Pairing removes what both share: the seed's data and the difficulty of an episode.
+Shape suffixes: E = seeds (members of a suite), B = episodes, R = resamples.
 """
 
 import math
@@ -67,8 +68,8 @@ def paired_t(differences: ArrayLike, level: float = 0.95) -> Comparison:
 
 
 def paired_difference(
-    variant_SB: ArrayLike,
-    baseline_SB: ArrayLike,
+    variant_EB: ArrayLike,
+    baseline_EB: ArrayLike,
     rng: np.random.Generator,
     *,
     level: float = 0.95,
@@ -82,8 +83,8 @@ def paired_difference(
     intervals are percentile intervals.
 
     Args:
-        variant_SB: a measurement, such as excess risk in nats, by seed and episode.
-        baseline_SB: the same of the baseline.
+        variant_EB: a measurement, such as excess risk in nats, by seed and episode.
+        baseline_EB: the same of the baseline.
         rng: draws the resamples.
         level: of all three intervals.
         n_resamples: of the two bootstraps.
@@ -92,35 +93,35 @@ def paired_difference(
         ValueError: shapes that differ, no values, or one that is not finite.
     """
     check_level(level)
-    variant = finite_array("variant", variant_SB)
-    baseline = finite_array("baseline", baseline_SB)
+    variant = finite_array("variant", variant_EB)
+    baseline = finite_array("baseline", baseline_EB)
     if variant.ndim != 2 or variant.shape != baseline.shape:  # noqa: PLR2004 two axes: seed, episode
         raise ValueError(
             "variant and baseline must be (seeds, episodes) arrays of one shape, "
             f"not {variant.shape} and {baseline.shape}"
         )
-    difference_SB = variant - baseline
-    n_seeds, n_episodes = difference_SB.shape
-    means_R, seed_means_R = _crossed_resamples(difference_SB, rng, n_resamples)
-    mean = float(difference_SB.mean())
+    difference_EB = variant - baseline
+    n_seeds, n_episodes = difference_EB.shape
+    means_R, seed_means_R = _crossed_resamples(difference_EB, rng, n_resamples)
+    mean = float(difference_EB.mean())
     return PairedDifference(
-        seeds=paired_t(difference_SB.mean(axis=1), level),
+        seeds=paired_t(difference_EB.mean(axis=1), level),
         episodes=_percentiles(mean, means_R, level, n_episodes),
         both=_percentiles(mean, seed_means_R, level, min(n_seeds, n_episodes)),
     )
 
 
 def _crossed_resamples(
-    difference_SB: Sample, rng: np.random.Generator, n_resamples: int
+    difference_EB: Sample, rng: np.random.Generator, n_resamples: int
 ) -> tuple[Sample, Sample]:
-    """Means over resampled episodes, of all seeds and of resampled seeds: (R,) each."""
-    n_seeds, n_episodes = difference_SB.shape
-    means_RS = np.empty((n_resamples, n_seeds))
+    """Means over resampled episodes, of all seeds and of resampled ones: (R,)."""
+    n_seeds, n_episodes = difference_EB.shape
+    means_RE = np.empty((n_resamples, n_seeds))
     for index in range(n_resamples):
         drawn = rng.integers(n_episodes, size=n_episodes)
-        means_RS[index] = difference_SB[:, drawn].mean(axis=1)
-    seed_RS = rng.integers(n_seeds, size=(n_resamples, n_seeds))
-    return means_RS.mean(axis=1), np.take_along_axis(means_RS, seed_RS, 1).mean(axis=1)
+        means_RE[index] = difference_EB[:, drawn].mean(axis=1)
+    seed_RE = rng.integers(n_seeds, size=(n_resamples, n_seeds))
+    return means_RE.mean(axis=1), np.take_along_axis(means_RE, seed_RE, 1).mean(axis=1)
 
 
 def _percentiles(mean: float, means_R: Sample, level: float, n: int) -> Interval:

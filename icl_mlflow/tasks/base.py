@@ -5,9 +5,10 @@ from dataclasses import Field, dataclass, fields, replace
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from icl_mlflow.episodes import Episodes
+from icl_mlflow.tasks.labels import KnownLabels
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,27 @@ class Task(Protocol):
 
     def bayes_logit(self, episodes: Episodes) -> Tensor:
         """The log-odds of y_q = 1 given the context alone: (B,) float64, nats."""
+        ...
+
+    def corrupted_bayes_logit(
+        self, episodes: Episodes, known: KnownLabels, rng: Generator
+    ) -> Tensor:
+        """The log-odds of y_q = 1 given the points and what is known of their labels.
+
+        (B,) float64, nats. The context's labels are not looked at; ``rng`` serves those
+        tasks that need Monte Carlo for it.
+        """
+        ...
+
+    def plug_in_logit(self, episodes: Episodes) -> Tensor:
+        """The oracle's formula at the latents most probable given the context.
+
+        (B,) float64, nats; 0 where the context does not decide them.
+        """
+        ...
+
+    def __hash__(self) -> int:
+        """Equal tasks share what is computed once for a task."""
         ...
 
     def oracle(self) -> OracleConstants:

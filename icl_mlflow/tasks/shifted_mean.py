@@ -15,7 +15,7 @@ from typing import ClassVar
 
 import torch
 from scipy.special import ndtr
-from torch import Tensor
+from torch import Generator, Tensor
 from torch.nn.functional import normalize
 
 from icl_mlflow.episodes import Episodes
@@ -23,6 +23,8 @@ from icl_mlflow.settings import check, setting
 from icl_mlflow.streams import generator
 from icl_mlflow.tasks.base import OracleConstants
 from icl_mlflow.tasks.bessel import log_bessel_over_power
+from icl_mlflow.tasks.labels import KnownLabels
+from icl_mlflow.tasks.shifted_mean_corrupted import corrupted_logit
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,31 @@ class ShiftedMean:
             return log_bessel_over_power(nu, kappa_B) + c * total_B**2 / 2
 
         return log_marginal(+1.0) - log_marginal(-1.0)
+
+    def corrupted_bayes_logit(
+        self, episodes: Episodes, known: KnownLabels, rng: Generator
+    ) -> Tensor:
+        """The log-odds of y_q = 1 when the context's labels are hidden: (B,) float64.
+
+        By importance sampling over mu, see `shifted_mean_corrupted`.
+        """
+        return corrupted_logit(self.tau, episodes, known, rng)
+
+    def plug_in_logit(self, episodes: Episodes) -> Tensor:
+        """2 mu . (x_q - k) at the most probable mu and k: (B,) float64, nats.
+
+        With c = tau^2 / (1 + n tau^2), these are mu = v / |v| for
+        v = sum s x - c (sum s) (sum x), and k = c (sum x - (sum s) mu).
+        """
+        context_x_BND = episodes.context_x_BND.double()
+        sign_BN = 2.0 * episodes.context_y_BN.double() - 1.0
+        c = self.tau**2 / (1 + episodes.n_context * self.tau**2)
+        sum_BD = context_x_BND.sum(1)
+        total_B1 = sign_BN.sum(1, keepdim=True)
+        signed_sum_BD = torch.einsum("bn,bnd->bd", sign_BN, context_x_BND)
+        mu_BD = normalize(signed_sum_BD - c * total_B1 * sum_BD, dim=-1)
+        shift_BD = c * (sum_BD - total_B1 * mu_BD)
+        return 2 * (mu_BD * (episodes.query_x_BD.double() - shift_BD)).sum(-1)
 
     def oracle(self) -> OracleConstants:
         """Phi(1) and Phi(sqrt 2): LLR | y ~ N(+-2, 4) for every dim and tau."""

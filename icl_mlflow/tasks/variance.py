@@ -11,18 +11,26 @@ The exact test is quadratic in x. Source: arXiv 2603.10573, task B (0.5 to 3.0).
 import functools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 import torch
 from scipy.special import gammainc, gammainccinv, gammaln
-from torch import Tensor
+from torch import Generator, Tensor
 
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.settings import check, setting
 from icl_mlflow.streams import generator
 from icl_mlflow.tasks.base import OracleConstants
+from icl_mlflow.tasks.labels import KnownLabels
+from icl_mlflow.tasks.variance_corrupted import corrupted_logit
+
+# Quadrature for M(m, q): nodes over each element's support, the support's edges in nats
+# below the peak, and how finely they are found.
+_EVIDENCE_NODES = 100
+_NEGLIGIBLE = 40.0
+_BISECTIONS = 40
 
 
 @dataclass(frozen=True)
@@ -106,23 +114,64 @@ class Variance:
 
         return log_predictive(label_BN) - log_predictive(1 - label_BN)
 
+    def corrupted_bayes_logit(
+        self, episodes: Episodes, known: KnownLabels, rng: Generator
+    ) -> Tensor:
+        """The log-odds of y_q = 1 when the context's labels are hidden: (B,) float64.
+
+        By quadrature over both sigmas, see `variance_corrupted`.
+        """
+        del rng
+        return corrupted_logit(self.sigma_min, self.sigma_max, episodes, known)
+
+    def plug_in_logit(self, episodes: Episodes) -> Tensor:
+        """The oracle's formula at the most probable sigmas: (B,) float64, nats.
+
+        These are the root mean squares over a class's coordinates, clipped to their
+        range. 0 where the context lacks a class.
+        """
+        square_BN = episodes.context_x_BND.double().square().sum(-1)
+        label_BN = episodes.context_y_BN.double()
+        weight_B2N = torch.stack([1 - label_BN, label_BN], dim=1)
+        count_B2 = weight_B2N.sum(-1)
+        total_B2 = (weight_B2N * square_BN.unsqueeze(1)).sum(-1)
+        variance_B2 = total_B2 / (self.dim * count_B2.clamp_min(1))
+        sigma_B2 = variance_B2.sqrt().clamp(self.sigma_min, self.sigma_max)
+        logit_B = self.oracle_llr(replace(episodes, latents={"sigma": sigma_B2}))
+        return logit_B.where(count_B2.amin(1) > 0, 0.0)
+
     def log_evidence(self, m: Tensor, q: Tensor) -> Tensor:
         """Log of M(m, q) by Gauss-Legendre quadrature over log sigma, float64.
 
-        In log sigma the integrand is a bump of width about 1 / sqrt(2 m) at its
-        narrowest, so the number of nodes grows with the range times sqrt(m).
+        The nodes of each element lie where its integrand is within e^-40 of its
+        largest value: it may be as narrow as 1 / sqrt(2 m), or narrower at an end.
         """
-        low, high = math.log(self.sigma_min), math.log(self.sigma_max)
-        narrow = (high - low) * math.sqrt(max(1.0, float(m.max())))
-        nodes, weights = _legendre(100 + math.ceil(3.2 * narrow), low, high)
-        log_sigma = torch.from_numpy(nodes).to(m.device)
-        log_weight = torch.from_numpy(np.log(weights)).to(m.device)
-        exponent = (
-            log_weight
-            + (1 - m.unsqueeze(-1)) * log_sigma
-            - q.unsqueeze(-1) / 2 * (-2 * log_sigma).exp()
-        )
-        return exponent.logsumexp(-1)
+        low, high = self._support(m, q)
+        unit, weight = map(torch.from_numpy, _unit_legendre(_EVIDENCE_NODES))
+        width = (high - low).unsqueeze(-1)
+        log_sigma = low.unsqueeze(-1) + width * unit.to(m.device)
+        exponent = _log_integrand(log_sigma, m.unsqueeze(-1), q.unsqueeze(-1))
+        return (exponent + (weight.to(m.device) * width).log()).logsumexp(-1)
+
+    def _support(self, m: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
+        """Between which log sigma the integrand of M(m, q) lies; it is log-concave."""
+        low = torch.full_like(m, math.log(self.sigma_min))
+        high = torch.full_like(m, math.log(self.sigma_max))
+        falling = (m - 1).clamp(min=0)  # the integrand rises all the way if m <= 1
+        peak = ((q / falling).log() / 2).nan_to_num(nan=math.inf)
+        peak = torch.minimum(torch.maximum(peak, low), high)
+        floor = _log_integrand(peak, m, q) - _NEGLIGIBLE
+
+        def edge(outside: Tensor) -> Tensor:
+            inside = peak
+            for _ in range(_BISECTIONS):
+                middle = (inside + outside) / 2
+                counts = _log_integrand(middle, m, q) >= floor
+                inside = torch.where(counts, middle, inside)
+                outside = torch.where(counts, outside, middle)
+            return outside
+
+        return edge(low), edge(high)
 
     def log_evidence_closed_form(self, m: Tensor, q: Tensor) -> Tensor:
         """Log of M(m, q) by incomplete gamma functions, for m > 1 and q > 0, float64.
@@ -140,6 +189,11 @@ class Variance:
     def oracle(self) -> OracleConstants:
         """Accuracy and pooled AUC of the LLR, by quadrature over both sigmas."""
         return _oracle(self.dim, self.sigma_min, self.sigma_max)
+
+
+def _log_integrand(log_sigma: Tensor, m: Tensor, q: Tensor) -> Tensor:
+    """Of M(m, q), over log sigma: any shapes that broadcast."""
+    return (1 - m) * log_sigma - q / 2 * (-2 * log_sigma).exp()
 
 
 def _legendre(n: int, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:

@@ -36,6 +36,8 @@ def tracking_uri() -> str:
             "http://HOST:PORT, https://HOST:PORT, sqlite:///FILE, "
             "postgresql://..., mysql://..., mssql://..., databricks"
         )
+    if scheme in SERVERS and not urlsplit(given).hostname:
+        raise StoreError(f"MLFLOW_TRACKING_URI is {given!r}, which names no host")
     if scheme == "sqlite":
         return sqlite_uri(sqlite_file(given))
     return given.rstrip("/") if scheme in SERVERS else given

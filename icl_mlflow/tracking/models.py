@@ -15,6 +15,7 @@ from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from icl_mlflow.tracking.location import shown, without_secrets
 from icl_mlflow.tracking.package import (
@@ -37,7 +38,6 @@ __all__ = [
     "models_of_run",
 ]
 
-_PARENT_TAG = "mlflow.parentRunId"
 _FORMS = "a run id, runs:/ID, models:/NAME/VERSION or models:/NAME@ALIAS"
 
 
@@ -178,7 +178,7 @@ def _children(client: MlflowClient, run: Run) -> list[Run]:
     while True:
         page = client.search_runs(
             [run.info.experiment_id],
-            f"tags.`{_PARENT_TAG}` = '{run.info.run_id}'",
+            f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{run.info.run_id}'",
             page_token=token,
         )
         found += page

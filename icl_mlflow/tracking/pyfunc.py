@@ -4,6 +4,7 @@ MLflow imports this module by the name in the model's MLmodel file and calls
 `_load_pyfunc`.
 """
 
+import warnings
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -68,17 +69,20 @@ def save(folder: Path, package: Path, model: Transformer, about: Model) -> None:
         model: the model in the package, for the signature.
         about: what else MLflow is to know, such as the run.
     """
-    pyfunc.save_model(
-        path=folder,
-        loader_module=__name__,
-        data_path=str(package),
-        mlflow_model=about,
-        signature=_signature(model),
-        input_example=_example(model),
-        pip_requirements=[
-            f"{name}=={version(name).partition('+')[0]}" for name in _REQUIREMENTS
-        ],
-    )
+    with warnings.catch_warnings():
+        # MLflow, imported in full only here, warns of its own type hints.
+        warnings.simplefilter("ignore", UserWarning)
+        pyfunc.save_model(
+            path=folder,
+            loader_module=__name__,
+            data_path=str(package),
+            mlflow_model=about,
+            signature=_signature(model),
+            input_example=_example(model),
+            pip_requirements=[
+                f"{name}=={version(name).partition('+')[0]}" for name in _REQUIREMENTS
+            ],
+        )
 
 
 def _signature(model: Transformer) -> ModelSignature:

@@ -4,6 +4,7 @@ Versions are compared by excess risk on the validation set, never on the test se
 best one has the alias ``best``.
 """
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -15,6 +16,7 @@ from mlflow.entities import LoggedModelOutput
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
+from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 from icl_mlflow.models import Transformer
 from icl_mlflow.tracking import pyfunc
@@ -104,8 +106,10 @@ def register(
             **{metric: str(value) for metric, value in metrics.items()},
         },
     )
+    registered = Registered(name, str(version.version), sha256)
+    _link(store.client, model_id, registered)
     _move_best(store.client, name)
-    return Registered(name, str(version.version), sha256)
+    return registered
 
 
 def _store_model(
@@ -134,6 +138,17 @@ def _store_model(
     store.client.finalize_logged_model(model_id, "READY")
     store.client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
     return model_id, location
+
+
+def _link(client: MlflowClient, model_id: str, registered: Registered) -> None:
+    """Let the stored model point to its version, as an MLflow server would do.
+
+    The UI shows the link; without a server nobody else sets it.
+    """
+    version = {"name": registered.name, "version": registered.version}
+    client.set_logged_model_tags(
+        model_id, {MLFLOW_MODEL_VERSIONS: json.dumps([version])}
+    )
 
 
 def _ensure_name(client: MlflowClient, name: str) -> None:

@@ -15,6 +15,14 @@ from typing import NoReturn
 
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import (
+    MLFLOW_PARENT_RUN_ID,
+    MLFLOW_RUN_NAME,
+    MLFLOW_RUN_NOTE,
+    MLFLOW_SOURCE_NAME,
+    MLFLOW_SOURCE_TYPE,
+    MLFLOW_USER,
+)
 
 from icl_mlflow.tracking.location import without_secrets
 from icl_mlflow.tracking.log import RunLog
@@ -24,8 +32,6 @@ from icl_mlflow.tracking.store import Store, StoreError
 __all__ = ["RunLog", "open_run"]
 
 _RUN_VARIABLE = "MLFLOW_RUN_ID"
-_PARENT_TAG = "mlflow.parentRunId"
-_DESCRIPTION_TAG = "mlflow.note.content"
 
 _INTERRUPTED = 128 + signal.SIGINT
 _TERMINATED = 128 + signal.SIGTERM
@@ -62,9 +68,9 @@ def open_run(
         parent_run_id: opens a new run below that one.
     """
     adopted = _adopted(store) if parent_run_id is None else None
-    ours = {"kind": kind, **tags, _DESCRIPTION_TAG: description}
+    ours = {"kind": kind, **tags, MLFLOW_RUN_NOTE: description}
     if adopted is None:
-        parent = {_PARENT_TAG: parent_run_id} if parent_run_id else {}
+        parent = {MLFLOW_PARENT_RUN_ID: parent_run_id} if parent_run_id else {}
         run = _create(store, name, {**_origin(), **parent, **ours})
     else:
         run = adopted
@@ -72,9 +78,15 @@ def open_run(
     with _ended_truthfully(log):
         if adopted is not None:
             store.client.update_run(log.run_id, name=name)
-            log.tags({**_origin(), **adopted.data.tags, "mlflow.runName": name, **ours})
+            log.tags({**_origin(), **adopted.data.tags, MLFLOW_RUN_NAME: name, **ours})
         log.params({k: v for k, v in params.items() if k not in run.data.params})
         yield log
+
+
+def end_if_running(store: Store, run_id: str) -> None:
+    """Mark a run KILLED whose process has died without a word."""
+    if store.client.get_run(run_id).info.status == "RUNNING":
+        store.client.set_terminated(run_id, "KILLED")
 
 
 def _adopted(store: Store) -> Run | None:
@@ -98,9 +110,9 @@ def _create(store: Store, name: str, tags: Mapping[str, object]) -> Run:
 def _origin() -> dict[str, str]:
     """Who runs which code."""
     return {
-        "mlflow.user": getpass.getuser(),
-        "mlflow.source.name": Path(sys.argv[0]).name,
-        "mlflow.source.type": "LOCAL",
+        MLFLOW_USER: getpass.getuser(),
+        MLFLOW_SOURCE_NAME: Path(sys.argv[0]).name,
+        MLFLOW_SOURCE_TYPE: "LOCAL",
         "package_version": version("icl-mlflow"),
         **git_state(),
     }

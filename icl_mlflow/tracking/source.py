@@ -5,6 +5,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
+
 
 @functools.cache
 def git_state() -> dict[str, str]:
@@ -21,7 +23,7 @@ def git_state() -> dict[str, str]:
     if commit is None or changes is None:
         return {}
     dirty = "true" if changes else "false"
-    return {"mlflow.source.git.commit": commit, "git_dirty": dirty}
+    return {MLFLOW_GIT_COMMIT: commit, "git_dirty": dirty}
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

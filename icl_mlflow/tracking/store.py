@@ -29,7 +29,9 @@ from icl_mlflow.tracking.location import (
 )
 from icl_mlflow.tracking.preflight import check_store
 
-__all__ = ["Store", "StoreError", "connect", "open_client"]
+__all__ = ["Store", "StoreError", "connect", "connect_experiment", "open_client"]
+
+_DEFAULT = "Default"
 
 #: Seconds to wait for another process that is creating the schema.
 _PATIENCE = 120
@@ -75,18 +77,27 @@ class Store:
         """The run's page in the UI; for a local store where ``mlflow ui`` serves it."""
         return f"{self._ui}/#/experiments/{self.experiment_id}/runs/{run_id}"
 
+    def where(self, link: str) -> str:
+        """The line that tells a reader where to look."""
+        after = f"  (after: {self.ui_command})" if self.ui_command else ""
+        return f"see      {link}{after}"
+
     @property
     def _ui(self) -> str:
         on_server = scheme_of(self.tracking_uri) in SERVERS
         return self.place if on_server else "http://127.0.0.1:5000"
 
 
-def connect(experiment: str) -> Store:
+def connect(experiment: str | None = None) -> Store:
     """Open the store and the experiment, creating either where it is missing.
 
-    The store is MLFLOW_TRACKING_URI, or ``mlflow.db`` in the working folder. A process
-    started by ``mlflow run`` finds the experiment of its run in the environment; that
-    one wins over ``experiment``. Safe to call from many processes at once.
+    The store is MLFLOW_TRACKING_URI, or ``mlflow.db`` in the working folder. Safe to
+    call from many processes at once.
+
+    Args:
+        experiment: its name; by default MLFLOW_EXPERIMENT_NAME, or ``Default``. What
+            ``mlflow run`` tells a process it starts, MLFLOW_RUN_ID and
+            MLFLOW_EXPERIMENT_ID, wins over both.
 
     Raises:
         StoreError: the store cannot be used; nothing has been created then.
@@ -95,9 +106,19 @@ def connect(experiment: str) -> Store:
     uri = client.tracking_uri
     with _one_line_errors(uri):
         experiment_id = _given_experiment(client) or _named_experiment(
-            client, os.environ.get("MLFLOW_EXPERIMENT_NAME") or experiment
+            client, experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or _DEFAULT
         )
     return Store(uri, experiment_id, client)
+
+
+def connect_experiment(experiment_id: str) -> Store:
+    """Open the store and an experiment that is known to be there, as workers do.
+
+    Raises:
+        StoreError: the store cannot be used.
+    """
+    client = open_client()
+    return Store(client.tracking_uri, experiment_id, client)
 
 
 def open_client() -> MlflowClient:
@@ -121,9 +142,16 @@ def _with_schema(uri: str) -> MlflowClient:
     if scheme_of(uri) == "sqlite" and not sqlite_file(uri).exists():
         _create_sqlite(uri)
     client = MlflowClient(tracking_uri=uri)
-    # Runs and registered models are two stores; each sets itself up when first used.
-    client.search_experiments(max_results=1)
-    client.search_registered_models(max_results=1)
+    try:
+        # Runs and registered models are two stores; each sets itself up when used.
+        client.search_experiments(max_results=1)
+        client.search_registered_models(max_results=1)
+    except Exception as error:
+        # Migrations fail with whatever the database driver raises.
+        reason = without_secrets(str(error), uri)
+        raise StoreError(
+            f"the tables of {shown(uri)} are not usable: {reason}"
+        ) from error
     return client
 
 

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from icl_mlflow.evaluation import EvaluationSet, evaluation_set, predict, scores
+from icl_mlflow.evaluation import (
+    EvaluationSet,
+    evaluation_set,
+    log_loss_standard_error,
+    predict,
+    scores,
+)
 from icl_mlflow.models import Transformer
 from icl_mlflow.streams import generator
 from icl_mlflow.training.build import Problem, initial_model, problem, training_batch
@@ -226,4 +232,6 @@ def _validate(
     found = scores(logit_B, validation)
     if not math.isfinite(found["loss"]):
         raise _NonFiniteError(steps[-1])
-    return {f"val/{name}": found[name] for name in ("loss", "accuracy", "excess_risk")}
+    kept = {f"val/{name}": found[name] for name in ("loss", "accuracy", "excess_risk")}
+    error = log_loss_standard_error(logit_B, validation.label_B)
+    return kept if math.isnan(error) else kept | {"val/loss_standard_error": error}

@@ -27,6 +27,9 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 #: The fields that are parameters of some tasks; None stands for the task's own value.
 TASK_FIELDS = ("tau", "sigma_min", "sigma_max")
 
+#: Raised whenever the same settings would give, or record, something else than before.
+RECIPE = 1
+
 #: How a result is computed, which does not change what is computed.
 _EXECUTION_FIELDS = ("threads",)
 
@@ -146,5 +149,5 @@ class TrainSettings:
     def identity(self) -> str:
         """A hash of all that decides the result: equal for equal results."""
         decisive = {k: v for k, v in asdict(self).items() if k not in _EXECUTION_FIELDS}
-        text = json.dumps(decisive, sort_keys=True)
+        text = json.dumps({**decisive, "recipe": RECIPE}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]

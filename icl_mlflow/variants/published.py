@@ -5,6 +5,7 @@ A file is a dictionary of ``model_class``, ``model_kwargs``, ``seed`` and
 plain values are read: code hidden in a file stays unread, and the file is refused.
 """
 
+import io
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -90,7 +91,7 @@ def read_published(path: str | Path, *, n_context: int = 32) -> Published:
     try:
         parts = _parts(path)
         if parts["model_class"] not in _CLASSES:
-            raise unknown_name("class", parts["model_class"], _CLASSES)  # noqa: TRY301
+            raise unknown_name("class", parts["model_class"], _CLASSES)
         arguments = _arguments(parts["model_kwargs"])
         variant = _variant(parts["model_class"], arguments, n_context)
         model = _model(variant, arguments, parts["best_state_dict"])
@@ -108,19 +109,21 @@ def read_published(path: str | Path, *, n_context: int = 32) -> Published:
 def _parts(path: str | Path) -> dict[str, Any]:
     """What the file holds, each part of the right type."""
     try:
-        held = torch.load(path, map_location="cpu", weights_only=True)
+        content = io.BytesIO(Path(path).read_bytes())
     except OSError as error:
         raise ValueError(error.strerror) from error
-    # A damaged file raises anything from KeyError to struct.error.
+    try:
+        held = torch.load(content, map_location="cpu", weights_only=True)
+    # A damaged file raises anything from KeyError to struct.error and OSError.
     except Exception as error:
         raise ValueError(
             "it is damaged, or holds more than tensors and plain values; "
             "nothing in it was run"
         ) from error
     found: dict[str, Any] = held if isinstance(held, dict) else {}
-    for name, kind in _PARTS.items():
-        if not isinstance(found.get(name), kind):
-            raise ValueError(f"it has no {name} of type {kind.__name__}")
+    wrong = [n for n, kind in _PARTS.items() if not isinstance(found.get(n), kind)]
+    if wrong:
+        raise ValueError(f"missing, or not of the right type: {', '.join(wrong)}")
     return found
 
 
@@ -130,7 +133,7 @@ def _arguments(given: Mapping[str, Any]) -> _Arguments:
     if not must <= given.keys() <= must | may:
         raise ValueError(
             f"model_kwargs must hold {', '.join(sorted(must))}, may hold "
-            f"{', '.join(sorted(may))}, but hold {', '.join(sorted(map(str, given)))}"
+            f"{', '.join(sorted(may))}, but hold {', '.join(sorted(map(repr, given)))}"
         )
     return _Arguments(**given)
 
@@ -175,7 +178,7 @@ def _model(
 def _check_weights(architecture: Architecture, weights: Mapping[str, Any]) -> None:
     expected = layout(architecture)
     if weights.keys() != expected.keys():
-        different = sorted(map(str, weights.keys() ^ expected.keys()))
+        different = sorted(map(repr, weights.keys() ^ expected.keys()))
         raise ValueError(f"weights missing or unknown: {', '.join(different)}")
     for name, initial in expected.items():
         value = weights[name]

@@ -1,0 +1,149 @@
+"""What do all measured models together answer to one question?
+
+Models that differ in their seed alone are a group: they share numbers, with an interval
+over seeds, a figure and a verdict. A suite of variants has a group for each of them.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from icl_mlflow.analysis.base import Analysis
+from icl_mlflow.statistics import Interval, t_interval
+
+#: An analysis of a single model may bring intervals of its own, over episodes.
+_ENDS = ("/low", "/high")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What one model answered.
+
+    Attributes:
+        model: its name.
+        group: what it shares with the models that differ in their seed alone.
+        frame: from the analysis's ``measure``.
+        numbers: from its ``summarise``.
+    """
+
+    model: str
+    group: str
+    frame: pd.DataFrame
+    numbers: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """The answer of one group of models to one question.
+
+    Attributes:
+        analysis: its name.
+        group: of the models; empty where there is but one.
+        question: for readers.
+        verdict: the sentence that answers it.
+        numbers: the mean over models of every number, with its interval.
+        frame: the tables of all models, told apart by the column ``model``.
+        figure: of that table.
+    """
+
+    analysis: str
+    group: str
+    question: str
+    verdict: str
+    numbers: Mapping[str, Interval]
+    frame: pd.DataFrame
+    figure: Figure
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """By tracked name: ``llr_regression/bayes_slope``, and its ``/low``, ``/high``."""
+        found: dict[str, float] = {}
+        for name, interval in self.numbers.items():
+            key = "/".join(filter(None, (self.group, self.analysis, name)))
+            found[key] = interval.mean
+            if math.isfinite(interval.low) and math.isfinite(interval.high):
+                found |= {f"{key}/low": interval.low, f"{key}/high": interval.high}
+        return found
+
+    @property
+    def file_name(self) -> str:
+        """Of its figure, without an ending."""
+        return "-".join(filter(None, (self.analysis, self.group)))
+
+
+def answers(
+    name: str, analysis: Analysis, measured: Sequence[Measured]
+) -> list[Answer]:
+    """One answer for every group of models, in the order of the models."""
+    groups = list(dict.fromkeys(one.group for one in measured))
+    found = []
+    for group in groups:
+        members = [one for one in measured if one.group == group]
+        numbers = over_models([one.numbers for one in members])
+        frame = joined(members)
+        means = {number: interval.mean for number, interval in numbers.items()}
+        found.append(
+            Answer(
+                analysis=name,
+                group=group if len(groups) > 1 else "",
+                question=analysis.question,
+                verdict=analysis.verdict(means),
+                numbers=numbers,
+                frame=frame,
+                figure=analysis.draw(frame),
+            )
+        )
+    return found
+
+
+def joined(measured: Sequence[Measured]) -> pd.DataFrame:
+    """One table of all models, with the column ``model`` in front."""
+    frames = []
+    for one in measured:
+        frame = one.frame.copy()
+        frame.insert(0, "model", one.model)
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
+
+
+def over_models(numbers: Sequence[Mapping[str, float]]) -> dict[str, Interval]:
+    """Mean and 95 % t interval of every number over models.
+
+    A single model keeps the interval that its analysis gave, if it gave one; over
+    several the interval is over models. A number that is not finite somewhere has no
+    mean: NaN, never the mean of the rest.
+
+    >>> several = over_models([{"slope": 0.9}, {"slope": 1.1}])
+    >>> round(several["slope"].mean, 6), several["slope"].n
+    (1.0, 2)
+    >>> over_models([{"slope": 0.9, "slope/low": 0.8, "slope/high": 1.0}])["slope"]
+    Interval(mean=0.9, low=0.8, high=1.0, n=1)
+    """
+    names = dict.fromkeys(name for each in numbers for name in each)
+    return {
+        name: _over_models(name, [each for each in numbers if name in each])
+        for name in names
+        if not name.endswith(_ENDS)
+    }
+
+
+def interval_over(values: Sequence[float]) -> Interval:
+    """Mean and t interval; all NaN where a value is not finite.
+
+    >>> interval_over([1.0, float("nan")]).mean
+    nan
+    """
+    if not all(math.isfinite(value) for value in values):
+        return Interval(math.nan, math.nan, math.nan, len(values))
+    return t_interval(values)
+
+
+def _over_models(name: str, numbers: Sequence[Mapping[str, float]]) -> Interval:
+    if len(numbers) > 1:
+        return interval_over([each[name] for each in numbers])
+    (only,) = numbers
+    low, high = (only.get(f"{name}{end}", math.nan) for end in _ENDS)
+    return Interval(only[name], low, high, 1)

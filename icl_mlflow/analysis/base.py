@@ -1,0 +1,75 @@
+"""An analysis is data: a question, and how it is measured, summarised, drawn, answered.
+
+Only ``measure`` ever touches a model; the rest works on the table it returns, so that
+several seeds are answered together and a figure can be drawn again from its CSV.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from icl_mlflow.evaluation import EvaluationSet, Predictor, predict
+from icl_mlflow.models import Transformer
+from icl_mlflow.tasks.base import Task
+from icl_mlflow.training.build import Problem
+from icl_mlflow.training.settings import TrainSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A predictor, what it was trained on, and the episodes it is asked about.
+
+    Attributes:
+        name: of the run, such as ``A-baseline-seed0``.
+        predictor: what answers; the transformer itself, or a stand-in such as Bayes.
+        transformer: for analyses of internals; None for a stand-in without any.
+        settings: of the training run.
+        problem: what it was trained on: task, variant, architecture, context length.
+        task: what it is asked about; the training task unless shifted.
+        truth: the episodes of ``task``, with exact answers.
+        seed: of every further random draw.
+    """
+
+    name: str
+    predictor: Predictor
+    transformer: Transformer | None
+    settings: TrainSettings
+    problem: Problem
+    task: Task
+    truth: EvaluationSet
+    seed: int
+
+    @cached_property
+    def logit_B(self) -> Tensor:
+        """What the predictor answers on ``truth``: (B,) float64, nats; found once."""
+        return predict(self.predictor, self.truth.seen)
+
+
+def always(_subject: Subject) -> str | None:
+    """The analysis applies to every subject."""
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis:
+    """One question put to trained models.
+
+    Attributes:
+        question: in one sentence, for readers of the report.
+        measure: a subject to a table; deterministic, and leaves the model as it was.
+        summarise: the table of one subject to numbers by name; nats if not said.
+        draw: the table of all subjects, told apart by column ``model``, to a figure.
+        verdict: the mean numbers to the sentence that answers the question.
+        refuses: why a subject cannot be asked, in one line, or None.
+    """
+
+    question: str
+    measure: Callable[[Subject], pd.DataFrame]
+    summarise: Callable[[pd.DataFrame], dict[str, float]]
+    draw: Callable[[pd.DataFrame], Figure]
+    verdict: Callable[[Mapping[str, float]], str]
+    refuses: Callable[[Subject], str | None] = always

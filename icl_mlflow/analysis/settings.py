@@ -1,0 +1,160 @@
+"""What is asked of which trained models, and about which episodes."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from icl_mlflow.analysis import ANALYSES
+from icl_mlflow.registry import unknown_name
+from icl_mlflow.settings import check, required, setting
+from icl_mlflow.training.settings import TASK_FIELDS
+
+_ALL = "all"
+#: Fewer episodes pin nothing down, and leave correlations without an interval.
+_FEWEST = 100
+
+
+def _devices() -> Collection[str]:
+    return ("auto", "cpu", "cuda", "mps")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalyzeSettings:
+    """Questions put to the registered models of a run.
+
+    Raises:
+        ValueError: a value out of range, an unknown analysis, or not exactly one of
+            ``run_id`` and ``model``.
+    """
+
+    run_id: str | None = setting(
+        None, "Training run to analyze, or a parent run for all models below it."
+    )
+    model: str | None = setting(
+        None, "Instead of run_id: models:/NAME/VERSION or models:/NAME@ALIAS."
+    )
+    analyses: str = setting(
+        _ALL, f"Questions to ask, separated by commas: {', '.join(ANALYSES)}."
+    )
+    episodes: int = setting(
+        5_000, "Episodes that every model is asked about.", minimum=_FEWEST
+    )
+    seed: int = setting(0, "Seed of the episodes and of every other draw.", minimum=0)
+    tau: float | None = setting(
+        None, "Task A: another standard deviation of the shift.", minimum=0
+    )
+    sigma_min: float | None = setting(
+        None, "Task B: another smallest standard deviation.", above=0
+    )
+    sigma_max: float | None = setting(
+        None, "Task B: another largest standard deviation.", above=0
+    )
+    device: str = setting("auto", "Where to compute.", choices=_devices)
+    jobs: int = setting(
+        0, "Models measured at once; 0 for one per core where it pays.", minimum=0
+    )
+    experiment: str | None = setting(
+        None, "MLflow experiment of the results (the training run's if not given)."
+    )
+
+    def __post_init__(self) -> None:
+        # MLproject can only declare an optional parameter by giving it a default.
+        if not self.run_id:
+            object.__setattr__(self, "run_id", None)
+        check(self)
+        if (self.run_id is None) == (self.model is None):
+            raise ValueError(
+                "give exactly one of run_id (a training run, or a parent run) and "
+                "model (models:/NAME/VERSION or models:/NAME@ALIAS)"
+            )
+        if self.model is not None and not self.model.startswith("models:/"):
+            raise ValueError(
+                f"model must be models:/NAME/VERSION or models:/NAME@ALIAS, "
+                f"not {self.model!r}"
+            )
+        for name in self.names:
+            if name not in ANALYSES:
+                raise unknown_name("analysis", name, (_ALL, *ANALYSES))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The analyses that are asked for, in order, each once."""
+        if self.analyses.strip() == _ALL:
+            return tuple(ANALYSES)
+        parts = (part.strip() for part in self.analyses.split(","))
+        return tuple(dict.fromkeys(parts))
+
+    @property
+    def is_all(self) -> bool:
+        """Whether nobody named the analyses, so that some may not apply."""
+        return self.analyses.strip() == _ALL
+
+    @property
+    def source(self) -> str:
+        """What the models are found by: the run id or the model's URI."""
+        return self.run_id or self.model or ""
+
+    @property
+    def asked(self) -> "Asked":
+        """The episodes."""
+        return Asked(self.episodes, self.seed, _given_shifts(self), self.device)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareSettings:
+    """Two runs on the same episodes; the second is judged against the first.
+
+    Raises:
+        ValueError: a value out of range, or a run compared with itself.
+    """
+
+    run_1: str = required("Run, or parent run, or models:/..., to compare with.")
+    run_2: str = required("Run, or parent run, or models:/..., to judge.")
+    episodes: int = setting(
+        20_000, "Episodes that every model is asked about.", minimum=_FEWEST
+    )
+    seed: int = setting(0, "Seed of the episodes and of the bootstrap.", minimum=0)
+    tau: float | None = setting(
+        None, "Task A: another standard deviation of the shift.", minimum=0
+    )
+    sigma_min: float | None = setting(
+        None, "Task B: another smallest standard deviation.", above=0
+    )
+    sigma_max: float | None = setting(
+        None, "Task B: another largest standard deviation.", above=0
+    )
+    device: str = setting("auto", "Where to compute.", choices=_devices)
+    experiment: str | None = setting(
+        None, "MLflow experiment of the result (the second run's if not given)."
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.run_1 == self.run_2:
+            raise ValueError("give two different runs to compare")
+
+    @property
+    def asked(self) -> "Asked":
+        """The episodes."""
+        return Asked(self.episodes, self.seed, _given_shifts(self), self.device)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The episodes that models are asked about.
+
+    Attributes:
+        episodes: how many.
+        seed: of the draw, in the stream ``analysis``.
+        shifts: parameters of the task that differ from training, by name.
+        device: where models answer.
+    """
+
+    episodes: int
+    seed: int
+    shifts: dict[str, float]
+    device: str
+
+
+def _given_shifts(settings: AnalyzeSettings | CompareSettings) -> dict[str, float]:
+    given = {name: getattr(settings, name) for name in TASK_FIELDS}
+    return {name: value for name, value in given.items() if value is not None}

@@ -1,0 +1,89 @@
+"""From a trained model to a subject: what it is asked about, with exact answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from icl_mlflow.analysis.base import Subject
+from icl_mlflow.analysis.settings import Asked
+from icl_mlflow.evaluation import EvaluationSet, evaluation_set
+from icl_mlflow.models import Transformer
+from icl_mlflow.streams import generator
+from icl_mlflow.tasks.base import Task, parameters, with_parameters
+from icl_mlflow.training.build import Problem, problem
+from icl_mlflow.training.device import pick_device
+from icl_mlflow.training.settings import TrainSettings
+
+#: The random stream of the episodes of every analysis.
+STREAM = "analysis"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trainee:
+    """A trained model, and how it was trained.
+
+    Attributes:
+        name: tells it from the others of one analysis.
+        model: in evaluation mode.
+        settings: of its training run.
+    """
+
+    name: str
+    model: Transformer
+    settings: TrainSettings
+
+
+def subjects(trainees: Sequence[Trainee], asked: Asked) -> list[Subject]:
+    """Every model with its episodes; models that are asked the same share them.
+
+    Raises:
+        ValueError: a shift that a task does not have, or a device that is not here.
+    """
+    device = pick_device(asked.device)
+    drawn: dict[tuple[Task, int, str], EvaluationSet] = {}
+    found = []
+    for trainee in trainees:
+        chosen = problem(trainee.settings)
+        task = shifted_task(trainee.settings.task, chosen.task, asked.shifts)
+        key = (task, chosen.n_context, trainee.settings.variant)
+        if key not in drawn:
+            drawn[key] = asked_episodes(task, chosen, asked)
+        model = trainee.model.to(device)
+        found.append(
+            Subject(
+                name=trainee.name,
+                predictor=model,
+                transformer=model,
+                settings=trainee.settings,
+                problem=chosen,
+                task=task,
+                truth=drawn[key],
+                seed=asked.seed,
+            )
+        )
+    return found
+
+
+def shifted_task(name: str, task: Task, shifts: dict[str, float]) -> Task:
+    """The task that is asked about.
+
+    Raises:
+        ValueError: names the parameters that the task has.
+    """
+    known = parameters(task)
+    for shift in shifts:
+        if shift not in known:
+            raise ValueError(
+                f"task {name} has no {shift}; its parameters are: "
+                f"{', '.join(sorted(known))}"
+            )
+    return with_parameters(task, shifts)
+
+
+def asked_episodes(task: Task, chosen: Problem, asked: Asked) -> EvaluationSet:
+    """The episodes of an analysis, as they are and as the variant shows them."""
+    episodes = task.sample(
+        asked.episodes, chosen.n_context, seed=asked.seed, stream=STREAM
+    )
+    rng = generator(asked.seed, f"{STREAM} intervention")
+    seen = chosen.variant.on_eval(episodes, rng)
+    return evaluation_set(task, episodes, seen.to(pick_device(asked.device)))

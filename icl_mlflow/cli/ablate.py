@@ -1,0 +1,97 @@
+"""`icl-mlflow ablate`: train every variant with every seed and compare them."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from icl_mlflow.cli.errors import exit_code, usage_errors
+from icl_mlflow.cli.options import CONTEXT, options
+from icl_mlflow.cli.progress import progress
+from icl_mlflow.launch.settings import AblateSettings, LaunchSettings
+from icl_mlflow.suite import parse_seeds
+from icl_mlflow.training.settings import PRESETS, TrainSettings
+from icl_mlflow.variants import VARIANTS
+
+if TYPE_CHECKING:
+    from icl_mlflow.launch.ablate import Suite
+    from icl_mlflow.tracking.store import Store
+
+
+def _list(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 click calls it
+    """Print the variants and leave."""
+    if not wanted:
+        return
+    width = max(map(len, VARIANTS))
+    for name in VARIANTS:
+        click.echo(f"{name:{width}}  {VARIANTS[name].question}")
+    click.echo(
+        "Any noise level: noisy_labels_0.25. Combinations: no_position+no_labels."
+    )
+    context.exit()
+
+
+@click.command(context_settings=CONTEXT)
+@click.option(
+    "--list",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_list,
+    help="Print the variants with their questions, and leave.",
+)
+@options(
+    TrainSettings,
+    AblateSettings,
+    LaunchSettings,
+    presets=PRESETS,
+    without=("variant", "seed"),
+)
+def ablate(
+    settings: TrainSettings, chosen: AblateSettings, launch: LaunchSettings
+) -> None:
+    r"""Train every variant with every seed and compare them with the baseline.
+
+    Members that have finished before are reused, so run it again after a crash.
+
+    \b
+    Example:
+      icl-mlflow ablate --task A --variants no_position,no_labels --seeds 0-4
+      icl-mlflow ablate --list
+    """
+    # Imported here, so that --help and bad input need neither torch nor mlflow.
+    from icl_mlflow.launch.ablate import check_members, choose_variants, plan_suite
+    from icl_mlflow.tracking.store import StoreError, connect
+
+    seeds = parse_seeds(chosen.seeds)
+    with usage_errors(ValueError):
+        variants = choose_variants(chosen.variants, settings.task)
+        members = check_members(settings, variants, seeds)
+    if launch.dry_run:
+        from icl_mlflow.launch.plan import plan_members
+
+        click.echo(plan_members(members, launch.jobs))
+        return
+    with usage_errors(StoreError):
+        store = connect(launch.experiment)
+        suite = plan_suite(store, settings, variants, seeds)
+    _train_and_compare(store, suite, launch.jobs)
+
+
+def _train_and_compare(store: "Store", suite: "Suite", jobs: int) -> None:
+    from icl_mlflow.launch import ablate as launcher
+    from icl_mlflow.launch.members import MembersFailedError
+
+    missing = len(suite.missing)
+    click.echo(
+        f"members  {len(suite.members)}: {len(suite.finished)} finished before, "
+        f"{missing} to train"
+    )
+    with (
+        exit_code(1, MembersFailedError),
+        progress(missing * suite.settings.epochs, f"{missing} members") as advance,
+    ):
+        result = launcher.ablate(store, suite, jobs=jobs, on_epoch=advance)
+    for row in result.table.to_dict("records"):
+        click.echo(f"{row['variant']:22} {row['sentence']}")
+    click.echo(f"parent   {result.run_id}")
+    click.echo(store.where(result.ui_link))

@@ -1,0 +1,276 @@
+"""Train every variant with every seed, then compare them with the baseline.
+
+Members are found again by the hash of their settings: what has finished is reused, what
+failed or was killed is trained again.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+
+import pandas as pd
+
+from icl_mlflow.analysis import ablation, ablation_figures
+from icl_mlflow.analysis.tables import latex, markdown, with_interval
+from icl_mlflow.analysis.verdict import with_verdicts
+from icl_mlflow.launch.ceilings import ceilings
+from icl_mlflow.launch.member import check_ready
+from icl_mlflow.launch.members import raise_for_failures, train_members
+from icl_mlflow.suite import BASELINE, grid, parse_variants, with_baseline
+from icl_mlflow.tracking.results import finished_runs, read_member
+from icl_mlflow.tracking.run import RunLog, open_run
+from icl_mlflow.tracking.store import Store
+from icl_mlflow.training.build import resolved
+from icl_mlflow.training.settings import TrainSettings
+from icl_mlflow.variants import VARIANTS
+from icl_mlflow.variants.applicable import applicable_tasks
+
+#: Which runs a suite is made of, reused ones included.
+MEMBERS = "members.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """What is to be trained, and what is there already.
+
+    Attributes:
+        settings: of every member, but for variant and seed.
+        variants: in order, the baseline first.
+        seeds: of every variant.
+        members: one for every (variant, seed).
+        finished: identity to run id, of members that need no training.
+    """
+
+    settings: TrainSettings
+    variants: tuple[str, ...]
+    seeds: tuple[int, ...]
+    members: tuple[TrainSettings, ...]
+    finished: dict[str, str]
+
+    @property
+    def missing(self) -> list[TrainSettings]:
+        """The members that are still to be trained."""
+        return [m for m in self.members if m.identity not in self.finished]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ablation:
+    """A finished suite.
+
+    Attributes:
+        run_id: of the parent run.
+        table: one row a variant: statistics, ``verdict`` and ``sentence``.
+        ui_link: the parent's page in the UI.
+    """
+
+    run_id: str
+    table: pd.DataFrame
+    ui_link: str
+
+
+def choose_variants(text: str, task: str) -> tuple[str, ...]:
+    """The variants of a list, or all listed ones that the task can have.
+
+    Raises:
+        ValueError: an unknown variant.
+    """
+    if text == "all":
+        return tuple(name for name in VARIANTS if task in applicable_tasks(name))
+    return with_baseline(parse_variants(text))
+
+
+def plan_suite(
+    store: Store,
+    settings: TrainSettings,
+    variants: Sequence[str],
+    seeds: Sequence[int],
+) -> Suite:
+    """Find out which members have been trained before.
+
+    Raises:
+        ValueError: a member that could not be trained; nothing has been created then.
+    """
+    members = check_members(settings, variants, seeds)
+    return Suite(
+        settings=settings,
+        variants=tuple(variants),
+        seeds=tuple(seeds),
+        members=members,
+        finished=finished_runs(store, [member.identity for member in members]),
+    )
+
+
+def check_members(
+    settings: TrainSettings, variants: Sequence[str], seeds: Sequence[int]
+) -> tuple[TrainSettings, ...]:
+    """All members, each checked.
+
+    Raises:
+        ValueError: a variant that the task cannot have, or contradicting settings.
+    """
+    members = tuple(grid(replace(settings, threads=1), variants, seeds))
+    for member in members[:: len(seeds)]:
+        check_ready(member)
+    return members
+
+
+def ablate(
+    store: Store,
+    suite: Suite,
+    *,
+    jobs: int = 0,
+    on_epoch: Callable[[], None] = lambda: None,
+) -> Ablation:
+    """Train what is missing and compare all variants, under one parent run.
+
+    Args:
+        store: where to track them.
+        suite: from `plan_suite`.
+        jobs: members trained at once; 0 for one a core.
+        on_epoch: called after every epoch of every member that is trained.
+
+    Raises:
+        MembersFailedError: some members did not finish; the comparison of the others
+            is logged.
+    """
+    task = suite.settings.task
+    shown_seeds = ",".join(map(str, suite.seeds))
+    params = {
+        **resolved(suite.settings),
+        "variants": ",".join(suite.variants),
+        "seeds": shown_seeds,
+    }
+    for replaced in ("variant", "seed"):
+        del params[replaced]
+    missing = suite.missing
+    with open_run(
+        store,
+        name=f"{task}-ablation-seeds{shown_seeds}",
+        kind="suite",
+        params=params,
+        tags={"task": task},
+        description=_description(suite),
+    ) as log:
+        log.json("settings.json", asdict(suite.settings))
+        outcomes = train_members(
+            store, missing, log.run_id, jobs=jobs, on_epoch=on_epoch
+        )
+        trained = {
+            member.identity: outcome.value.run_id
+            for member, outcome in zip(missing, outcomes, strict=True)
+            if outcome.value
+        }
+        run_ids = suite.finished | trained
+        log.json(MEMBERS, _members(suite, run_ids))
+        table = _compare(store, log, suite, run_ids)
+        raise_for_failures(missing, outcomes)
+        return Ablation(run_id=log.run_id, table=table, ui_link=log.ui_link())
+
+
+def shown(table: pd.DataFrame) -> pd.DataFrame:
+    """The table as people read it: numbers with their intervals, verdicts as words."""
+
+    def column(name: str) -> list[str]:
+        if name not in table:
+            return [""] * len(table)
+        ends = zip(
+            table[name], table[f"{name}_low"], table[f"{name}_high"], strict=True
+        )
+        return [with_interval(*end) for end in ends]
+
+    return pd.DataFrame(
+        {
+            "variant": table["variant"],
+            "seeds": table["n_seeds"],
+            "accuracy": column("accuracy"),
+            "ceiling": [
+                f"{value:.4f}" if exact else f"≤ {value:.4f}"
+                for value, exact in zip(
+                    table["ceiling_accuracy"], table["ceiling_is_exact"], strict=True
+                )
+            ],
+            "excess risk (nats)": column("excess_risk"),
+            "minus baseline (nats)": column("difference"),
+            "p (Holm)": ["" if math.isnan(p) else f"{p:.2g}" for p in table["p_holm"]],
+            "took off": [
+                f"{off}/{n}"
+                for off, n in zip(table["took_off"], table["n_seeds"], strict=True)
+            ],
+            "at epoch": [
+                "" if math.isnan(epoch) else f"{epoch:g}"
+                for epoch in table["take_off_epoch"]
+            ],
+            "verdict": table["sentence"],
+        }
+    )
+
+
+def _compare(
+    store: Store, log: RunLog, suite: Suite, run_ids: dict[str, str]
+) -> pd.DataFrame:
+    """Read every member back, compare, and log tables and figures on the parent."""
+    members = [
+        read_member(store, run_ids[member.identity])
+        for member in suite.members
+        if member.identity in run_ids
+    ]
+    if not members or not suite.settings.epochs:
+        return pd.DataFrame()
+    tops = ceilings(suite.settings, suite.variants)
+    table = with_verdicts(ablation.measure(members, tops, BASELINE))
+    history = ablation.history(members)
+    readable = shown(table)
+    title = f"Task {suite.settings.task}, seeds {', '.join(map(str, suite.seeds))}"
+    log.table("ablation", table)
+    log.text("tables/ablation.md", markdown(readable))
+    log.text("tables/ablation.tex", latex(readable))
+    log.table("paper", ablation.paper_table(members))
+    log.text("history.csv", history.to_csv(index=False))
+    log.figure("differences", ablation_figures.forest(table, title))
+    log.figure(
+        "learning_curves", ablation_figures.small_multiples(history, tops, title)
+    )
+    for name in table["variant"]:
+        rows = history[history["variant"] == name]
+        figure = ablation_figures.one_variant(rows, tops[name], f"{title}: {name}")
+        log.figure(f"learning_curve-{name}", figure)
+    log.metrics(_metrics(table))
+    return table
+
+
+def _metrics(table: pd.DataFrame) -> dict[str, float]:
+    """The headline numbers of every variant, grouped by number in the UI's charts."""
+    found: dict[str, float] = {}
+    for row in table.to_dict("records"):
+        # MLflow takes no plus sign in the name of a metric.
+        name = str(row["variant"]).replace("+", ":")
+        for number in ("accuracy", "excess_risk", "difference"):
+            value = float(row.get(number, math.nan))
+            if math.isfinite(value):
+                found[f"{number}/{name}"] = value
+    return found
+
+
+def _members(suite: Suite, run_ids: dict[str, str]) -> list[dict[str, object]]:
+    return [
+        {
+            "variant": member.variant,
+            "seed": member.seed,
+            "settings_hash": member.identity,
+            "run_id": run_ids.get(member.identity),
+            "reused": member.identity in suite.finished,
+        }
+        for member in suite.members
+    ]
+
+
+def _description(suite: Suite) -> str:
+    questions = "\n".join(
+        f"- `{name}`: {VARIANTS[name].question}" for name in suite.variants
+    )
+    return (
+        f"Which parts of the model does the test of task {suite.settings.task} need? "
+        f"{len(suite.variants)} variants, seeds {', '.join(map(str, suite.seeds))}; "
+        f"{len(suite.finished)} of {len(suite.members)} members had been trained "
+        f"before (`{MEMBERS}`).\n\n{questions}"
+    )

@@ -1,0 +1,99 @@
+"""Train the members of a suite in parallel processes, each a run below one parent."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from icl_mlflow.launch.member import Trained, train_member
+from icl_mlflow.launch.processes import Outcome, run_in_processes
+from icl_mlflow.tracking.run import end_if_running
+from icl_mlflow.tracking.store import Store, connect_experiment
+from icl_mlflow.training.fit import Epoch
+from icl_mlflow.training.settings import TrainSettings
+
+
+class MembersFailedError(RuntimeError):
+    """Some members of a suite did not finish; the message has a clause for each."""
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """What a worker process needs to train one member."""
+
+    settings: TrainSettings
+    experiment_id: str
+    parent_run_id: str
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """What a worker says once its member has a run."""
+
+    run_id: str
+
+
+def train_members(
+    store: Store,
+    members: Sequence[TrainSettings],
+    parent_run_id: str,
+    *,
+    jobs: int = 0,
+    on_epoch: Callable[[], None] = lambda: None,
+) -> list[Outcome[Trained]]:
+    """Train every member; what became of each, in order.
+
+    A member whose process is killed is reported, its run marked KILLED, and the others
+    go on.
+
+    Args:
+        store: where to track them.
+        members: with ``threads=1``, or they compete for the cores.
+        parent_run_id: the suite's run.
+        jobs: members trained at once; 0 for one a core.
+        on_epoch: called after every epoch of every member.
+    """
+    run_ids: dict[int, str] = {}
+
+    def listen(index: int, message: _Opened | Epoch) -> None:
+        match message:
+            case _Opened(run_id):
+                run_ids[index] = run_id
+            case Epoch():
+                on_epoch()
+
+    try:
+        return run_in_processes(
+            [_Piece(m, store.experiment_id, parent_run_id) for m in members],
+            _train_piece,
+            n_processes=jobs or os.cpu_count() or 1,
+            on_message=listen,
+        )
+    finally:
+        for run_id in run_ids.values():
+            end_if_running(store, run_id)
+
+
+def raise_for_failures(
+    members: Sequence[TrainSettings], outcomes: Sequence[Outcome[Trained]]
+) -> None:
+    """Raise MembersFailedError if any member did not finish."""
+    failures = [
+        f"{member.run_name}: {outcome.error}"
+        for member, outcome in zip(members, outcomes, strict=True)
+        if outcome.error
+    ]
+    if failures:
+        raise MembersFailedError(
+            f"{len(failures)} of {len(members)} members failed: {'; '.join(failures)}"
+        )
+
+
+def _train_piece(piece: _Piece, send: Callable[[_Opened | Epoch], None]) -> Trained:
+    """Train one member in a worker process."""
+    return train_member(
+        connect_experiment(piece.experiment_id),
+        piece.settings,
+        parent_run_id=piece.parent_run_id,
+        on_run=lambda run_id: send(_Opened(run_id)),
+        on_epoch=send,
+    )

@@ -1,0 +1,75 @@
+"""What is still known of a context's labels after they were corrupted?
+
+A corrupted context is one whose true labels are hidden variables again. What is seen in
+their place gives each of them odds of its own, or fixes how many of them are 1.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from icl_mlflow.episodes import Episodes
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownLabels:
+    """Evidence about the true labels of a context, apart from its points.
+
+    Attributes:
+        log_odds_BN: that a label is 1, each on its own; float64, nats.
+        ones_B: how many of them are 1, int64; None where that is not known.
+    """
+
+    log_odds_BN: Tensor
+    ones_B: Tensor | None = None
+
+    def rows(self, start: int, stop: int) -> "KnownLabels":
+        """Episodes ``start`` to ``stop``, as views."""
+        ones_B = None if self.ones_B is None else self.ones_B[start:stop]
+        return KnownLabels(log_odds_BN=self.log_odds_BN[start:stop], ones_B=ones_B)
+
+
+def nothing_known(episodes: Episodes) -> KnownLabels:
+    """What a context without labels tells of them."""
+    return KnownLabels(log_odds_BN=torch.zeros_like(episodes.context_y_BN).double())
+
+
+def known_when_shuffled(episodes: Episodes) -> KnownLabels:
+    """What uniformly permuted labels tell: how many are 1, and no more."""
+    return KnownLabels(
+        log_odds_BN=torch.zeros_like(episodes.context_y_BN).double(),
+        ones_B=episodes.context_y_BN.sum(1),
+    )
+
+
+def known_when_flipped(episodes: Episodes, flip_rate: float) -> KnownLabels:
+    """What labels tell of which each was flipped with probability ``flip_rate``.
+
+    Raises:
+        ValueError: a rate that is not between 0 and 1.
+    """
+    if not 0 < flip_rate < 1:
+        raise ValueError(f"flip_rate must be between 0 and 1, not {flip_rate}")
+    sign_BN = 2 * episodes.context_y_BN.double() - 1
+    return KnownLabels(log_odds_BN=sign_BN * math.log((1 - flip_rate) / flip_rate))
+
+
+def count_probabilities(log_odds_BNP: Tensor) -> Tensor:
+    """How many of N independent labels are 1: P(0) to P(N), (B, N + 1, P).
+
+    Adds one label at a time; all terms are positive, so no digits are lost.
+
+    Args:
+        log_odds_BNP: of each label, under each of P hypotheses, float64.
+    """
+    n_episodes, n_labels, n_hypotheses = log_odds_BNP.shape
+    one_BNP, zero_BNP = log_odds_BNP.sigmoid(), (-log_odds_BNP).sigmoid()
+    count_BCP = log_odds_BNP.new_zeros(n_episodes, n_labels + 1, n_hypotheses)
+    count_BCP[:, 0] = 1.0
+    for i in range(n_labels):
+        with_it_BCP = count_BCP[:, : i + 1] * one_BNP[:, i : i + 1]
+        count_BCP[:, : i + 1] *= zero_BNP[:, i : i + 1]
+        count_BCP[:, 1 : i + 2] += with_it_BCP
+    return count_BCP

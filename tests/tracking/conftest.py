@@ -1,0 +1,66 @@
+"""A small model, and runs that keep one."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+import torch
+
+from icl_mlflow.models import Transformer
+from icl_mlflow.tracking.registration import Registered
+from icl_mlflow.tracking.run import open_run
+from icl_mlflow.tracking.store import Store
+from icl_mlflow.training.build import initial_model
+from icl_mlflow.training.settings import TrainSettings
+
+TINY: Mapping[str, Any] = {"dim": 3, "n_context": 4, "d_model": 8, "n_heads": 2}
+
+#: Store, settings, metrics and parent's run id, the last three if wanted.
+Keep = Callable[..., tuple[str, Registered]]
+
+
+@pytest.fixture
+def settings() -> TrainSettings:
+    return TrainSettings(**TINY)
+
+
+@pytest.fixture
+def model(settings: TrainSettings) -> Transformer:
+    return initial_model(settings).eval()
+
+
+@pytest.fixture
+def episode() -> dict[str, torch.Tensor]:
+    """An input of `model`: five episodes."""
+    rng = torch.Generator().manual_seed(0)
+    return {
+        "context_x": torch.randn(5, 4, 3, generator=rng),
+        "context_y": torch.randint(2, (5, 4), generator=rng),
+        "query_x": torch.randn(5, 3, generator=rng),
+    }
+
+
+@pytest.fixture
+def keep() -> Keep:
+    """Open a run, register a fresh model in it; its id, and what is registered."""
+
+    def keep_one(
+        store: Store,
+        settings: TrainSettings | None = None,
+        risk: float = 0.1,
+        parent_run_id: str | None = None,
+    ) -> tuple[str, Registered]:
+        chosen = settings or TrainSettings(**TINY)
+        with open_run(
+            store,
+            name=chosen.run_name,
+            kind="train",
+            params={},
+            tags={},
+            description="",
+            parent_run_id=parent_run_id,
+        ) as log:
+            metrics = {"val/excess_risk": risk, "test/accuracy": 0.75}
+            return log.run_id, log.model(initial_model(chosen), chosen, metrics)
+
+    return keep_one

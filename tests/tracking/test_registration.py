@@ -1,0 +1,1 @@
+"""Versions say what they are, and the best by validation has the alias."""

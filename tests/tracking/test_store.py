@@ -1,0 +1,163 @@
+"""The store is where the user says, or is refused in one line with nothing created."""
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from icl_mlflow.tracking.store import Store, StoreError, connect, open_client
+
+
+def test_without_a_word_runs_go_to_this_folder(
+    new_folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    store = connect()
+    assert capfd.readouterr() == ("", "")
+    assert store.tracking_uri == f"sqlite:///{new_folder}/mlflow.db"
+    # Only what MLflow's own default would show; a lock file, but no drafts.
+    assert {f.name for f in new_folder.iterdir()} == {"mlflow.db", "mlflow.db.lock"}
+    default = store.client.get_experiment_by_name("Default")
+    assert default is not None
+    assert default.experiment_id == store.experiment_id
+    assert default.artifact_location.startswith(f"{new_folder}/mlruns")
+
+
+def test_a_relative_file_is_made_absolute(
+    store: Store, new_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+    again = connect("tests")
+    assert again.tracking_uri == f"sqlite:///{new_folder}/mlflow.db"
+    assert again.experiment_id == store.experiment_id
+
+
+@pytest.mark.usefixtures("store")
+def test_files_lie_beside_the_database_whatever_the_working_folder(
+    new_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (new_folder / "elsewhere").mkdir()
+    monkeypatch.chdir(new_folder / "elsewhere")
+    again = connect("a new one: 100 %/..")
+    experiment = again.client.get_experiment(again.experiment_id)
+    root = (new_folder / "mlruns").as_uri()
+    assert experiment.artifact_location.startswith(f"{root}/a_new_one")
+    run = again.client.create_run(again.experiment_id)
+    again.client.log_text(run.info.run_id, "hello", "note.txt")
+    assert [f.read_text() for f in new_folder.rglob("note.txt")] == ["hello"]
+    assert not list((new_folder / "elsewhere").iterdir())
+
+
+def test_the_experiment_is_the_one_that_is_asked_for(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = connect("other").experiment_id
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "other")
+    assert connect().experiment_id == other
+    assert connect("tests").experiment_id == store.experiment_id
+    # What `mlflow run` says wins.
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", other)
+    assert connect("tests").experiment_id == other
+    run = store.client.create_run(store.experiment_id)
+    monkeypatch.setenv("MLFLOW_RUN_ID", run.info.run_id)
+    assert connect("tests").experiment_id == store.experiment_id
+
+
+@pytest.mark.usefixtures("store")
+def test_an_experiment_that_is_not_there_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "4711")
+    with pytest.raises(StoreError, match="4711"):
+        connect()
+
+
+def test_a_deleted_experiment_is_not_written_to(store: Store) -> None:
+    store.client.delete_experiment(store.experiment_id)
+    with pytest.raises(StoreError, match=r"deleted.*mlflow experiments restore"):
+        connect("tests")
+
+
+def test_the_client_does_not_depend_on_global_state(
+    store: Store, new_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{new_folder}/other.db")
+    run = store.client.create_run(store.experiment_id)
+    assert store.client.get_run(run.info.run_id).info.status == "RUNNING"
+    assert not (new_folder / "other.db").exists()
+
+
+EIGHT_AT_ONCE = """
+import os
+from icl_mlflow.tracking.run import open_run
+from icl_mlflow.tracking.store import connect
+
+def work(number):
+    store = connect("together")
+    with open_run(store, name=f"run{number}", kind="train", params={"lr": 1}, tags={},
+                  description="") as log:
+        log.metrics({"loss": 0.5}, step=0)
+
+children = []
+for number in range(8):
+    children.append(os.fork())
+    if children[-1] == 0:
+        work(number)
+        os._exit(0)
+assert not any(os.waitpid(child, 0)[1] for child in children)
+"""
+
+
+def test_eight_processes_may_start_at_once_on_a_new_database(new_folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", EIGHT_AT_ONCE],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    store = connect("together")
+    runs = store.client.search_runs([store.experiment_id])
+    assert sorted(run.info.run_name for run in runs) == [f"run{i}" for i in range(8)]
+    for run in runs:
+        assert run.info.status == "FINISHED"
+        assert run.data.metrics == {"loss": 0.5}
+    assert {f.name for f in new_folder.iterdir()} == {"mlflow.db", "mlflow.db.lock"}
+
+
+def test_a_first_start_that_is_killed_leaves_no_broken_database(
+    new_folder: Path,
+) -> None:
+    program = "from icl_mlflow.tracking.store import connect; connect('together')"
+    child = subprocess.Popen([sys.executable, "-c", program])
+    while not (drafts := list(new_folder.glob("*.draft"))):
+        assert child.poll() is None, "it finished before it could be killed"
+        time.sleep(0.001)
+    assert drafts
+    child.kill()
+    child.wait()
+    assert not (new_folder / "mlflow.db").exists()
+    assert connect("together").client.search_experiments()
+
+
+def test_a_database_of_an_older_mlflow_is_refused_with_the_remedy(
+    new_folder: Path, empty_database: Path
+) -> None:
+    shutil.copy(empty_database, new_folder)
+    with closing(sqlite3.connect(new_folder / "mlflow.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '451aebb31d03'")
+    with pytest.raises(StoreError, match="mlflow db upgrade"):
+        open_client()
+
+
+def test_a_server_works_like_a_file(server_store: Store) -> None:
+    run = server_store.client.create_run(server_store.experiment_id)
+    assert run.info.experiment_id == server_store.experiment_id
+    name = server_store.client.get_experiment(server_store.experiment_id).name
+    assert connect(name).experiment_id == server_store.experiment_id
+    assert isinstance(open_client(), MlflowClient)
