@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from icl_mlflow.analysis import ANALYSES
+    from icl_mlflow.analysis.settings import AnalyzeSettings, CompareSettings
     from icl_mlflow.episodes import Episodes
     from icl_mlflow.estimators import ESTIMATORS
+    from icl_mlflow.launch.analyze import analyze
+    from icl_mlflow.launch.compare import compare
     from icl_mlflow.launch.train import train
     from icl_mlflow.models import Architecture, Transformer
     from icl_mlflow.tasks import TASKS
@@ -27,10 +30,14 @@ _PLACES = {
     "ESTIMATORS": "icl_mlflow.estimators",
     "TASKS": "icl_mlflow.tasks",
     "VARIANTS": "icl_mlflow.variants",
+    "AnalyzeSettings": "icl_mlflow.analysis.settings",
     "Architecture": "icl_mlflow.models",
+    "CompareSettings": "icl_mlflow.analysis.settings",
     "Episodes": "icl_mlflow.episodes",
     "TrainSettings": "icl_mlflow.training.settings",
     "Transformer": "icl_mlflow.models",
+    "analyze": "icl_mlflow.launch.analyze",
+    "compare": "icl_mlflow.launch.compare",
     "fit": "icl_mlflow.training.fit",
     "load_model": "icl_mlflow.tracking.models",
     "train": "icl_mlflow.launch.train",
@@ -41,10 +48,14 @@ __all__ = [
     "ESTIMATORS",
     "TASKS",
     "VARIANTS",
+    "AnalyzeSettings",
     "Architecture",
+    "CompareSettings",
     "Episodes",
     "TrainSettings",
     "Transformer",
+    "analyze",
+    "compare",
     "fit",
     "load_model",
     "train",

@@ -1,4 +1,4 @@
-"""Which members a suite has: seeds and variants as people write them, and their grid."""
+"""Which members a suite has: seeds and variants as people write them, and the grid."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -78,11 +78,11 @@ def measure(
 ) -> pd.DataFrame:
     """One row a variant, in the order of ``ceilings``, the baseline among them.
 
-    Columns: the mean and ends of the t interval over seeds of ``accuracy``, ``loss`` and
+    Columns: mean and ends of the t interval over seeds of ``accuracy``, ``loss`` and
     ``excess_risk`` on the test episodes; ``difference`` of the excess risk from the
     baseline's with its interval, ``p`` and ``p_holm``, and with the bootstrap interval
-    over episodes; ``took_off`` seeds and the median ``take_off_epoch``; the ceiling; and
-    the power of the comparison.
+    over episodes; how many seeds ``took_off`` and the median ``take_off_epoch``; the
+    ceiling; and the power of the comparison.
     """
     by_variant = {
         name: {m.seed: m for m in members if m.variant == name} for name in ceilings
@@ -204,11 +204,20 @@ def _difference(
         both = paired_difference(ours, theirs, rng, n_resamples=_RESAMPLES)
         row["difference_episodes_low"] = both.episodes.low
         row["difference_episodes_high"] = both.episodes.high
-    sd = float(np.std(gaps, ddof=1)) if len(gaps) > 1 else math.nan
-    if sd > 0:
-        row["seeds_needed"] = seeds_needed(sd, SMALLEST_OF_INTEREST)
-        row["detectable_difference"] = detectable_difference(sd, len(gaps))
-    return row
+    return row | _power(gaps)
+
+
+def _power(gaps: Sequence[float]) -> dict[str, float | str | bool]:
+    """How many seeds would see the smallest difference of interest; what these see."""
+    if len(gaps) == 1:
+        return {"seeds_needed": math.nan, "detectable_difference": math.nan}
+    sd = float(np.std(gaps, ddof=1))
+    if sd == 0:
+        return {"seeds_needed": 2, "detectable_difference": 0.0}
+    return {
+        "seeds_needed": seeds_needed(sd, SMALLEST_OF_INTEREST),
+        "detectable_difference": detectable_difference(sd, len(gaps)),
+    }
 
 
 def _with_holm(table: pd.DataFrame) -> pd.DataFrame:
@@ -216,6 +225,6 @@ def _with_holm(table: pd.DataFrame) -> pd.DataFrame:
     if "p" not in table or table["p"].notna().sum() == 0:
         return table.assign(p_holm=math.nan)
     tested = table["p"].notna()
-    corrected = pd.Series(math.nan, index=table.index)
-    corrected[tested] = holm(table.loc[tested, "p"].to_numpy())
+    corrected = np.full(len(table), math.nan)
+    corrected[tested.to_numpy()] = holm(table.loc[tested, "p"].to_numpy())
     return table.assign(p_holm=corrected)

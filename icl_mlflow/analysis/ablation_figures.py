@@ -61,8 +61,9 @@ def small_multiples(
 ) -> Figure:
     """Validation accuracy of every variant against the epoch, on common axes."""
     variants = [name for name in ceilings if name in set(history["variant"])]
-    n_rows = -(-len(variants) // _COLUMNS)
-    drawn, panels = style.figure(n_rows, _COLUMNS, panel=(3.3, 2.7))
+    n_columns = min(_COLUMNS, len(variants))
+    n_rows = -(-len(variants) // n_columns)
+    drawn, panels = style.figure(n_rows, n_columns, panel=(3.3, 2.7))
     bottom = min(0.45, history["val/accuracy"].min() - 0.02)
     for axes, name in zip(panels, variants, strict=False):
         curve(axes, history[history["variant"] == name], ceilings[name])
@@ -70,11 +71,12 @@ def small_multiples(
         axes.set_ylim(bottom, 0.9)
     for axes in panels[len(variants) :]:
         axes.set_visible(False)
-    for axes in panels[: len(variants) : _COLUMNS]:
+    for axes in panels[: len(variants) : n_columns]:
         axes.set_ylabel("validation accuracy")
-    for axes in panels[max(0, len(variants) - _COLUMNS) : len(variants)]:
+    for axes in panels[len(variants) - n_columns : len(variants)]:
         axes.set_xlabel("epoch")
-    panels[0].legend(fontsize="x-small", loc="lower right")
+    handles, labels = panels[0].get_legend_handles_labels()
+    drawn.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     drawn.suptitle(title)
     return drawn
 

@@ -59,7 +59,7 @@ class Answer:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """By tracked name: ``llr_regression/bayes_slope``, and its ``/low``, ``/high``."""
+        """By tracked name: ``llr_regression/bayes_slope``, with ``/low`` and ``/high``."""
         found: dict[str, float] = {}
         for name, interval in self.numbers.items():
             key = "/".join(filter(None, (self.group, self.analysis, name)))

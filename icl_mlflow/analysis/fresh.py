@@ -1,4 +1,4 @@
-"""Which episodes is a subject asked about beyond its own? Others, from the same address.
+"""Which episodes is a subject asked about beyond its own? More of the same address.
 
 They share every random number with the subject's own where the task, the context length
 and the count are the same; so points of a sweep differ by what is swept alone.

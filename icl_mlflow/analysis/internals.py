@@ -1,4 +1,4 @@
-"""How does an analysis look inside a model? Through its trace, a few episodes at a time."""
+"""How does an analysis look inside a model? Through its trace, chunk by chunk."""
 
 from collections.abc import Iterator
 

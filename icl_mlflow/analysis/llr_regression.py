@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from icl_mlflow.analysis import style
+from icl_mlflow.analysis import ends, style
 from icl_mlflow.analysis.base import Analysis, Subject
 from icl_mlflow.analysis.fresh import drawn as drawn_episodes
 from icl_mlflow.evaluation import EvaluationSet, predict
@@ -74,19 +74,15 @@ def summarise(frame: pd.DataFrame) -> dict[str, float]:
     >>> round(numbers["bayes_slope"], 6), round(numbers["llr_pearson"], 6)
     (2.0, 1.0)
     """
-    numbers = {}
+    numbers: dict[str, float] = {}
     for index, name in enumerate(frame["distribution"].unique()):
         part = frame[frame["distribution"] == name]
         prefix = f"{name}_" if index else ""
         for statistic in _AXES:
             for association, interval_of in _ASSOCIATIONS.items():
-                found = interval_of(part[statistic], part["logit"])
                 key = f"{prefix}{statistic}_{association}"
-                numbers |= {
-                    key: found.mean,
-                    f"{key}_low": found.low,
-                    f"{key}_high": found.high,
-                }
+                found = interval_of(part[statistic], part["logit"])
+                numbers |= ends.numbers(key, found)
     return numbers
 
 

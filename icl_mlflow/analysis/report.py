@@ -23,13 +23,17 @@ from icl_mlflow.statistics import Interval
 _DOTS_PER_INCH = 150
 #: CSS's own size of an inch, in pixels.
 _CSS_INCH = 96
-#: On a narrow screen a figure scrolls rather than shrink below this share of its size.
+#: On a narrow screen a figure scrolls rather than shrink below this share of its size,
+#: unless even a wide screen had to scroll.
 _NARROWEST = 0.7
+_PAGE = 1_000
 #: Longer lists of numbers are folded.
 _MANY = 14
 #: Longer tables are left to their CSV.
 _SHORT = 60
+#: Numbers beyond are written with a power of ten.
 _LARGE, _SMALL = 1e4, 1e-4
+_NOTHING, _MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +65,7 @@ class Section:
     @property
     def narrowest(self) -> int:
         """The least width of the figure at which its labels can be read."""
-        return round(_NARROWEST * self.width)
+        return min(_PAGE, round(_NARROWEST * self.width))
 
     @property
     def is_short(self) -> bool:
@@ -171,7 +175,12 @@ def render(report: Report) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters |= {"shown": shown, "ends": _ends, "base64": _base64}
+    environment.filters |= {
+        "shown": shown,
+        "measured": measured,
+        "ends": _ends,
+        "base64": _base64,
+    }
     environment.tests |= {"number_like": _is_number, "numeric": _is_numeric}
     source = importlib.resources.files(__package__) / "report.html.jinja"
     template = environment.from_string(source.read_text(encoding="utf-8"))
@@ -179,34 +188,43 @@ def render(report: Report) -> str:
 
 
 def shown(value: object) -> str:
-    """A value for readers: four digits, a true minus sign, a dash for nothing.
+    """A value of a table for readers: at most four digits, a dash for nothing.
 
-    >>> [shown(v) for v in (0.123456, -2.0, 20_000, 3.2e-7, float("nan"), None, "x")]
-    ['0.1235', '\u22122', '20000', '3.20e\u22127', '\u2013', '\u2013', 'x']
+    >>> [shown(v) for v in (0.123456, 2.0, 20_000, float("nan"), None, "x")]
+    ['0.1235', '2', '20000', '\u2013', '\u2013', 'x']
     """
     if value is None:
-        return "\N{EN DASH}"
+        return _NOTHING
     if not _is_number(value):
         return str(value)
     assert isinstance(value, numbers.Real)
-    return _number(value).replace("-", "\N{MINUS SIGN}")
-
-
-def _number(value: numbers.Real) -> str:
     if isinstance(value, numbers.Integral):
-        return str(int(value))
-    exact = float(value)
-    if math.isnan(exact):
-        return "\N{EN DASH}"
-    if exact and not _SMALL <= abs(exact) < _LARGE:
-        return f"{exact:.2e}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
-    return f"{exact:.4g}"
+        return str(int(value)).replace("-", _MINUS)
+    return _four_digits(float(value), ".4g")
+
+
+def measured(value: float) -> str:
+    """A measured number for readers: exactly four digits, a dash for NaN.
+
+    >>> [measured(v) for v in (0.2, -12.0, 3.2e-7, float("nan"))]
+    ['0.2000', '\u221212.00', '3.200e\u22127', '\u2013']
+    """
+    return _four_digits(value, "#.4g")
+
+
+def _four_digits(value: float, written: str) -> str:
+    if math.isnan(value):
+        return _NOTHING
+    if value and not _SMALL <= abs(value) < _LARGE:
+        digits, _, power = f"{value:.3e}".partition("e")
+        return f"{digits}e{int(power)}".replace("-", _MINUS)
+    return format(value, written).rstrip(".").replace("-", _MINUS)
 
 
 def _ends(interval: Interval) -> str:
     if math.isnan(interval.low) or math.isnan(interval.high):
-        return "\N{EN DASH}"
-    return f"{shown(interval.low)} to {shown(interval.high)}"
+        return _NOTHING
+    return f"{measured(interval.low)} to {measured(interval.high)}"
 
 
 def _base64(content: bytes) -> str:

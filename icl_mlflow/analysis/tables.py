@@ -24,12 +24,12 @@ def with_interval(mean: float, low: float, high: float, digits: int = 4) -> str:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """A pipe table; cells are shown as they are.
+    r"""A pipe table; cells are shown as they are.
 
     >>> print(markdown(pd.DataFrame({"a": ["x|y"], "b": [1]})), end="")
     | a | b |
     | --- | --- |
-    | x\\|y | 1 |
+    | x\|y | 1 |
     """
     rows = [list(table.columns), ["---"] * table.shape[1], *table.to_numpy().tolist()]
     lines = [

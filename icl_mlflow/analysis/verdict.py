@@ -78,12 +78,12 @@ def _compared(row: dict[Any, Any]) -> Verdict:
         kind, word = (Kind.HURT, "hurt") if difference > 0 else (Kind.HELPED, "helped")
         size = abs(difference)
         return Verdict(kind, f"{word} by {size:.4f} nats {interval}{stragglers}")
-    if row.get("detectable_difference", 0.0) <= SMALLEST_OF_INTEREST:
+    if row["detectable_difference"] <= SMALLEST_OF_INTEREST:
         return Verdict(
             Kind.UNAFFECTED, f"unaffected: {difference:+.4f} nats {interval}"
         )
+    effort = f"{SMALLEST_OF_INTEREST} nats takes {row['seeds_needed']:.0f} seeds"
     return Verdict(
         Kind.UNDECIDED,
-        f"undecided: {difference:+.4f} nats {interval}; to see "
-        f"{SMALLEST_OF_INTEREST} nats takes {row['seeds_needed']:.0f} seeds{stragglers}",
+        f"undecided: {difference:+.4f} nats {interval}; to see {effort}{stragglers}",
     )

@@ -6,6 +6,11 @@ from contextlib import contextmanager
 import click
 
 
+def say(message: str) -> None:
+    """Print one ``Error:`` line, whatever the message looks like."""
+    click.echo(f"Error: {' '.join(message.split())}", err=True)
+
+
 @contextmanager
 def usage_errors(*kinds: type[Exception]) -> Iterator[None]:
     """Bad input: one line, exit code 2."""
@@ -21,6 +26,5 @@ def exit_code(code: int, *kinds: type[Exception]) -> Iterator[None]:
     try:
         yield
     except kinds as error:
-        failure = click.ClickException(str(error))
-        failure.exit_code = code
-        raise failure from error
+        say(str(error))
+        raise click.exceptions.Exit(code) from error

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import click
 
+from icl_mlflow.cli.errors import say
 from icl_mlflow.cli.options import CONTEXT
 
 #: Name to the place of the command and its line in ``--help``.
@@ -19,6 +20,18 @@ COMMANDS = {
     "ablate": (
         "icl_mlflow.cli.ablate:ablate",
         "Train every variant and compare them with the baseline.",
+    ),
+    "analyze": (
+        "icl_mlflow.cli.analyze:analyze",
+        "Put every question to trained models.",
+    ),
+    "compare": (
+        "icl_mlflow.cli.compare:compare",
+        "Compare two runs on the same episodes.",
+    ),
+    "export": (
+        "icl_mlflow.cli.export:export",
+        "Write the histories and results of runs to files.",
     ),
 }
 
@@ -78,10 +91,14 @@ def run(command: click.Command = cli) -> NoReturn:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    click.echo(f"Error: {' '.join(message.split())}", err=True)
+    say(message)
     sys.exit(code)
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
     """SIGTERM unwinds the stack, so that every open run gets its status."""
     sys.exit(TERMINATED)
+
+
+if __name__ == "__main__":
+    run()

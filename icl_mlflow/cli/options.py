@@ -20,7 +20,7 @@ CONTEXT: dict[str, Any] = {
 }
 
 
-class _Name(click.ParamType):
+class _Name(click.ParamType[str]):
     """A name from a registry: completed by the shell, checked by the settings."""
 
     name = "name"
@@ -45,6 +45,8 @@ def options(
     without: Collection[str] = (),
 ) -> Callable[[Command], Command]:
     """Give a command one option per field, and call it with the built settings.
+
+    A field that every caller must give is an argument, known by its place.
 
     Args:
         kinds: frozen settings dataclasses with disjoint fields, in the order in which
@@ -85,19 +87,18 @@ def _option(
     declared: Field[Any], presets: Mapping[str, Mapping[str, Any]]
 ) -> Callable[[Command], Command]:
     kind = value_type(declared)
+    if is_required(declared):
+        return click.argument(declared.name, type=kind)
     choices = declared.metadata.get("choices")
     more: dict[str, Any] = {}
     if kind is bool:  # a switch for people, a value for `mlflow run -P`
         more |= {"is_flag": False, "flag_value": "true"}
     if declared.name == "preset":
         more |= {"is_eager": True, "callback": functools.partial(_preset, presets)}
-    must_give = is_required(declared)
-    if not must_give:
-        more["default"] = declared.default
     return click.option(
         f"--{declared.name}",
         type=_Name(choices) if choices else kind,
-        required=must_give,
+        default=declared.default,
         help=declared.metadata["help"],
         show_default=declared.default is not None,
         **more,

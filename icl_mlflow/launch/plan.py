@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import median
 
 from icl_mlflow.launch.settings import LaunchSettings, SeedSettings
 from icl_mlflow.suite import grid, parse_seeds
@@ -13,11 +14,11 @@ from icl_mlflow.training.device import compute_threads, pick_device
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.training.step import Optimisation
 
-_TIMED_STEPS = 5
+_TIMED_STEPS = 6
 
 
 def plan(settings: TrainSettings, several: SeedSettings, launch: LaunchSettings) -> str:
-    """What `train` would do: settings, size and estimated time."""
+    """What `train` would do."""
     if several.seeds is None:
         return plan_members([settings], launch.jobs)
     seeds = parse_seeds(several.seeds)
@@ -28,51 +29,55 @@ def plan(settings: TrainSettings, several: SeedSettings, launch: LaunchSettings)
 def plan_members(members: Sequence[TrainSettings], jobs: int) -> str:
     """The settings that the members share, their names, and the time all of them take.
 
-    Each kind of member is timed over a few steps.
+    One member of each variant is timed over a few steps.
     """
-    shared = dict.fromkeys(
-        set.intersection(*(set(resolved(m).items()) for m in members))
-    )
-    first = {k: v for k, v in resolved(members[0]).items() if (k, v) in shared}
-    kinds = {member.variant: member for member in members}
-    costs = {
-        name: member.total_steps * step_seconds(member, member.threads)
-        for name, member in kinds.items()
-    }
-    total = sum(costs[member.variant] for member in members)
-    longest = max(costs.values())
+    one_each = {member.variant: member for member in members}
+    seconds = {name: _training_seconds(member) for name, member in one_each.items()}
     at_once = min(jobs or os.cpu_count() or 1, len(members))
-    sizes = [
-        sum(parameter.numel() for parameter in initial_model(member).parameters())
-        for member in kinds.values()
-    ]
+    shared_out = sum(seconds[member.variant] for member in members) / at_once
+    in_all = max(*seconds.values(), shared_out)
+    sizes = sorted({_n_parameters(member) for member in one_each.values()})
     return "\n".join(
         [
-            json.dumps(first, indent=2),
+            json.dumps(_shared_settings(members), indent=2),
             f"members      {', '.join(member.run_name for member in members)}",
             f"at once      {at_once}",
-            f"parameters   {' to '.join(f'{n:,}' for n in sorted({min(sizes), max(sizes)}))}",
+            f"parameters   {' or '.join(f'{size:,}' for size in sizes)}",
             f"steps        {members[0].total_steps:,} each",
-            f"training     about {_duration(max(longest, total / at_once))} in all, "
-            "on this machine as it is now",
+            f"training     about {_duration(in_all)}, with this machine as busy as it is",
             "dry run: nothing was trained, no run was created",
         ]
     )
 
 
-def step_seconds(settings: TrainSettings, threads: int) -> float:
-    """The median time of a training step, measured over a few."""
+def _shared_settings(members: Sequence[TrainSettings]) -> dict[str, str | int | float]:
+    first, *rest = [resolved(member) for member in members]
+    return {
+        name: value
+        for name, value in first.items()
+        if all(other.get(name) == value for other in rest)
+    }
+
+
+def _n_parameters(settings: TrainSettings) -> int:
+    return sum(value.numel() for value in initial_model(settings).parameters())
+
+
+def _training_seconds(settings: TrainSettings) -> float:
+    """All steps at the median time of the first few, after one to warm up."""
     chosen, device = problem(settings), pick_device(settings.device)
     model = initial_model(settings).to(device)
-    optimisation = Optimisation(settings, model, chosen.variant.frozen)
     taken = []
-    with compute_threads(threads):
-        for step in range(_TIMED_STEPS + 1):
+    if not settings.epochs:
+        return 0.0
+    with compute_threads(settings.threads):
+        optimisation = Optimisation(settings, model, chosen.variant.frozen)
+        for step in range(min(_TIMED_STEPS, settings.total_steps)):
             started = time.perf_counter()
             batch = training_batch(settings, chosen, step, device)
             float(optimisation.step(batch).loss)
             taken.append(time.perf_counter() - started)
-    return sorted(taken[1:])[_TIMED_STEPS // 2]
+    return settings.total_steps * median(taken[1:] or taken)
 
 
 def _duration(seconds: float) -> str:

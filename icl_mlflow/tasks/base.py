@@ -36,6 +36,9 @@ class Task(Protocol):
     #: Named changes of the parameters: in-distribution training, evaluated there.
     shifts: ClassVar[Mapping[str, Mapping[str, float]]]
 
+    #: Parameters worth sweeping, and over which values.
+    sweeps: ClassVar[Mapping[str, tuple[float, ...]]]
+
     @property
     def dim(self) -> int:
         """Dimension D of x."""

@@ -46,6 +46,9 @@ class ShiftedMean:
         "out_of_distribution": {"tau": 9.0},
         "no_nuisance": {"tau": 0.0},
     }
+    sweeps: ClassVar[Mapping[str, tuple[float, ...]]] = {
+        "tau": (0.0, 0.5, 1.0, 2.0, 3.0, 4.5, 6.0, 9.0, 15.0, 30.0)
+    }
 
     def __post_init__(self) -> None:
         check(self)

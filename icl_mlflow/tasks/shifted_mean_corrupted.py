@@ -24,7 +24,7 @@ from icl_mlflow.tasks.labels import KnownLabels, count_probabilities
 from icl_mlflow.tasks.sphere import directions
 
 #: Pairs of opposite directions an episode. At the paper's size they leave an error of
-#: about 0.1 nats in a log-odds, and of 0.001 in their mean accuracy and log-loss.
+#: about 0.1 nats in a log-odds, and below 0.002 in mean accuracy and log-loss.
 _PAIRS = 512
 #: Episodes at once: few enough for the cache.
 _CHUNK = 16

@@ -30,11 +30,11 @@ def tracking_uri() -> str:
             f"MLflow no longer keeps runs in folders such as {given!r}; set "
             "MLFLOW_TRACKING_URI to sqlite:///FILE or to a server, http://HOST:PORT"
         )
-    if scheme not in (*SERVERS, *DATABASES, "databricks"):
+    if scheme not in (*SERVERS, *DATABASES):
         raise StoreError(
             f"unknown scheme {scheme!r} in MLFLOW_TRACKING_URI; choose one of: "
             "http://HOST:PORT, https://HOST:PORT, sqlite:///FILE, "
-            "postgresql://..., mysql://..., mssql://..., databricks"
+            "postgresql://..., mysql://..., mssql://..."
         )
     if scheme in SERVERS and not urlsplit(given).hostname:
         raise StoreError(f"MLFLOW_TRACKING_URI is {given!r}, which names no host")
@@ -46,11 +46,9 @@ def tracking_uri() -> str:
 def scheme_of(uri: str) -> str:
     """What kind of store a URI names, without the driver: ``sqlite``, ``https``, ...
 
-    >>> [scheme_of(u) for u in ("mysql+pymysql://h/db", "databricks", "./mlruns")]
-    ['mysql', 'databricks', '']
+    >>> [scheme_of(u) for u in ("mysql+pymysql://h/db", "HTTP://h", "./mlruns")]
+    ['mysql', 'http', '']
     """
-    if uri == "databricks":
-        return uri
     return urlsplit(uri).scheme.partition("+")[0]
 
 

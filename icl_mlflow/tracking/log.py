@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 from matplotlib.figure import Figure
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from icl_mlflow.models import Transformer
 from icl_mlflow.tracking.registration import Registered, register
@@ -65,6 +66,10 @@ class RunLog:
         pairs = [RunTag(key, str(value)) for key, value in values.items()]
         for start in range(0, len(pairs), _PAIRS_PER_BATCH):
             self._batch(tags=pairs[start : start + _PAIRS_PER_BATCH])
+
+    def description(self, markdown: str) -> None:
+        """Say what the run is, in place of what was said when it was opened."""
+        self.tags({MLFLOW_RUN_NOTE: markdown})
 
     def params(self, values: Mapping[str, object]) -> None:
         """Log params; None stands for one that is not given and is left out."""

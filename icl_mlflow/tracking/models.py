@@ -32,10 +32,13 @@ __all__ = [
     "LoadedModel",
     "ModelError",
     "StoredModel",
+    "child_runs",
+    "ended_run",
     "find_model",
     "load_model",
     "load_stored",
     "models_of_run",
+    "one_line_errors",
 ]
 
 _FORMS = "a run id, runs:/ID, models:/NAME/VERSION or models:/NAME@ALIAS"
@@ -101,10 +104,10 @@ def models_of_run(client: MlflowClient, run_id: str) -> tuple[StoredModel, ...]:
     Raises:
         ModelError: the run is unknown, deleted or still running, or has no model.
     """
-    run = _finished_run(client, run_id)
-    with _one_line_errors(client):
+    run = ended_run(client, run_id)
+    with one_line_errors(client):
         found = _own_models(client, run)
-        for child in () if found else _children(client, run):
+        for child in () if found else child_runs(client, run):
             found += _own_models(client, child)
     if not found:
         raise ModelError(f"run {run_id} has no model; give the id of a training run")
@@ -118,7 +121,7 @@ def load_stored(client: MlflowClient, stored: StoredModel) -> LoadedModel:
         ModelError: the files are missing or damaged, or of another project.
     """
     with TemporaryDirectory() as folder:
-        with _one_line_errors(client):
+        with one_line_errors(client):
             _fetch(client, stored, Path(folder))
         try:
             loaded = read_package(Path(folder, DATA_FOLDER))
@@ -150,7 +153,7 @@ def _fetch(client: MlflowClient, stored: StoredModel, folder: Path) -> None:
 
 def _find_version(client: MlflowClient, reference: str) -> StoredModel:
     name, at, alias = reference.removeprefix("models:/").partition("@")
-    with _one_line_errors(client, missing=f"there is no model {reference}"):
+    with one_line_errors(client, missing=f"there is no model {reference}"):
         if at:
             return _stored(client, client.get_model_version_by_alias(name, alias))
         name, _, version = name.rpartition("/")
@@ -159,8 +162,13 @@ def _find_version(client: MlflowClient, reference: str) -> StoredModel:
         return _stored(client, client.get_model_version(name, version))
 
 
-def _finished_run(client: MlflowClient, run_id: str) -> Run:
-    with _one_line_errors(client, missing=f"there is no run {run_id!r}; give {_FORMS}"):
+def ended_run(client: MlflowClient, run_id: str) -> Run:
+    """A run that is there and has ended, however it ended.
+
+    Raises:
+        ModelError: the run is unknown, deleted or still running.
+    """
+    with one_line_errors(client, missing=f"there is no run {run_id!r}; give {_FORMS}"):
         run = client.get_run(run_id)
     if run.info.lifecycle_stage == "deleted":
         raise ModelError(
@@ -172,7 +180,8 @@ def _finished_run(client: MlflowClient, run_id: str) -> Run:
     return run
 
 
-def _children(client: MlflowClient, run: Run) -> list[Run]:
+def child_runs(client: MlflowClient, run: Run) -> list[Run]:
+    """The runs below a run, deleted ones left out."""
     found: list[Run] = []
     token = None
     while True:
@@ -223,7 +232,8 @@ def _by_variant_and_seed(model: StoredModel) -> tuple[str, int, str]:
 
 
 @contextmanager
-def _one_line_errors(client: MlflowClient, missing: str = "") -> Iterator[None]:
+def one_line_errors(client: MlflowClient, missing: str = "") -> Iterator[None]:
+    """Turn what MLflow raises into a ModelError: ``missing`` where nothing is found."""
     try:
         yield
     except MlflowException as error:

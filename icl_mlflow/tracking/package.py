@@ -92,8 +92,9 @@ def read_package(folder: Path) -> LoadedModel:
 
 
 def _description(file: Path) -> dict[str, Any]:
+    text = _read(file)
     try:
-        content = json.loads(_read(file))
+        content = json.loads(text)
     except ValueError as error:
         raise ModelError(f"{file.name} is damaged: it is not JSON") from error
     if not isinstance(content, dict) or "format" not in content:

@@ -1,6 +1,5 @@
 """The life of one MLflow run: opened or adopted, and ended with a true status."""
 
-import getpass
 import logging
 import os
 import signal
@@ -26,7 +25,7 @@ from mlflow.utils.mlflow_tags import (
 
 from icl_mlflow.tracking.location import without_secrets
 from icl_mlflow.tracking.log import RunLog
-from icl_mlflow.tracking.source import git_state
+from icl_mlflow.tracking.source import git_state, user_name
 from icl_mlflow.tracking.store import Store, StoreError
 
 __all__ = ["RunLog", "open_run"]
@@ -78,7 +77,9 @@ def open_run(
     with _ended_truthfully(log):
         if adopted is not None:
             store.client.update_run(log.run_id, name=name)
-            log.tags({**_origin(), **adopted.data.tags, MLFLOW_RUN_NAME: name, **ours})
+            known = adopted.data.tags
+            missing = {k: v for k, v in _origin().items() if k not in known}
+            log.tags({**missing, MLFLOW_RUN_NAME: name, **ours})
         log.params({k: v for k, v in params.items() if k not in run.data.params})
         yield log
 
@@ -110,7 +111,7 @@ def _create(store: Store, name: str, tags: Mapping[str, object]) -> Run:
 def _origin() -> dict[str, str]:
     """Who runs which code."""
     return {
-        MLFLOW_USER: getpass.getuser(),
+        MLFLOW_USER: user_name(),
         MLFLOW_SOURCE_NAME: Path(sys.argv[0]).name,
         MLFLOW_SOURCE_TYPE: "LOCAL",
         "package_version": version("icl-mlflow"),

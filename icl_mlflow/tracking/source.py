@@ -1,6 +1,8 @@
-"""Which code is running: its git commit, and whether it was changed since."""
+"""Who runs which code: the user, the git commit, and whether it was changed since."""
 
 import functools
+import getpass
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,14 +10,24 @@ from pathlib import Path
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 
 
+_PACKAGE = Path(__file__).parents[1]
+
+
+def user_name() -> str:
+    """Who runs this; in a container that knows no names, the number of the user."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid{os.getuid()}"
+
+
 @functools.cache
-def git_state() -> dict[str, str]:
-    """Run tags: the commit of this package, and ``git_dirty`` if its files differ.
+def git_state(package: Path = _PACKAGE) -> dict[str, str]:
+    """Run tags: the commit of a package, and whether its files differ (``git_dirty``).
 
     Empty where the package does not lie in a git repository, or is only a guest in one,
     as when it is installed in a virtual environment inside another project.
     """
-    package = Path(__file__).parents[1]
     if _git(package, "ls-files", "--error-unmatch", "__init__.py") is None:
         return {}
     commit = _git(package, "rev-parse", "HEAD")

@@ -1,19 +1,18 @@
-"""The tracking store: connect to it, and create what is missing exactly once."""
+"""The tracking store: connect to it, and to the experiment that runs go to."""
 
 import hashlib
 import logging
 import os
 import shlex
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from mlflow.utils.file_utils import local_file_uri_to_path
+from mlflow.utils.uri import is_local_uri
 
 from icl_mlflow.tracking.location import (
     DATABASES,
@@ -27,14 +26,12 @@ from icl_mlflow.tracking.location import (
     tracking_uri,
     without_secrets,
 )
-from icl_mlflow.tracking.preflight import check_store
+from icl_mlflow.tracking.preflight import check_store, check_writable
+from icl_mlflow.tracking.schema import client_with_schema
 
 __all__ = ["Store", "StoreError", "connect", "connect_experiment", "open_client"]
 
 _DEFAULT = "Default"
-
-#: Seconds to wait for another process that is creating the schema.
-_PATIENCE = 120
 
 #: Unless the user says otherwise: no URLs, no progress bars, and no looking around in
 #: the working folder for files to add to a model.
@@ -67,7 +64,7 @@ class Store:
     @property
     def ui_command(self) -> str | None:
         """What starts the UI, or None where a server already shows it."""
-        if scheme_of(self.tracking_uri) in (*SERVERS, "databricks"):
+        if scheme_of(self.tracking_uri) in SERVERS:
             return None
         if self.tracking_uri == sqlite_uri(Path("mlflow.db")):
             return "mlflow ui"
@@ -102,12 +99,15 @@ def connect(experiment: str | None = None) -> Store:
     Raises:
         StoreError: the store cannot be used; nothing has been created then.
     """
-    client = open_client()
-    uri = client.tracking_uri
+    uri = tracking_uri()
+    client = _checked_client(uri)
     with _one_line_errors(uri):
         experiment_id = _given_experiment(client) or _named_experiment(
             client, experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or _DEFAULT
         )
+        location = client.get_experiment(experiment_id).artifact_location
+    if is_local_uri(location):
+        check_writable(Path(local_file_uri_to_path(location)))
     return Store(uri, experiment_id, client)
 
 
@@ -122,72 +122,26 @@ def connect_experiment(experiment_id: str) -> Store:
 
 
 def open_client() -> MlflowClient:
-    """A client of the store, checked and with its schema, but without an experiment.
+    """A client for reading, of a store that is there already.
 
     Raises:
-        StoreError: the store cannot be used; nothing has been created then.
+        StoreError: there is no store, or it cannot be used; nothing has been created.
     """
-    _quieten()
     uri = tracking_uri()
-    check_store(uri)
-    with _one_line_errors(uri):
-        if scheme_of(uri) in DATABASES:
-            with _schema_lock(uri):
-                return _with_schema(uri)
-        return MlflowClient(tracking_uri=uri)
-
-
-def _with_schema(uri: str) -> MlflowClient:
-    """A client of a database, which gets its tables if it has none."""
     if scheme_of(uri) == "sqlite" and not sqlite_file(uri).exists():
-        _create_sqlite(uri)
-    client = MlflowClient(tracking_uri=uri)
-    try:
-        # Runs and registered models are two stores; each sets itself up when used.
-        client.search_experiments(max_results=1)
-        client.search_registered_models(max_results=1)
-    except Exception as error:
-        # Migrations fail with whatever the database driver raises.
-        reason = without_secrets(str(error), uri)
         raise StoreError(
-            f"the tables of {shown(uri)} are not usable: {reason}"
-        ) from error
-    return client
+            f"there are no runs yet: {sqlite_file(uri)} does not exist; go to the "
+            "folder of your runs, or set MLFLOW_TRACKING_URI"
+        )
+    return _checked_client(uri)
 
 
-def _create_sqlite(uri: str) -> None:
-    """Make the database under another name, then move it into place.
-
-    Migrations take seconds and cannot be repeated, so a file that an impatient Ctrl-C
-    had left half made would be useless for ever.
-    """
-    database = sqlite_file(uri)
-    draft = database.with_name(f"{database.name}.{os.getpid()}.draft")
-    try:
-        store = SqlAlchemyStore(sqlite_uri(draft), str(artifact_folder(uri)))
-        store.engine.dispose()
-        if not database.exists():
-            draft.replace(database)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-@contextmanager
-def _schema_lock(uri: str) -> Iterator[None]:
-    """Let one process at a time look for the schema, and create it if it is missing."""
-    if scheme_of(uri) == "sqlite":
-        database = sqlite_file(uri)
-        path = database.with_name(f"{database.name}.lock")
-    else:
-        key = hashlib.sha256(uri.encode()).hexdigest()[:16]
-        path = Path(tempfile.gettempdir(), f"icl-mlflow-{os.getuid()}-{key}.lock")
-    try:
-        with FileLock(path, timeout=_PATIENCE):
-            yield
-    except Timeout:
-        raise StoreError(
-            f"another process has held {path} for {_PATIENCE} s; end it and try again"
-        ) from None
+def _checked_client(uri: str) -> MlflowClient:
+    _quieten()
+    check_store(uri)
+    if scheme_of(uri) in DATABASES:
+        return client_with_schema(uri)
+    return MlflowClient(tracking_uri=uri)
 
 
 def _given_experiment(client: MlflowClient) -> str | None:
@@ -196,7 +150,6 @@ def _given_experiment(client: MlflowClient) -> str | None:
         found: str = client.get_run(run_id).info.experiment_id
         return found
     if experiment_id := os.environ.get("MLFLOW_EXPERIMENT_ID"):
-        client.get_experiment(experiment_id)
         return experiment_id
     return None
 

@@ -1,6 +1,5 @@
 """The transformer is `torch.nn.TransformerEncoder`, by the fast path and the trace."""
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -423,8 +422,7 @@ def test_the_published_size() -> None:
     assert model.n_context == 32
 
 
-def test_attention_is_scaled_by_the_width_of_a_head() -> None:
-    """A uniform start of all keys gives uniform attention; sharp keys a sharp one."""
+def test_keys_of_zero_make_attention_uniform() -> None:
     model = randomised(SMALL, torch.float64)
     with torch.no_grad():
         model.get_parameter("transformer.layers.0.self_attn.in_proj_weight")[24:48] = 0
@@ -432,5 +430,3 @@ def test_attention_is_scaled_by_the_width_of_a_head() -> None:
     torch.testing.assert_close(
         trace.pattern_BHSS[0], torch.full_like(trace.pattern_BHSS[0], 1 / 13)
     )
-    entropy = -(trace.pattern_BHSS[1] * trace.pattern_BHSS[1].log()).sum(-1)
-    assert (entropy < math.log(13)).all()

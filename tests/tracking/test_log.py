@@ -1,6 +1,5 @@
 """What is logged can be read back as it was meant."""
 
-import io
 import json
 import math
 from pathlib import Path
@@ -11,18 +10,16 @@ from matplotlib.figure import Figure
 from mlflow import MlflowClient
 
 from icl_mlflow.tracking.run import RunLog, open_run
-from icl_mlflow.tracking.store import Store
 
 
 @pytest.fixture(params=["file", "server"])
 def log(request: pytest.FixtureRequest) -> RunLog:
     name = {"file": "store", "server": "server_store"}[request.param]
-    store: Store = request.getfixturevalue(name)
+    store = request.getfixturevalue(name)
     with open_run(
         store, name="a", kind="train", params={}, tags={}, description=""
     ) as opened:
-        pass
-    return opened
+        return opened
 
 
 def artifact(log: RunLog, path: str, folder: Path) -> bytes:
@@ -91,9 +88,8 @@ def test_files_are_where_readers_look(log: RunLog, tmp_path: Path) -> None:
     png = artifact(log, "figures/curves.png", tmp_path)
     width, height = png[16:20], png[20:24]
     assert (int.from_bytes(width), int.from_bytes(height)) == (300, 150)  # 150 dpi
-    csv = io.BytesIO(artifact(log, "tables/final.csv", tmp_path))
-    read = pd.read_csv(csv, float_precision="round_trip")
-    pd.testing.assert_frame_equal(read, table, check_exact=True)
+    csv = artifact(log, "tables/final.csv", tmp_path)
+    assert csv == b"seed,loss\n0,0.1\n1,0.30000000000000004\n"
     assert json.loads(artifact(log, "settings.json", tmp_path)) == {"lr": 0.0003}
     text = artifact(log, "notes/read_me.txt", tmp_path).decode()
     assert text == "çà et là\n"

@@ -65,12 +65,6 @@ def test_nobody_listens(refusal: Refusal) -> None:
     assert "connection refused" in message
 
 
-def test_a_server_that_accepts_and_says_nothing(refusal: Refusal) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        message = refusal(f"http://127.0.0.1:{silent.getsockname()[1]}")
-    assert "does not answer within 5 seconds" in message
-
-
 def test_a_server_that_trickles(refusal: Refusal) -> None:
     """One byte at a time: every single read is fast enough, the whole never ends."""
     stop = threading.Event()

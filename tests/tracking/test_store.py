@@ -92,44 +92,6 @@ def test_the_client_does_not_depend_on_global_state(
     assert not (new_folder / "other.db").exists()
 
 
-EIGHT_AT_ONCE = """
-import os
-from icl_mlflow.tracking.run import open_run
-from icl_mlflow.tracking.store import connect
-
-def work(number):
-    store = connect("together")
-    with open_run(store, name=f"run{number}", kind="train", params={"lr": 1}, tags={},
-                  description="") as log:
-        log.metrics({"loss": 0.5}, step=0)
-
-children = []
-for number in range(8):
-    children.append(os.fork())
-    if children[-1] == 0:
-        work(number)
-        os._exit(0)
-assert not any(os.waitpid(child, 0)[1] for child in children)
-"""
-
-
-def test_eight_processes_may_start_at_once_on_a_new_database(new_folder: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", EIGHT_AT_ONCE],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    store = connect("together")
-    runs = store.client.search_runs([store.experiment_id])
-    assert sorted(run.info.run_name for run in runs) == [f"run{i}" for i in range(8)]
-    for run in runs:
-        assert run.info.status == "FINISHED"
-        assert run.data.metrics == {"loss": 0.5}
-    assert {f.name for f in new_folder.iterdir()} == {"mlflow.db", "mlflow.db.lock"}
-
-
 def test_a_first_start_that_is_killed_leaves_no_broken_database(
     new_folder: Path,
 ) -> None:
@@ -153,6 +115,18 @@ def test_a_database_of_an_older_mlflow_is_refused_with_the_remedy(
         database.execute("UPDATE alembic_version SET version_num = '451aebb31d03'")
     with pytest.raises(StoreError, match="mlflow db upgrade"):
         open_client()
+
+
+def test_reading_does_not_create_a_store(new_folder: Path) -> None:
+    with pytest.raises(StoreError, match=r"no runs yet: .*mlflow\.db does not exist"):
+        open_client()
+    assert not list(new_folder.iterdir())
+
+
+def test_an_experiment_whose_files_cannot_be_written_is_refused(store: Store) -> None:
+    store.client.create_experiment("elsewhere", artifact_location="/proc/elsewhere")
+    with pytest.raises(StoreError, match="cannot write in /proc"):
+        connect("elsewhere")
 
 
 def test_a_server_works_like_a_file(server_store: Store) -> None:

@@ -1,0 +1,109 @@
+"""Are the heads whose weights copy labels the ones that the answer needs?
+
+Every head's OV alignment beside the increase in excess risk when its output is replaced
+by its mean over episodes, or by zero as published. One model has few heads, so the
+figure pools the heads of all models given. A head may also write labels negatively, and
+a later layer turn it round; hence the correlation with the size of the alignment too.
+"""
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from icl_mlflow.analysis import ov_alignment, style
+from icl_mlflow.analysis.base import Analysis, Subject
+from icl_mlflow.analysis.head_ablation import impacts
+from icl_mlflow.statistics import Interval, pearson_interval, spearman_interval
+
+_WAYS = {"mean": "mean", "zero": "zero (as published)"}
+_MARKERS = "osv^Dp*X"
+
+
+def measure(subject: Subject) -> pd.DataFrame:
+    """One row per way, layer and head: alignment, and impact (nats) with interval."""
+    alignment = ov_alignment.measure(subject)[["layer", "head", "alignment"]]
+    impact = impacts(subject, tuple(_WAYS)).rename(
+        columns=lambda name: str(name).replace("excess_risk_increase", "impact")
+    )
+    columns = ["way", "layer", "head", "impact", "impact_low", "impact_high"]
+    return impact[columns].merge(alignment, on=["layer", "head"])
+
+
+def summarise(frame: pd.DataFrame) -> dict[str, float]:
+    """Correlations over the heads of all that is given: signed, and by size."""
+    numbers: dict[str, float] = {}
+    for way, part in frame.groupby("way", sort=False):
+        signed, size = part["alignment"], part["alignment"].abs()
+        numbers |= {
+            f"{way}_pearson": pearson_interval(signed, part["impact"]).mean,
+            f"{way}_spearman": spearman_interval(signed, part["impact"]).mean,
+            f"{way}_size_pearson": pearson_interval(size, part["impact"]).mean,
+            f"{way}_size_spearman": spearman_interval(size, part["impact"]).mean,
+        }
+    return numbers
+
+
+def draw(frame: pd.DataFrame) -> Figure:
+    """Impact against alignment, the heads of all models together."""
+    drawn, panels = style.figure(1, len(_WAYS), panel=(5.4, 4.4))
+    for axes, (way, label) in zip(panels, _WAYS.items(), strict=True):
+        part = frame[frame["way"] == way]
+        _scatter(axes, part)
+        axes.set(
+            xlabel="OV alignment: cosine of label written with read-out",
+            ylabel="increase in excess risk (nats)",
+        )
+        signed = spearman_interval(part["alignment"], part["impact"])
+        size = spearman_interval(part["alignment"].abs(), part["impact"])
+        axes.set_title(
+            f"replaced by {label}; {len(part)} heads\n"
+            f"Spearman {_shown(signed)}, of its size {_shown(size)}",
+            fontsize="small",
+        )
+    panels[0].legend(fontsize="x-small")
+    return drawn
+
+
+def _scatter(axes: Axes, frame: pd.DataFrame) -> None:
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.axhline(0, color="black", linewidth=0.8)
+    models = frame.groupby("model", sort=False)
+    for index, (model, part) in enumerate(models):
+        marker = _MARKERS[index % len(_MARKERS)]
+        for layer, heads in part.groupby("layer"):
+            impact = heads["impact"]
+            axes.errorbar(
+                heads["alignment"],
+                impact,
+                yerr=[impact - heads["impact_low"], heads["impact_high"] - impact],
+                color=style.CYCLE[(int(str(layer)) - 1) % len(style.CYCLE)],
+                marker=marker,
+                linestyle="none",
+                markersize=6,
+                elinewidth=0.8,
+                label=f"{model}, layer {layer}",
+            )
+
+
+def _shown(interval: Interval) -> str:
+    return f"{interval.mean:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}]"
+
+
+def _verdict(numbers: Mapping[str, float]) -> str:
+    return (
+        f"Within a model, the harm of losing a head (by its mean) goes with its OV "
+        f"alignment by Spearman {numbers['mean_spearman']:+.2f}, and with the "
+        f"alignment's size by {numbers['mean_size_spearman']:+.2f}."
+    )
+
+
+ALIGNMENT_VS_IMPACT = Analysis(
+    question="Are the heads that copy labels the heads that the answer needs?",
+    measure=measure,
+    summarise=summarise,
+    draw=draw,
+    verdict=_verdict,
+    refuses=ov_alignment.OV_ALIGNMENT.refuses,
+)

@@ -1,0 +1,104 @@
+"""How far does the model carry when the task's own parameters move away from training?
+
+Each parameter that the task offers for it (the shift's size in A, the range of the
+sigmas in B) is swept on its own. Beside the model: the exact Bayes predictor of each
+point's true prior, and the one that still believes in the training prior, which is what
+a perfect but unsuspecting learner would do.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from icl_mlflow.analysis import curves, style
+from icl_mlflow.analysis.base import Analysis, Subject
+from icl_mlflow.analysis.fresh import drawn
+from icl_mlflow.evaluation import predict
+from icl_mlflow.tasks.base import Task, parameters, with_parameters
+
+_MOST = 1_000
+
+
+def measure(subject: Subject) -> pd.DataFrame:
+    """One row per parameter, value and predictor; the columns of `curves.point`."""
+    rows = []
+    for parameter, value, task in _points(subject.task):
+        truth = drawn(subject, task, most=_MOST)
+        answers = {
+            curves.MODEL: predict(subject.predictor, truth.seen),
+            curves.BAYES: truth.bayes_B,
+            curves.TRAINED_BAYES: subject.problem.task.bayes_logit(truth.episodes),
+        }
+        where = {
+            "parameter": parameter,
+            "value": value,
+            "trained": parameters(subject.problem.task)[parameter],
+        }
+        rows += curves.point(where, answers, truth.bayes_B)
+        rows.append(curves.known_accuracy(where, task.oracle().accuracy))
+    return pd.DataFrame(rows)
+
+
+def _points(task: Task) -> Iterator[tuple[str, float, Task]]:
+    """Parameter, value and task, the task's own value always among them."""
+    for parameter, values in task.sweeps.items():
+        own = parameters(task)[parameter]
+        for value in sorted({*values, own}):
+            try:
+                yield parameter, value, with_parameters(task, {parameter: value})
+            except ValueError:
+                # A value that contradicts another parameter has no place in this sweep.
+                continue
+
+
+def summarise(frame: pd.DataFrame) -> dict[str, float]:
+    """The numbers of `curves.summarise_curve`, after each parameter's name."""
+    return {
+        f"{parameter}_{name}": number
+        for parameter, part in frame.groupby("parameter", sort=False)
+        for name, number in curves.summarise_curve(part, "value").items()
+    }
+
+
+def draw(frame: pd.DataFrame) -> Figure:
+    """Accuracy and excess risk along each parameter, a row a parameter."""
+    swept = frame.groupby("parameter", sort=False)
+    drawn_figure, panels = style.figure(len(swept), 2, panel=(5.6, 4.0))
+    rest = iter(panels)
+    for parameter, part in swept:
+        pair = [next(rest), next(rest)]
+        curves.draw_pair(pair, part, "value", str(parameter), "symlog")
+        for axes in pair:
+            curves.mark(axes, part["trained"].unique().tolist(), "trained here")
+    panels[0].legend(fontsize="small")
+    return drawn_figure
+
+
+def _verdict(numbers: Mapping[str, float]) -> str:
+    by_parameter: dict[str, dict[str, float]] = {}
+    for name, value in numbers.items():
+        parameter, found, point = name.partition("_excess_risk_at_")
+        if found and not parameter.endswith("_training_prior"):
+            by_parameter.setdefault(parameter, {})[f"excess_risk_at_{point}"] = value
+    told = [
+        f"along {name}, {curves.extremes(found)}"
+        for name, found in by_parameter.items()
+    ]
+    return f"The model goes, {'; '.join(told)}."
+
+
+def _refuses(subject: Subject) -> str | None:
+    if not subject.task.sweeps:
+        return f"the task of {subject.name} offers no parameter to sweep"
+    return None
+
+
+PARAMETER_SWEEP = Analysis(
+    question="How far from the training parameters does the model carry?",
+    measure=measure,
+    summarise=summarise,
+    draw=draw,
+    verdict=_verdict,
+    refuses=_refuses,
+)

@@ -1,0 +1,140 @@
+"""How good is the model beside everything that it could be compared with?
+
+The model, exact Bayes, the oracle and every classical estimator, all on the same
+episodes, each score with its 95 % interval. Estimators whose answer is only a score are
+calibrated; what they leave open is tuned on the training task, which is where the model
+learned too. They see what the model sees.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from icl_mlflow.analysis import ends, style
+from icl_mlflow.analysis.base import Analysis, Subject
+from icl_mlflow.analysis.scored import METRICS, scored
+from icl_mlflow.estimators import ESTIMATORS
+from icl_mlflow.estimators.base import estimate
+from icl_mlflow.estimators.tuning import Calibrated
+
+MODEL: Final = "model"
+#: What the truth of the episodes answers itself.
+_EXACT = ("bayes", "oracle")
+_UNITS = {
+    "accuracy": "accuracy",
+    "loss": "log-loss (nats)",
+    "excess_risk": "excess risk over Bayes (nats)",
+    "auc": "area under the ROC curve",
+    "brier": "Brier score",
+    "ece": "expected calibration error",
+}
+_LOOKS = {"bayes": (style.BAYES, "s"), "oracle": (style.ORACLE, "D")}
+_SMALL_RISK = 1e-3
+
+
+def measure(subject: Subject) -> pd.DataFrame:
+    """One row a predictor: ``predictor``, and each score with its low and high."""
+    rng = np.random.default_rng(subject.seed)
+    rows = []
+    for predictor, logit_B in _answers(subject).items():
+        row: dict[str, object] = {"predictor": predictor}
+        found = scored(logit_B, subject.truth, rng, knows_latents=predictor == "oracle")
+        for metric, interval in found.items():
+            row |= ends.columns(metric, interval)
+        rows.append(row | {"episodes": len(subject.truth)})
+    return pd.DataFrame(rows)
+
+
+def _answers(subject: Subject) -> dict[str, Tensor]:
+    task, seen = subject.problem.task, subject.truth.seen.to("cpu")
+    answers = {
+        MODEL: subject.logit_B,
+        "bayes": subject.truth.bayes_B,
+        "oracle": subject.truth.oracle_B,
+    }
+    for name in ESTIMATORS:
+        if name not in _EXACT:
+            base = ESTIMATORS[name]
+            calibrated = base if base.is_calibrated else Calibrated(base)
+            answers[name] = estimate(calibrated, task, seen)
+    return answers
+
+
+def summarise(frame: pd.DataFrame) -> dict[str, float]:
+    """Every score with its interval, the model's without its name."""
+    numbers: dict[str, float] = {}
+    for row in frame.to_dict("records"):
+        prefix = "" if row["predictor"] == MODEL else f"{row['predictor']}_"
+        for metric in METRICS:
+            numbers |= ends.numbers_of_row(f"{prefix}{metric}", row, metric)
+    return numbers
+
+
+def draw(frame: pd.DataFrame) -> Figure:
+    """A panel a score, a line a predictor; models by their names."""
+    is_model = frame["predictor"] == MODEL
+    names = frame["predictor"].where(~is_model, frame["model"])
+    # Models that were asked the same have the same rivals: each is drawn once.
+    once = frame.assign(name=names).drop_duplicates(["name", "accuracy", "loss"])
+    order = [*names[is_model].unique(), *names[~is_model].unique()]
+    places = {name: -place for place, name in enumerate(order)}
+    drawn, panels = style.figure(2, 3, panel=(4.6, 1.6 + 0.24 * len(order)))
+    for axes, metric in zip(panels, METRICS, strict=True):
+        for row in once.to_dict("records"):
+            # What the oracle gains by knowing the latents is no excess: a table's fact.
+            if (row["predictor"], metric) != ("oracle", "excess_risk"):
+                _point(axes, row, metric, places[row["name"]])
+        axes.set(xlabel=_UNITS[metric], ylabel="predictor")
+        axes.set_yticks(list(places.values()), list(places), fontsize="small")
+    risk = panels[METRICS.index("excess_risk")]
+    risk.set_xscale("symlog", linthresh=_SMALL_RISK)
+    risk.set_xlim(left=-_SMALL_RISK / 4, right=2 * max(once["excess_risk"]))
+    return drawn
+
+
+def _point(axes: Axes, row: Mapping[Any, Any], metric: str, place: int) -> None:
+    is_model = row["predictor"] == MODEL
+    look = (style.MODEL, "o") if is_model else (style.GREY, "o")
+    color, marker = _LOOKS.get(row["predictor"], look)
+    value, low, high = (
+        float(row[name]) for name in (metric, f"{metric}_low", f"{metric}_high")
+    )
+    axes.errorbar(
+        [value],
+        [place],
+        # An ECE may lie above its interval, which chance's share was taken off.
+        xerr=[[max(value - low, 0.0)], [max(high - value, 0.0)]],
+        color=color,
+        marker=marker,
+        markersize=5,
+        capsize=2,
+    )
+
+
+def _verdict(numbers: Mapping[str, float]) -> str:
+    rivals = {
+        name: numbers[f"{name}_excess_risk"]
+        for name in ESTIMATORS
+        if name not in _EXACT
+    }
+    best = min(rivals, key=rivals.__getitem__)
+    return (
+        f"The model has accuracy {numbers['accuracy']:.4f} (Bayes "
+        f"{numbers['bayes_accuracy']:.4f}, oracle {numbers['oracle_accuracy']:.4f}) "
+        f"and {numbers['excess_risk']:.4f} nats of excess risk; the best classical "
+        f"estimator, {best}, has {rivals[best]:.4f}."
+    )
+
+
+SCOREBOARD = Analysis(
+    question="How good is the model beside Bayes, the oracle and classical estimators?",
+    measure=measure,
+    summarise=summarise,
+    draw=draw,
+    verdict=_verdict,
+)

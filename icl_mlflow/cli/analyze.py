@@ -1,0 +1,52 @@
+"""`icl-mlflow analyze`: put questions to trained models, and log the answers."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from icl_mlflow.analysis.settings import AnalyzeSettings
+from icl_mlflow.cli.errors import exit_code, usage_errors
+from icl_mlflow.cli.options import CONTEXT, options
+from icl_mlflow.cli.progress import progress
+
+if TYPE_CHECKING:
+    from icl_mlflow.launch.analyze import Analyzed
+
+
+_EXAMPLE = """\b
+Example:
+  icl-mlflow analyze --run_id 4f2a8c...
+  icl-mlflow analyze --model models:/icl-A-baseline@best --tau 9
+  icl-mlflow analyze --run_id 4f2a8c... --analyses llr_regression,logit_lens
+"""
+
+
+@click.command(context_settings=CONTEXT, epilog=_EXAMPLE)
+@options(AnalyzeSettings)
+def analyze(settings: AnalyzeSettings) -> None:
+    """Put every question to the models of a run; log the answers as a new run."""
+    # Imported here, so that --help and bad input need neither torch nor mlflow.
+    from icl_mlflow.launch.analyze import carry_out, prepare
+    from icl_mlflow.launch.measuring import MeasuringFailedError
+    from icl_mlflow.tracking.store import StoreError
+
+    with usage_errors(ValueError, StoreError):
+        prepared = prepare(settings)
+    with (
+        exit_code(1, MeasuringFailedError),
+        progress(prepared.n_measurements, "analyses") as advance,
+    ):
+        analyzed = carry_out(prepared, advance)
+    click.echo(summary(analyzed))
+    click.echo(prepared.store.where(analyzed.ui_link))
+
+
+def summary(analyzed: "Analyzed") -> str:
+    """The run and a line for every question."""
+    width = max(map(len, analyzed.verdicts), default=0)
+    lines = [f"{name:{width}}  {text}" for name, text in analyzed.verdicts.items()]
+    lines += [
+        f"{refusal.analysis:{width}}  not asked of {refusal.model}: {refusal.reason}"
+        for refusal in analyzed.refusals
+    ]
+    return "\n".join([*lines, f"run      {analyzed.run_id}"])

@@ -1,0 +1,175 @@
+"""Put questions to the registered models of a run, and log the answers as a new run."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from icl_mlflow.analysis import ANALYSES
+from icl_mlflow.analysis.answer import Answer, answers
+from icl_mlflow.analysis.base import Subject
+from icl_mlflow.analysis.report import Refusal
+from icl_mlflow.analysis.settings import AnalyzeSettings
+from icl_mlflow.analysis.subject import subjects
+from icl_mlflow.launch.analysis_run import frames, log_analysis
+from icl_mlflow.launch.measuring import Answered, measure_all
+from icl_mlflow.launch.training_answer import training_answers
+from icl_mlflow.tracking.sources import Pulled, pull
+from icl_mlflow.tracking.store import Store, connect, open_client
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analyzed:
+    """Finished analyses.
+
+    Attributes:
+        run_id: of the new run that holds them.
+        numbers: by tracked name: ``llr_regression/bayes_slope``; over several models
+            the mean, with ``.../low`` and ``.../high``.
+        frames: by analysis, the tables of all models, told apart by column ``model``.
+        verdicts: by analysis (and variant, where there are several), in a sentence.
+        refusals: what could not be asked, and why.
+        ui_link: the new run's page in the UI.
+    """
+
+    run_id: str
+    numbers: Mapping[str, float]
+    frames: Mapping[str, pd.DataFrame]
+    verdicts: Mapping[str, str]
+    refusals: tuple[Refusal, ...]
+    ui_link: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """Models that have been pulled and checked; nothing has been created yet.
+
+    Attributes:
+        settings: what was asked for.
+        store: where the results go.
+        pulled: the models.
+        subjects: the models with their episodes.
+        analyses: the name of a model to the analyses that can be put to it.
+        refusals: those that cannot.
+    """
+
+    settings: AnalyzeSettings
+    store: Store
+    pulled: Pulled
+    subjects: tuple[Subject, ...]
+    analyses: Mapping[str, tuple[str, ...]]
+    refusals: tuple[Refusal, ...]
+
+    @property
+    def n_measurements(self) -> int:
+        """Over all models."""
+        return sum(len(names) for names in self.analyses.values())
+
+
+def analyze(settings: AnalyzeSettings) -> Analyzed:
+    """Analyze trained models: the Python form of ``icl-mlflow analyze``.
+
+    Args:
+        settings: which models, which questions, which episodes.
+
+    Raises:
+        ValueError: there is no such run or model, it cannot be trusted, or what is
+            asked does not apply to it; nothing has been created then.
+        StoreError: the tracking store cannot be used.
+        MeasuringFailedError: an analysis failed in a process of its own.
+
+    Example:
+        ``analyze(AnalyzeSettings(run_id=trained.run_id)).verdicts["llr_regression"]``
+    """
+    return carry_out(prepare(settings))
+
+
+def prepare(settings: AnalyzeSettings) -> Prepared:
+    """Everything that can go wrong for a reason that the user can mend.
+
+    Raises:
+        ValueError, StoreError: as for `analyze`.
+    """
+    client = open_client()
+    pulled = pull(client, settings.source)
+    asked_subjects = tuple(subjects(pulled.trainees, settings.asked))
+    refusals = _refusals(settings, asked_subjects)
+    refused = {(refusal.analysis, refusal.model) for refusal in refusals}
+    return Prepared(
+        settings=settings,
+        store=connect(settings.experiment or pulled.experiment),
+        pulled=pulled,
+        subjects=asked_subjects,
+        analyses={
+            subject.name: tuple(
+                name for name in settings.names if (name, subject.name) not in refused
+            )
+            for subject in asked_subjects
+        },
+        refusals=refusals,
+    )
+
+
+def carry_out(
+    prepared: Prepared, on_analysis: Callable[[], None] = lambda: None
+) -> Analyzed:
+    """Measure, answer and log.
+
+    Args:
+        prepared: from `prepare`.
+        on_analysis: called after every analysis of every model.
+    """
+    settings = prepared.settings
+    with log_analysis(
+        prepared.store, settings, prepared.pulled, prepared.subjects
+    ) as logger:
+        answered = measure_all(
+            prepared.subjects,
+            settings.asked,
+            prepared.analyses,
+            jobs=settings.jobs,
+            on_analysis=on_analysis,
+        )
+        found = training_answers(prepared.store, prepared.pulled)
+        found += _answers(settings, answered)
+        logger.log_answers(found, prepared.refusals)
+    return Analyzed(
+        run_id=logger.run_id,
+        numbers={k: v for answer in found for k, v in answer.metrics.items()},
+        frames=frames(found),
+        verdicts={answer.file_name: answer.verdict for answer in found},
+        refusals=prepared.refusals,
+        ui_link=logger.ui_link,
+    )
+
+
+def _refusals(
+    settings: AnalyzeSettings, asked_subjects: tuple[Subject, ...]
+) -> tuple[Refusal, ...]:
+    """What cannot be asked of whom.
+
+    Raises:
+        ValueError: somebody asked for an analysis by name, and no model can be asked.
+    """
+    found: list[Refusal] = []
+    for name in settings.names:
+        refused = [
+            Refusal(analysis=name, model=subject.name, reason=reason)
+            for subject in asked_subjects
+            if (reason := ANALYSES[name].refuses(subject))
+        ]
+        if len(refused) == len(asked_subjects) and not settings.is_all:
+            raise ValueError(
+                f"{name} cannot be asked of {refused[0].model}: {refused[0].reason}"
+            )
+        found += refused
+    return tuple(found)
+
+
+def _answers(settings: AnalyzeSettings, answered: list[Answered]) -> list[Answer]:
+    found: list[Answer] = []
+    for name in settings.names:
+        measured = [each[name] for each in answered if name in each]
+        if measured:
+            found += answers(name, ANALYSES[name], measured)
+    return found

@@ -1,0 +1,86 @@
+"""How did training go? Answered from what MLflow holds of the training runs."""
+
+import math
+from collections.abc import Sequence
+
+from icl_mlflow.analysis import learning_curves
+from icl_mlflow.analysis.answer import Answer, Measured, joined, over_models
+from icl_mlflow.tracking.history import (
+    NoHistoryError,
+    TrainingRecord,
+    training_records,
+)
+from icl_mlflow.tracking.sources import Pulled, PulledModel
+from icl_mlflow.tracking.store import Store
+from icl_mlflow.training.build import problem
+from icl_mlflow.training.fit import Epoch, evaluation_episodes
+
+_NAME = "learning_curves"
+_QUESTION = "How did training go?"
+_FINAL = "test/"
+
+_Trained = tuple[PulledModel, TrainingRecord]
+
+
+def training_answers(store: Store, pulled: Pulled) -> list[Answer]:
+    """One answer a variant; none for models that were not trained here."""
+    trained = []
+    for model in pulled.models:
+        try:
+            (record,) = training_records(store.client, model.stored.run_id)
+        except NoHistoryError:
+            continue
+        if len(record.history):
+            trained.append((model, record))
+    variants = list(dict.fromkeys(record.variant for _, record in trained))
+    return [
+        _answer(
+            [one for one in trained if one[1].variant == variant],
+            variant if len(variants) > 1 else "",
+        )
+        for variant in variants
+    ]
+
+
+def _answer(trained: Sequence[_Trained], group: str) -> Answer:
+    settings = trained[0][0].trainee.settings
+    validation = evaluation_episodes(settings, problem(settings), "validation")
+    lines = learning_curves.references(problem(settings).task, validation)
+    measured = [
+        Measured(
+            model=model.trainee.name,
+            group=group,
+            frame=learning_curves.measure([(record.seed, _epochs(record))]),
+            numbers={
+                name.removeprefix(_FINAL): value for name, value in record.test.items()
+            },
+        )
+        for model, record in trained
+    ]
+    frame = joined(measured)
+    numbers = over_models([one.numbers for one in measured])
+    last = learning_curves.summarise(frame.drop(columns="model"))
+    return Answer(
+        analysis=_NAME,
+        group=group,
+        question=_QUESTION,
+        verdict=(
+            f"After {frame['epoch'].nunique()} epochs the validation accuracy was "
+            f"{last.get('val/accuracy', math.nan):.3f}, where exact Bayes expects "
+            f"{lines.bayes_accuracy:.3f}, at an excess risk of "
+            f"{last.get('val/excess_risk', math.nan):.4f} nats."
+        ),
+        numbers=numbers,
+        frame=frame,
+        figure=learning_curves.draw(frame, lines),
+    )
+
+
+def _epochs(record: TrainingRecord) -> tuple[Epoch, ...]:
+    return tuple(
+        Epoch(
+            epoch=int(row["epoch"]),
+            metrics={str(k): float(v) for k, v in row.items() if k != "epoch"},
+        )
+        for row in record.history.to_dict("records")
+    )

@@ -1,0 +1,96 @@
+"""The metrics of training runs, epoch by epoch, read back from MLflow."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from icl_mlflow.tracking.models import child_runs, ended_run, one_line_errors
+
+_FINAL = "test/"
+
+
+class NoHistoryError(ValueError):
+    """A run is no training run, and has none below it; the message is one line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRecord:
+    """What MLflow holds of one training run.
+
+    Attributes:
+        run_id: of the run.
+        name: of the run.
+        task, variant: their names.
+        seed: its number.
+        best_epoch: whose weights were kept; None without training.
+        history: one row an epoch: ``epoch`` and every metric by its name.
+        test: final metrics by tracked name.
+    """
+
+    run_id: str
+    name: str
+    task: str
+    variant: str
+    seed: int
+    best_epoch: int | None
+    history: pd.DataFrame
+    test: dict[str, float]
+
+
+def training_records(client: MlflowClient, run_id: str) -> tuple[TrainingRecord, ...]:
+    """The record of a training run, or of all below it, by variant and seed.
+
+    Children that did not finish are passed over.
+
+    Raises:
+        NoHistoryError: the run has nothing to do with training.
+        ModelError: the run is unknown, deleted or still running, or MLflow fails.
+    """
+    run = ended_run(client, run_id)
+    with one_line_errors(client):
+        if run.data.tags.get("kind") == "train":
+            return (_record(client, run),)
+        trained = [
+            child
+            for child in child_runs(client, run)
+            if child.data.tags.get("kind") == "train"
+            and child.info.status == "FINISHED"
+        ]
+        if not trained:
+            raise NoHistoryError(
+                f"run {run_id} is not a training run and has none below it; "
+                "give the id of one that `train` or `ablate` has made"
+            )
+        records = [_record(client, child) for child in trained]
+    return tuple(sorted(records, key=lambda record: (record.variant, record.seed)))
+
+
+def _record(client: MlflowClient, run: Run) -> TrainingRecord:
+    tags, metrics = run.data.tags, run.data.metrics
+    best = tags.get("best_epoch")
+    return TrainingRecord(
+        run_id=run.info.run_id,
+        name=run.info.run_name,
+        task=tags["task"],
+        variant=tags["variant"],
+        seed=int(tags["seed"]),
+        best_epoch=None if best is None else int(best),
+        history=_history(client, run),
+        test={k: value for k, value in metrics.items() if k.startswith(_FINAL)},
+    )
+
+
+def _history(client: MlflowClient, run: Run) -> pd.DataFrame:
+    columns = {}
+    for key in sorted(run.data.metrics):
+        if key.startswith(_FINAL):
+            continue
+        points = client.get_metric_history(run.info.run_id, key)
+        # A step that was logged again is kept twice; the later value counts.
+        points = sorted(points, key=lambda point: point.timestamp)
+        columns[key] = pd.Series({point.step: point.value for point in points})
+    if not columns:
+        return pd.DataFrame({"epoch": pd.Series(dtype=int)})
+    return pd.DataFrame(columns).rename_axis("epoch").sort_index().reset_index()

@@ -1,0 +1,67 @@
+"""`mlflow run` as people type it: params, statuses and errors."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mlflow.entities import Run
+
+from icl_mlflow.tracking.store import Store
+
+ROOT = Path(__file__).parents[2]
+TINY = ["preset=smoke", "train_episodes=256", "val_episodes=64", "test_episodes=64"]
+
+
+def mlflow_run(entry_point: str, *parameters: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mlflow", "run", str(ROOT), "-e", entry_point]
+    command += ["--env-manager", "local"]
+    for parameter in parameters:
+        command += ["-P", parameter]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        command, capture_output=True, text=True, env=environment, check=False
+    )
+
+
+def runs(store: Store) -> list[Run]:
+    """All runs of the store, newest first."""
+    experiments = [e.experiment_id for e in store.client.search_experiments()]
+    return list(store.client.search_runs(experiments))
+
+
+def test_a_rate_typed_in_any_way_trains(store: Store) -> None:
+    for rate in ("lr=3e-4", "lr=0.0003"):
+        result = mlflow_run("train", rate, "epochs=1", *TINY)
+        assert result.returncode == 0, result.stderr
+    newest, older = runs(store)
+    assert newest.data.params["lr"] == "0.0003"
+    assert older.data.params["lr"] == "3e-4"
+    assert newest.data.tags["settings_hash"] == older.data.tags["settings_hash"]
+    for run in (newest, older):
+        assert run.info.status == "FINISHED"
+        assert run.info.run_name == "A-baseline-seed0"
+        assert run.data.params["epochs"] == "1"
+        assert run.data.params["d_model"] == "32"
+        assert run.data.metrics["test/excess_risk"] > 0
+
+
+@pytest.mark.parametrize(
+    ("parameter", "message"),
+    [
+        ("task=Z", "Error: unknown task 'Z'; choose one of: A, B"),
+        ("lr=abc", "Error: Invalid value for '--lr': 'abc' is not a valid float."),
+        ("task=", "Error: unknown task ''; choose one of: A, B"),
+    ],
+)
+def test_bad_input_is_one_line_and_a_failed_run(
+    store: Store, parameter: str, message: str
+) -> None:
+    result = mlflow_run("train", parameter)
+    assert result.returncode == 1
+    errors = [x for x in result.stderr.splitlines() if x.startswith("Error: ")]
+    assert errors == [message]
+    assert "Traceback" not in result.stderr
+    assert [run.info.status for run in runs(store)] == ["FAILED"]

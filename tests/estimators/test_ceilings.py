@@ -1,0 +1,125 @@
+"""A ceiling is what the best learner reaches: no rule passes it, Bayes touches it."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from icl_mlflow.episodes import Episodes
+from icl_mlflow.estimators import ESTIMATORS, ceilings
+from icl_mlflow.estimators.base import estimate
+from icl_mlflow.estimators.tuning import calibration_slope
+from icl_mlflow.evaluation import accuracy, log_loss
+from icl_mlflow.streams import generator
+from icl_mlflow.tasks import TASKS
+from icl_mlflow.tasks.base import with_parameters
+
+SMALL = {"dim": 4}
+N_CONTEXT = 10
+
+
+def shuffled(episodes: Episodes) -> Episodes:
+    label_BN = episodes.context_y_BN
+    order_BN = torch.rand(label_BN.shape, generator=generator(0, "order")).argsort(-1)
+    return replace(episodes, context_y_BN=label_BN.gather(1, order_BN))
+
+
+def flipped(episodes: Episodes, rate: float) -> Episodes:
+    label_BN = episodes.context_y_BN
+    wrong_BN = torch.rand(label_BN.shape, generator=generator(0, "flips")) < rate
+    return replace(episodes, context_y_BN=label_BN ^ wrong_BN)
+
+
+def risk(logit_B: Tensor, episodes: Episodes) -> tuple[float, float]:
+    """Accuracy and log-loss."""
+    label_B = episodes.query_y_B
+    return accuracy(logit_B, label_B), log_loss(logit_B, label_B)
+
+
+@pytest.mark.parametrize("task_name", TASKS)
+def test_clean_is_what_bayes_reaches(task_name: str) -> None:
+    task = TASKS[task_name]
+    episodes = task.sample(20_000, 32, stream="test")
+    found = ceilings.clean(task, episodes)
+    right, loss = risk(task.bayes_logit(episodes), episodes)
+    assert found.kind == "exact"
+    assert found.accuracy == pytest.approx(right, abs=3 * 0.41 / math.sqrt(20_000))
+    assert found.loss == pytest.approx(loss, abs=3 * 0.6 / math.sqrt(20_000))
+
+
+def test_clean_does_not_depend_on_the_order_of_the_context() -> None:
+    task = TASKS["A"]
+    episodes = task.sample(50, 8)
+    turned = replace(
+        episodes,
+        context_x_BND=episodes.context_x_BND.flip(1),
+        context_y_BN=episodes.context_y_BN.flip(1),
+    )
+    one, other = (ceilings.clean(task, seen) for seen in (episodes, turned))
+    assert one.loss == pytest.approx(other.loss, abs=1e-12)
+
+
+@pytest.mark.parametrize("task_name", TASKS)
+def test_without_labels_there_is_only_chance(task_name: str) -> None:
+    task = TASKS[task_name]
+    found = ceilings.no_labels(task, task.sample(2, 4))
+    assert (found.accuracy, found.loss) == (0.5, math.log(2))
+    assert found.kind == "exact"
+
+
+@pytest.mark.parametrize("task_name", TASKS)
+@pytest.mark.parametrize("corruption", ["shuffled", "noisy"])
+def test_no_rule_passes_a_ceiling_and_the_posterior_touches_it(
+    task_name: str, corruption: str
+) -> None:
+    task = with_parameters(TASKS[task_name], SMALL)
+    drawn = task.sample(1_000, N_CONTEXT, stream="test")
+    rule, seen = {
+        "shuffled": (ceilings.shuffled_labels, shuffled(drawn)),
+        "noisy": (ceilings.noisy_labels(0.2), flipped(drawn, 0.2)),
+    }[corruption]
+    found = rule(task, seen)
+    best = ceilings.clean(task, drawn)
+    assert 0.5 < found.accuracy < best.accuracy
+    assert best.loss < found.loss < math.log(2)
+    error = 0.5 / math.sqrt(1_000)  # of an accuracy; of a log-loss it is less
+    for name in ("plug_in", "lda", "qda"):
+        score_B = estimate(ESTIMATORS[name], task, seen)
+        score_B = calibration_slope(score_B, seen.query_y_B) * score_B
+        right, loss = risk(score_B, seen)
+        assert right < found.accuracy + 3 * error
+        assert loss > found.loss - 3 * error
+
+
+def test_shuffled_labels_leave_more_than_chance_and_equal_counts_nothing() -> None:
+    task = with_parameters(TASKS["B"], SMALL)
+    seen = shuffled(task.sample(400, N_CONTEXT, stream="test"))
+    assert ceilings.shuffled_labels(task, seen).accuracy > 0.55
+    is_even_B = seen.context_y_BN.sum(1) == N_CONTEXT // 2
+    even = replace(
+        seen,
+        context_x_BND=seen.context_x_BND[is_even_B],
+        context_y_BN=seen.context_y_BN[is_even_B],
+        query_x_BD=seen.query_x_BD[is_even_B],
+        query_y_B=seen.query_y_B[is_even_B],
+    )
+    found = ceilings.shuffled_labels(task, even)
+    assert found.accuracy == pytest.approx(0.5, abs=1e-7)
+
+
+def test_the_published_figures_of_task_a() -> None:
+    drawn = TASKS["A"].sample(400, 32, stream="validation")
+    # Standard deviations over episodes: .14 and .20 with flips, .05 when shuffled.
+    noisy = ceilings.noisy_labels(0.2)(TASKS["A"], flipped(drawn, 0.2))
+    assert noisy.accuracy == pytest.approx(0.751, abs=3 * 0.14 / 20)
+    assert noisy.loss == pytest.approx(0.504, abs=3 * 0.20 / 20)
+    mixed = ceilings.shuffled_labels(TASKS["A"], shuffled(drawn))
+    assert mixed.accuracy == pytest.approx(0.545, abs=3 * 0.05 / 20)
+
+
+def test_an_impossible_flip_rate_is_refused() -> None:
+    for rate in (0.0, 1.0):
+        with pytest.raises(ValueError, match="flip_rate must be between 0 and 1"):
+            ceilings.noisy_labels(rate)(TASKS["A"], TASKS["A"].sample(2, 4))
