@@ -76,9 +76,7 @@ def check(settings: "DataclassInstance") -> None:
             value = float(value)
             object.__setattr__(settings, declared.name, value)
         if type(value) is not kind:
-            raise ValueError(
-                f"{declared.name} must be {_article(kind)}, not {value!r}"
-            )
+            raise ValueError(f"{declared.name} must be {_article(kind)}, not {value!r}")
         _check_choice(declared, value)
         _check_bounds(declared, value)
 
@@ -89,7 +87,12 @@ def is_required(declared: Field[Any]) -> bool:
 
 
 def _article(kind: type) -> str:
-    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+    names = {
+        int: "a whole number",
+        float: "a number",
+        str: "text",
+        bool: "true or false",
+    }
     return names.get(kind, kind.__name__)
 
 

@@ -1,4 +1,4 @@
-"""A fresh tracking store for a test that asks for one, and a real server for all."""
+"""What many tests need: a fresh tracking store, trained runs, and a real server."""
 
 import os
 import shutil
@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,10 @@ import requests
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
 
+from icl_mlflow.launch.member import train_member
+from icl_mlflow.tracking.run import open_run
 from icl_mlflow.tracking.store import Store, connect
+from icl_mlflow.training.settings import TrainSettings
 
 _FROM_OUTSIDE = (
     "MLFLOW_TRACKING_URI",
@@ -54,6 +58,81 @@ def store(
     shutil.copy(empty_database, new_folder)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{new_folder}/mlflow.db")
     return connect("tests")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedRuns:
+    """Finished runs, by id: two parents with a child for seeds 0 and 1, and one more.
+
+    Attributes:
+        database: that holds them.
+        baseline, no_labels: parents of these variants on task A.
+        baseline_seeds, no_labels_seeds: their children.
+        task_b: a run of task B.
+    """
+
+    database: Path
+    baseline: str
+    baseline_seeds: tuple[str, ...]
+    no_labels: str
+    no_labels_seeds: tuple[str, ...]
+    task_b: str
+
+
+@pytest.fixture(scope="session")
+def trained_runs(
+    empty_database: Path, tmp_path_factory: pytest.TempPathFactory
+) -> TrainedRuns:
+    """Smoke-size models, trained for a moment, once for all tests."""
+    folder = tmp_path_factory.mktemp("trained")
+    database = Path(shutil.copy(empty_database, folder))
+    with pytest.MonkeyPatch.context() as patch:
+        _forget_environment(patch)
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
+        store = connect("trained")
+        baseline, baseline_seeds = _train_seeds(store, "baseline")
+        no_labels, no_labels_seeds = _train_seeds(store, "no_labels")
+        task_b = train_member(store, _moment(task="B")).run_id
+    return TrainedRuns(
+        database=database,
+        baseline=baseline,
+        baseline_seeds=baseline_seeds,
+        no_labels=no_labels,
+        no_labels_seeds=no_labels_seeds,
+        task_b=task_b,
+    )
+
+
+@pytest.fixture
+def trained_store(
+    new_folder: Path, trained_runs: TrainedRuns, monkeypatch: pytest.MonkeyPatch
+) -> Store:
+    """A store of its own for a test, with `trained_runs` in it."""
+    shutil.copy(trained_runs.database, new_folder)  # their files stay where they are
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{new_folder}/mlflow.db")
+    return connect("trained")
+
+
+def _train_seeds(store: Store, variant: str) -> tuple[str, tuple[str, ...]]:
+    with open_run(
+        store,
+        name=f"A-{variant}-seeds0,1",
+        kind="suite",
+        params={},
+        tags={"task": "A", "variant": variant},
+        description="",
+    ) as log:
+        members = [_moment(variant=variant, seed=seed) for seed in (0, 1)]
+        trained = [
+            train_member(store, member, parent_run_id=log.run_id) for member in members
+        ]
+    return log.run_id, tuple(member.run_id for member in trained)
+
+
+def _moment(**overrides: str | int) -> TrainSettings:
+    """Settings of a training that takes a moment."""
+    episodes = {"train_episodes": 256, "val_episodes": 64, "test_episodes": 64}
+    return TrainSettings.preset("smoke", **episodes, threads=1, **overrides)
 
 
 @pytest.fixture(scope="session")

@@ -46,9 +46,9 @@ def test_right_values_pass_and_whole_numbers_become_declared_floats() -> None:
         ({"eaten": 1}, "eaten must be true or false, not 1"),
         ({"name": 3}, "name must be text, not 3"),
         (
-            {"icing": "choclate"},
+            {"icing": "chocolatte"},
             (
-                "unknown icing 'choclate'; did you mean chocolate? "
+                "unknown icing 'chocolatte'; did you mean chocolate? "
                 "choose one of: sugar, chocolate"
             ),
         ),

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from icl_mlflow.estimators.ceilings import Ceiling
 from icl_mlflow.evaluation import excess_risk, log_loss
 from icl_mlflow.statistics import (
     Interval,
@@ -29,8 +30,6 @@ from icl_mlflow.statistics.sample import Sample
 
 #: The difference in nats whose visibility the table reports.
 SMALLEST_OF_INTEREST = 0.01
-
-_RESAMPLES = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,25 +55,11 @@ class Member:
     label_B: Sample
 
 
-@dataclass(frozen=True, kw_only=True)
-class CeilingNumbers:
-    """What the best of all predictors reaches on a variant's evaluation episodes.
-
-    Attributes:
-        accuracy: expected, in [0, 1].
-        loss: expected log-loss, nats.
-        is_exact: whether some predictor reaches them; if not, none does better.
-    """
-
-    accuracy: float
-    loss: float
-    is_exact: bool
-
-
 def measure(
     members: Sequence[Member],
-    ceilings: Mapping[str, CeilingNumbers],
+    ceilings: Mapping[str, Ceiling],
     baseline: str = "baseline",
+    n_resamples: int = 1_000,
 ) -> pd.DataFrame:
     """One row a variant, in the order of ``ceilings``, the baseline among them.
 
@@ -98,10 +83,10 @@ def measure(
         row |= {
             "ceiling_accuracy": ceiling.accuracy,
             "ceiling_loss": ceiling.loss,
-            "ceiling_is_exact": ceiling.is_exact,
+            "ceiling_kind": ceiling.kind,
         }
         if name != baseline:
-            row |= _difference(seeds, by_variant.get(baseline, {}))
+            row |= _difference(seeds, by_variant.get(baseline, {}), n_resamples)
         rows.append(row)
     return _with_holm(pd.DataFrame(rows))
 
@@ -181,7 +166,7 @@ def _take_off(members: Sequence[Member]) -> dict[str, float | str | bool]:
 
 
 def _difference(
-    seeds: Mapping[int, Member], baseline: Mapping[int, Member]
+    seeds: Mapping[int, Member], baseline: Mapping[int, Member], n_resamples: int
 ) -> dict[str, float | str | bool]:
     """Excess risk minus the baseline's, over the seeds that both have."""
     shared = [seed for seed in seeds if seed in baseline]
@@ -201,7 +186,7 @@ def _difference(
     row["same_episodes"] = same_episodes
     if same_episodes:
         rng = np.random.default_rng(0)
-        both = paired_difference(ours, theirs, rng, n_resamples=_RESAMPLES)
+        both = paired_difference(ours, theirs, rng, n_resamples=n_resamples)
         row["difference_episodes_low"] = both.episodes.low
         row["difference_episodes_high"] = both.episodes.high
     return row | _power(gaps)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from icl_mlflow.analysis import style
-from icl_mlflow.analysis.ablation import CeilingNumbers
+from icl_mlflow.estimators.ceilings import Ceiling
 from icl_mlflow.statistics import t_interval
 
 _COLUMNS = 4
@@ -57,7 +57,7 @@ def forest(table: pd.DataFrame, title: str) -> Figure:
 
 
 def small_multiples(
-    history: pd.DataFrame, ceilings: Mapping[str, CeilingNumbers], title: str
+    history: pd.DataFrame, ceilings: Mapping[str, Ceiling], title: str
 ) -> Figure:
     """Validation accuracy of every variant against the epoch, on common axes."""
     variants = [name for name in ceilings if name in set(history["variant"])]
@@ -81,7 +81,7 @@ def small_multiples(
     return drawn
 
 
-def one_variant(history: pd.DataFrame, ceiling: CeilingNumbers, title: str) -> Figure:
+def one_variant(history: pd.DataFrame, ceiling: Ceiling, title: str) -> Figure:
     """Validation accuracy of one variant against the epoch."""
     drawn, (axes,) = style.figure(panel=(5.4, 4.0))
     curve(axes, history, ceiling)
@@ -90,7 +90,7 @@ def one_variant(history: pd.DataFrame, ceiling: CeilingNumbers, title: str) -> F
     return drawn
 
 
-def curve(axes: Axes, history: pd.DataFrame, ceiling: CeilingNumbers) -> None:
+def curve(axes: Axes, history: pd.DataFrame, ceiling: Ceiling) -> None:
     """Every seed as a thin line, their mean with a t band, and the ceiling."""
     for _, seed in history.groupby("seed"):
         axes.plot(
@@ -105,9 +105,8 @@ def curve(axes: Axes, history: pd.DataFrame, ceiling: CeilingNumbers) -> None:
         high.append(interval.high)
     axes.plot(epochs, means, color=style.MODEL, lw=1.8, label="mean over seeds")
     axes.fill_between(epochs, low, high, color=style.MODEL, alpha=0.18, lw=0)
-    kind = "ceiling" if ceiling.is_exact else "ceiling (bound)"
     axes.axhline(
-        ceiling.accuracy, color=style.BAYES, linestyle="--", lw=1.2, label=kind
+        ceiling.accuracy, color=style.BAYES, linestyle="--", lw=1.2, label="ceiling"
     )
     axes.axhline(0.5, color=style.CHANCE, linestyle=":", lw=1.2, label="chance")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -59,7 +59,7 @@ class Answer:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """By tracked name: ``llr_regression/bayes_slope``, with ``/low`` and ``/high``."""
+        """By tracked name, such as ``llr_regression/bayes_slope`` and ``.../low``."""
         found: dict[str, float] = {}
         for name, interval in self.numbers.items():
             key = "/".join(filter(None, (self.group, self.analysis, name)))

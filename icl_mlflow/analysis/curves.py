@@ -154,8 +154,6 @@ def draw_panel(
     axes: Axes, frame: pd.DataFrame, x: str, metric: str, *, joined: bool = True
 ) -> None:
     """One metric along ``x``."""
-    if metric == "excess_risk":
-        axes.set_yscale("symlog", linthresh=_SMALL_RISK)
     own = frame[frame["predictor"] == MODEL]
     colors = itertools.cycle(_MODEL_COLORS)
     for group, part in own.groupby(own["model"].map(group_of), sort=False):
@@ -172,6 +170,10 @@ def draw_panel(
             curve.columns = ["mean", "low", "high"]
             look = joined_look if joined else replace(joined_look, line="none")
             _band(axes, curve, predictor, look)
+    if metric == "excess_risk":
+        axes.set_yscale("symlog", linthresh=_SMALL_RISK)
+        # An interval of few seeds may reach below 0; the risk itself cannot.
+        axes.set_ylim(bottom=-_SMALL_RISK / 4)
 
 
 def _band(axes: Axes, curve: pd.DataFrame, label: str, look: _Look) -> None:

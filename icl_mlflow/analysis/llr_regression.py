@@ -6,6 +6,7 @@ slope 1 means calibrated, and correlation 1 the optimal test up to calibration.
 Source: arXiv 2603.10573, figure "Logit vs LLR".
 """
 
+import math
 from collections.abc import Mapping
 
 import pandas as pd
@@ -17,7 +18,12 @@ from icl_mlflow.analysis import ends, style
 from icl_mlflow.analysis.base import Analysis, Subject
 from icl_mlflow.analysis.fresh import drawn as drawn_episodes
 from icl_mlflow.evaluation import EvaluationSet, predict
-from icl_mlflow.statistics import pearson_interval, slope_interval, spearman_interval
+from icl_mlflow.statistics import (
+    Interval,
+    pearson_interval,
+    slope_interval,
+    spearman_interval,
+)
 from icl_mlflow.tasks.base import with_parameters
 
 _SHIFT = "out_of_distribution"
@@ -30,6 +36,8 @@ _ASSOCIATIONS = {
     "spearman": spearman_interval,
     "slope": slope_interval,
 }
+#: Beyond this an answer is as good as certain, and a slope tells only of the tails.
+_UNDECIDED = 5
 #: Episodes drawn: more hide each other.
 _DRAWN = 2_000
 
@@ -66,7 +74,9 @@ def _ask(subject: Subject) -> pd.DataFrame:
 def summarise(frame: pd.DataFrame) -> dict[str, float]:
     """Pearson, Spearman and slope of the logit on both statistics, 95 % intervals.
 
-    The first distribution's come without its name.
+    ``slope_within_5`` is that of the episodes within 5 nats of undecided, where a
+    model's logit matters and its saturation does not. The first distribution's numbers
+    come without its name.
 
     >>> perfect = pd.DataFrame({"llr": [-1.0, 0.5, 2.0, 3.0]})
     >>> perfect = perfect.assign(bayes=perfect["llr"], logit=2 * perfect["llr"])
@@ -83,7 +93,16 @@ def summarise(frame: pd.DataFrame) -> dict[str, float]:
                 key = f"{prefix}{statistic}_{association}"
                 found = interval_of(part[statistic], part["logit"])
                 numbers |= ends.numbers(key, found)
+            key = f"{prefix}{statistic}_slope_within_{_UNDECIDED}"
+            numbers |= ends.numbers(key, _near_slope(part, statistic))
     return numbers
+
+
+def _near_slope(frame: pd.DataFrame, statistic: str) -> Interval:
+    near = frame[frame[statistic].abs() <= _UNDECIDED]
+    if near.empty:
+        return Interval(math.nan, math.nan, math.nan, 0)
+    return slope_interval(near[statistic], near["logit"])
 
 
 def draw(frame: pd.DataFrame) -> Figure:
@@ -129,9 +148,10 @@ def _scatter(axes: Axes, frame: pd.DataFrame, statistic: str, title: str) -> Non
         interval_of(frame[statistic], frame["logit"])
         for interval_of in _ASSOCIATIONS.values()
     )
+    near = _near_slope(frame, statistic)
     axes.set_title(
         f"{title}\nPearson {r.mean:.3f}, Spearman {rho.mean:.3f}, "
-        f"slope {slope.mean:.2f} [{slope.low:.2f}, {slope.high:.2f}]",
+        f"slope {slope.mean:.2f} ({near.mean:.2f} within {_UNDECIDED} nats)",
         fontsize="small",
     )
 
@@ -139,9 +159,10 @@ def _scatter(axes: Axes, frame: pd.DataFrame, statistic: str, title: str) -> Non
 def _verdict(numbers: Mapping[str, float]) -> str:
     sentence = (
         f"On the episodes asked about, the logit follows exact Bayes with Pearson "
-        f"{numbers['bayes_pearson']:.3f} and slope {numbers['bayes_slope']:.2f} "
-        f"(the oracle's LLR: {numbers['llr_pearson']:.3f} and "
-        f"{numbers['llr_slope']:.2f})"
+        f"{numbers['bayes_pearson']:.3f} and slope {numbers['bayes_slope']:.2f}, "
+        f"{numbers['bayes_slope_within_5']:.2f} where Bayes is within 5 nats of "
+        f"undecided (the oracle's LLR: {numbers['llr_pearson']:.3f}, "
+        f"{numbers['llr_slope']:.2f} and {numbers['llr_slope_within_5']:.2f})"
     )
     if f"{_SHIFT}_bayes_pearson" in numbers:
         sentence += (

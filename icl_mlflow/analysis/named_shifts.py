@@ -31,7 +31,7 @@ def measure(subject: Subject) -> pd.DataFrame:
             curves.BAYES: truth.bayes_B,
             curves.TRAINED_BAYES: trained_on.bayes_logit(truth.episodes),
         }
-        told = ", ".join(f"{name} = {parameters(task)[name]:g}" for name in changes)
+        told = "\n".join(f"{name} = {parameters(task)[name]:g}" for name in changes)
         where = {"shift": shift, "parameters": told}
         rows += curves.point(where, answers, truth.bayes_B)
         rows.append(curves.known_accuracy(where, task.oracle().accuracy))

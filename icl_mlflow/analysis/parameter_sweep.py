@@ -7,6 +7,7 @@ a perfect but unsuspecting learner would do.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -34,6 +35,7 @@ def measure(subject: Subject) -> pd.DataFrame:
             "parameter": parameter,
             "value": value,
             "trained": parameters(subject.problem.task)[parameter],
+            "meaning": _meaning(task, parameter),
         }
         rows += curves.point(where, answers, truth.bayes_B)
         rows.append(curves.known_accuracy(where, task.oracle().accuracy))
@@ -52,6 +54,13 @@ def _points(task: Task) -> Iterator[tuple[str, float, Task]]:
                 continue
 
 
+def _meaning(task: Task, parameter: str) -> str:
+    """The parameter's own help text, as part of a sentence."""
+    (declared,) = (field for field in fields(task) if field.name == parameter)
+    text = str(declared.metadata["help"]).rstrip(".")
+    return text[0].lower() + text[1:]
+
+
 def summarise(frame: pd.DataFrame) -> dict[str, float]:
     """The numbers of `curves.summarise_curve`, after each parameter's name."""
     return {
@@ -68,7 +77,8 @@ def draw(frame: pd.DataFrame) -> Figure:
     rest = iter(panels)
     for parameter, part in swept:
         pair = [next(rest), next(rest)]
-        curves.draw_pair(pair, part, "value", str(parameter), "symlog")
+        label = f"{parameter}: {part['meaning'].iloc[0]}"
+        curves.draw_pair(pair, part, "value", label, "symlog")
         for axes in pair:
             curves.mark(axes, part["trained"].unique().tolist(), "trained here")
     panels[0].legend(fontsize="small")

@@ -89,7 +89,7 @@ def ece_interval(
 ) -> Interval:
     """The ECE and twice itself less the quantiles of its resamples, within [0, 1]."""
     bins = calibration_bins(logit_B, label_B)
-    n, share = len(label_B), (bins.count / bins.count.sum()).numpy()
+    n, share = len(label_B), (bins.count.double() / bins.count.sum()).numpy()
     gap = (bins.predicted - bins.observed).numpy()
     found = float(np.abs(gap) @ share)
     # Within a bin predictions hardly differ: what is random is how many labels are 1.

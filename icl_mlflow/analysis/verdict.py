@@ -50,14 +50,13 @@ def judge(row: dict[Any, Any]) -> Verdict:
     speak, and "unaffected" needs the power to have seen `SMALLEST_OF_INTEREST`.
     """
     risk = f"{row['excess_risk']:.4f} nats"
-    if row["ceiling_is_exact"] and row["ceiling_accuracy"] == _CHANCE:
+    if row["ceiling_kind"] == "exact" and row["ceiling_accuracy"] == _CHANCE:
         return Verdict(Kind.CANNOT, "cannot: ceiling is chance")
     if row["took_off"] == 0:
-        bound = "" if row["ceiling_is_exact"] else "at most "
         return Verdict(
             Kind.PLATEAU,
             f"plateau: never took off in {row['n_epochs']} epochs though the ceiling "
-            f"is {bound}{row['ceiling_accuracy']:.3f} accuracy",
+            f"is {row['ceiling_accuracy']:.3f} accuracy",
         )
     if math.isnan(row.get("difference", math.nan)):
         return Verdict(Kind.REFERENCE, f"reference: excess risk {risk}")

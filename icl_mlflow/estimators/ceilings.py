@@ -17,7 +17,6 @@ points in 16 dimensions; standard errors .001 to .003):
     none                    .500  .693           .500  .693
 """
 
-import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,11 +28,9 @@ from torch.special import entr
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.streams import generator
 from icl_mlflow.tasks.base import Task
-from icl_mlflow.tasks.labels import (
-    KnownLabels,
-    known_when_flipped,
-    known_when_shuffled,
-)
+from icl_mlflow.tasks.labels import KnownLabels
+from icl_mlflow.variants.base import Variant
+from icl_mlflow.variants.compose import reads_labels
 
 #: Episodes that a posterior without closed form is computed on: seconds of work.
 _INTEGRATED_EPISODES = 1_000
@@ -80,39 +77,35 @@ def no_labels(task: Task, seen: Episodes) -> Ceiling:
     return Ceiling(accuracy=0.5, loss=math.log(2), kind="exact", why=why)
 
 
-def shuffled_labels(task: Task, seen: Episodes) -> Ceiling:
-    """Labels permuted within the context: what remains is how many of them are 1.
+def corrupted(known: Callable[[Episodes], KnownLabels], why: str) -> CeilingRule:
+    """Some of the labels are hidden: the posterior given what is known of them.
 
-    Exchanging the classes exchanges the two counts as well, so the posterior is 1/2
-    where they are equal, and only there: else the larger cluster of points is likely to
-    be of the class with more labels. Chance is not the ceiling.
-    """
-    why = "the posterior given the points and how many of their labels are 1"
-    return _integrated(task, seen, known_when_shuffled, why)
+    Shuffled labels tell how many are 1. Exchanging the classes exchanges the two counts
+    as well, so the posterior is 1/2 where they are equal, and only there: else the
+    larger cluster of points is likely to be of the class with more labels.
 
-
-def noisy_labels(flip_rate: float) -> CeilingRule:
-    """Each label of the evaluation context is flipped with probability ``flip_rate``.
-
-    Raises:
-        ValueError: a rate that is not between 0 and 1, on asking for the ceiling.
+    Args:
+        known: what the episodes, as seen, tell of the labels as drawn.
+        why: one sentence.
     """
 
     def ceiling(task: Task, seen: Episodes) -> Ceiling:
-        why = f"the posterior given labels that are wrong with probability {flip_rate}"
-        known = functools.partial(known_when_flipped, flip_rate=flip_rate)
-        return _integrated(task, seen, known, why)
+        part = seen.rows(0, _INTEGRATED_EPISODES)
+        rng = generator(0, "ceiling", device=part.query_x_BD.device)
+        logit_B = task.corrupted_bayes_logit(part, known(part), rng)
+        return _reached(logit_B, "estimate", why)
 
     return ceiling
 
 
-def _integrated(
-    task: Task, seen: Episodes, known: Callable[[Episodes], KnownLabels], why: str
-) -> Ceiling:
-    part = seen.rows(0, _INTEGRATED_EPISODES)
-    rng = generator(0, "ceiling", device=part.query_x_BD.device)
-    logit_B = task.corrupted_bayes_logit(part, known(part), rng)
-    return _reached(logit_B, "estimate", why)
+def of_variant(variant: Variant) -> CeilingRule:
+    """The rule for what a variant shows at evaluation."""
+    if not reads_labels(variant.embedding):
+        return no_labels
+    if variant.on_eval.known is None:
+        return clean
+    why = f"the posterior given the context with {variant.on_eval.does}"
+    return corrupted(variant.on_eval.known, why)
 
 
 def _reached(logit_B: Tensor, kind: Literal["exact", "estimate"], why: str) -> Ceiling:

@@ -183,12 +183,7 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
             "variant": table["variant"],
             "seeds": table["n_seeds"],
             "accuracy": column("accuracy"),
-            "ceiling": [
-                f"{value:.4f}" if exact else f"≤ {value:.4f}"
-                for value, exact in zip(
-                    table["ceiling_accuracy"], table["ceiling_is_exact"], strict=True
-                )
-            ],
+            "ceiling": [f"{value:.4f}" for value in table["ceiling_accuracy"]],
             "excess risk (nats)": column("excess_risk"),
             "minus baseline (nats)": column("difference"),
             "p (Holm)": ["" if math.isnan(p) else f"{p:.2g}" for p in table["p_holm"]],

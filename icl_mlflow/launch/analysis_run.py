@@ -90,7 +90,7 @@ class AnalysisLog:
         given = {k: v for k, v in asdict(asked).items() if v is not None}
         return Report(
             kind="icl-mlflow analysis",
-            title=title(self._pulled),
+            title=title(self._pulled.run_name, self._subjects),
             lead=(
                 f"{len(self._subjects)} "
                 f"{'model' if len(self._subjects) == 1 else 'models'}, "
@@ -199,17 +199,16 @@ def numbers_table(found: Sequence[Answer]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def title(pulled: Pulled) -> str:
+def title(run_name: str, asked_subjects: Sequence[Subject]) -> str:
     """``A-baseline-seed0``, or ``A-baseline, 3 seeds``, or what a suite is called."""
-    if len(pulled.models) == 1:
-        return pulled.models[0].trainee.name
-    kinds = {
-        (m.trainee.settings.task, m.trainee.settings.variant) for m in pulled.models
-    }
+    n_models = len(asked_subjects)
+    if n_models == 1:
+        return asked_subjects[0].name
+    kinds = {(one.settings.task, one.settings.variant) for one in asked_subjects}
     if len(kinds) > 1:
-        return f"{pulled.run_name}, {len(pulled.models)} models"
+        return f"{run_name}, {n_models} models"
     ((task, variant),) = kinds
-    return f"{task}-{variant}, {len(pulled.models)} seeds"
+    return f"{task}-{variant}, {n_models} seeds"
 
 
 def episodes_text(subject: Subject) -> str:

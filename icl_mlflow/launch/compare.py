@@ -91,14 +91,16 @@ def prepare_comparison(settings: CompareSettings) -> PreparedComparison:
 def carry_out_comparison(prepared: PreparedComparison) -> Compared:
     """Measure, compare and log."""
     settings, store = prepared.settings, prepared.store
-    names = title(prepared.first), title(prepared.second)
+    ones, others = zip(*prepared.matched, strict=True)
+    first = title(prepared.first.run_name, ones)
+    second = title(prepared.second.run_name, others)
     links = [
         f"[{pulled.run_name}]({source_link(store, pulled)}) (`{pulled.run_id}`)"
         for pulled in (prepared.first, prepared.second)
     ]
     with open_run(
         store,
-        name=f"{names[1]} against {names[0]}",
+        name=f"{second} against {first}",
         kind="analysis",
         params={k: v for k, v in asdict(settings).items() if k != "experiment"},
         tags={
@@ -116,12 +118,12 @@ def carry_out_comparison(prepared: PreparedComparison) -> Compared:
             pairs = [_pair(one, other) for one, other in prepared.matched]
         each = comparison.measure(pairs, truth)
         table = comparison.compare(pairs, truth, settings.seed)
-        verdict = comparison.verdict(table, *names)
+        verdict = comparison.verdict(table, first, second)
         numbers = comparison.metrics(table)
         log.metrics(numbers)
         log.table("comparison", table)
         log.table("pairs", each)
-        shown = f"{names[1]} minus {names[0]}, {len(truth):,} episodes"
+        shown = f"{second} minus {first}, {len(truth):,} episodes"
         log.figure("comparison", comparison.draw(table, each, shown))
         log.tags({"verdict": verdict})
         return Compared(

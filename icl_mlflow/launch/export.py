@@ -105,9 +105,9 @@ def means(frame: pd.DataFrame, by: list[str], left_out: list[str]) -> pd.DataFra
 def readable(frame: pd.DataFrame) -> pd.DataFrame:
     """A table for readers: intervals beside their means, four digits a column.
 
-    >>> readable(pd.DataFrame({"lr": [3e-4], "x": [20.0], "x/low": [19], "x/high": [21]}))
-              lr                     x
-    0  0.0003000  20.00 [19.00, 21.00]
+    >>> readable(pd.DataFrame({"x": [20.0], "x/low": [19.0], "x/high": [21.0]}))
+                          x
+    0  20.00 [19.00, 21.00]
     """
     shown: dict[str, list[str]] = {}
     for name in frame.columns:

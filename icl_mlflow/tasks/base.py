@@ -54,7 +54,7 @@ class Task(Protocol):
         step: int = 0,
         device: torch.device | str = "cpu",
     ) -> Episodes:
-        """Draw fresh problems: a pure function of address (seed, stream, step) and shape."""
+        """Draw fresh problems: a function of (seed, stream, step) and shape alone."""
         ...
 
     def oracle_llr(self, episodes: Episodes) -> Tensor:

@@ -51,7 +51,7 @@ class Variance:
         "narrow_range": {"sigma_min": 1.0, "sigma_max": 2.0},
     }
     sweeps: ClassVar[Mapping[str, tuple[float, ...]]] = {
-        "sigma_min": (0.05, 0.1, 0.25, 0.5, 1.0, 2.0),
+        "sigma_min": (0.1, 0.25, 0.5, 1.0, 2.0),
         "sigma_max": (1.0, 1.5, 2.0, 3.0, 4.5, 6.0, 10.0),
     }
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 
-
 _PACKAGE = Path(__file__).parents[1]
 
 

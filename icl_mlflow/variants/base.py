@@ -10,6 +10,7 @@ from typing import Literal
 from torch import Generator, Tensor
 
 from icl_mlflow.episodes import Episodes
+from icl_mlflow.tasks.labels import KnownLabels
 
 #: What an intervention can change of a context: its labels, or the order of its pairs.
 Aspect = Literal["labels", "order"]
@@ -27,11 +28,14 @@ class Intervention:
         does: what it does, in a few words.
         changes: what of the context it changes.
         apply: the change itself; its random numbers come from the generator alone.
+        known: what the changed episodes still tell of the labels as they were drawn;
+            None where they tell all.
     """
 
     does: str
     changes: frozenset[Aspect]
     apply: Callable[[Episodes, Generator], Episodes]
+    known: Callable[[Episodes], KnownLabels] | None = None
 
     def __call__(self, episodes: Episodes, rng: Generator) -> Episodes:
         """The episodes as the model is to see them."""

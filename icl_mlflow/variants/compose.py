@@ -129,6 +129,9 @@ def _in_turn(interventions: Sequence[Intervention]) -> Intervention:
     if not effective:
         return _BASELINE.on_train
 
+    # Parts that both change labels have been refused, so at most one hides any.
+    hiding = [i.known for i in effective if i.known is not None]
+
     def apply(episodes: Episodes, rng: Generator) -> Episodes:
         for intervention in effective:
             episodes = intervention(episodes, rng)
@@ -138,4 +141,5 @@ def _in_turn(interventions: Sequence[Intervention]) -> Intervention:
         does=", then ".join(i.does for i in effective),
         changes=frozenset().union(*(i.changes for i in effective)),
         apply=apply,
+        known=hiding[0] if hiding else None,
     )

@@ -4,12 +4,14 @@ Every episode gets random numbers of its own, all of them from the given generat
 on its device. The query and its label are never touched.
 """
 
+import functools
 from dataclasses import replace
 
 import torch
 from torch import Generator, Tensor
 
 from icl_mlflow.episodes import Episodes
+from icl_mlflow.tasks.labels import known_when_flipped, known_when_shuffled
 from icl_mlflow.variants.base import Intervention
 
 
@@ -40,6 +42,7 @@ shuffle_labels = Intervention(
     does="labels shuffled within each episode",
     changes=frozenset({"labels"}),
     apply=_shuffle_labels,
+    known=known_when_shuffled,
 )
 
 #: Permute each context's (x, y) pairs: the pairing stays, the order goes.
@@ -70,4 +73,5 @@ def flip_labels(p: float) -> Intervention:
         does=f"each label flipped with probability {p}",
         changes=frozenset({"labels"}),
         apply=flip,
+        known=functools.partial(known_when_flipped, flip_rate=p),
     )

@@ -39,8 +39,11 @@ def test_declared_parameters_are_options_with_the_same_defaults(name: str) -> No
 @pytest.mark.parametrize("name", ENTRY_POINTS)
 def test_every_declared_parameter_reaches_the_command(name: str) -> None:
     entry = ENTRY_POINTS[name]
-    for parameter in entry["parameters"]:
-        assert f"--{parameter} {{{parameter}}}" in entry["command"]
+    for parameter in command_of(name).params:
+        if parameter.name in entry["parameters"]:
+            option = isinstance(parameter, click.Option)
+            spelled = f"--{parameter.name} " if option else " "
+            assert f"{spelled}{{{parameter.name}}}" in entry["command"]
 
 
 def test_the_entry_points_are_there() -> None:

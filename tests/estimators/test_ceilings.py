@@ -1,5 +1,6 @@
 """A ceiling is what the best learner reaches: no rule passes it, Bayes touches it."""
 
+import functools
 import math
 from dataclasses import replace
 
@@ -15,9 +16,17 @@ from icl_mlflow.evaluation import accuracy, log_loss
 from icl_mlflow.streams import generator
 from icl_mlflow.tasks import TASKS
 from icl_mlflow.tasks.base import with_parameters
+from icl_mlflow.tasks.labels import known_when_flipped, known_when_shuffled
+from icl_mlflow.variants import VARIANTS
 
 SMALL = {"dim": 4}
 N_CONTEXT = 10
+SHUFFLED = ceilings.corrupted(known_when_shuffled, "shuffled")
+
+
+def noisy_labels(rate: float) -> ceilings.CeilingRule:
+    known = functools.partial(known_when_flipped, flip_rate=rate)
+    return ceilings.corrupted(known, "noisy")
 
 
 def shuffled(episodes: Episodes) -> Episodes:
@@ -77,8 +86,8 @@ def test_no_rule_passes_a_ceiling_and_the_posterior_touches_it(
     task = with_parameters(TASKS[task_name], SMALL)
     drawn = task.sample(1_000, N_CONTEXT, stream="test")
     rule, seen = {
-        "shuffled": (ceilings.shuffled_labels, shuffled(drawn)),
-        "noisy": (ceilings.noisy_labels(0.2), flipped(drawn, 0.2)),
+        "shuffled": (SHUFFLED, shuffled(drawn)),
+        "noisy": (noisy_labels(0.2), flipped(drawn, 0.2)),
     }[corruption]
     found = rule(task, seen)
     best = ceilings.clean(task, drawn)
@@ -96,7 +105,7 @@ def test_no_rule_passes_a_ceiling_and_the_posterior_touches_it(
 def test_shuffled_labels_leave_more_than_chance_and_equal_counts_nothing() -> None:
     task = with_parameters(TASKS["B"], SMALL)
     seen = shuffled(task.sample(400, N_CONTEXT, stream="test"))
-    assert ceilings.shuffled_labels(task, seen).accuracy > 0.55
+    assert SHUFFLED(task, seen).accuracy > 0.55
     is_even_B = seen.context_y_BN.sum(1) == N_CONTEXT // 2
     even = replace(
         seen,
@@ -105,21 +114,35 @@ def test_shuffled_labels_leave_more_than_chance_and_equal_counts_nothing() -> No
         query_x_BD=seen.query_x_BD[is_even_B],
         query_y_B=seen.query_y_B[is_even_B],
     )
-    found = ceilings.shuffled_labels(task, even)
+    found = SHUFFLED(task, even)
     assert found.accuracy == pytest.approx(0.5, abs=1e-7)
 
 
 def test_the_published_figures_of_task_a() -> None:
     drawn = TASKS["A"].sample(400, 32, stream="validation")
     # Standard deviations over episodes: .14 and .20 with flips, .05 when shuffled.
-    noisy = ceilings.noisy_labels(0.2)(TASKS["A"], flipped(drawn, 0.2))
+    noisy = noisy_labels(0.2)(TASKS["A"], flipped(drawn, 0.2))
     assert noisy.accuracy == pytest.approx(0.751, abs=3 * 0.14 / 20)
     assert noisy.loss == pytest.approx(0.504, abs=3 * 0.20 / 20)
-    mixed = ceilings.shuffled_labels(TASKS["A"], shuffled(drawn))
+    mixed = SHUFFLED(TASKS["A"], shuffled(drawn))
     assert mixed.accuracy == pytest.approx(0.545, abs=3 * 0.05 / 20)
 
 
 def test_an_impossible_flip_rate_is_refused() -> None:
     for rate in (0.0, 1.0):
         with pytest.raises(ValueError, match="flip_rate must be between 0 and 1"):
-            ceilings.noisy_labels(rate)(TASKS["A"], TASKS["A"].sample(2, 4))
+            noisy_labels(rate)(TASKS["A"], TASKS["A"].sample(2, 4))
+
+
+def test_a_variant_has_the_ceiling_of_what_it_shows() -> None:
+    seen = TASKS["A"].sample(50, 6)
+    whole = ceilings.clean(TASKS["A"], seen)
+    for name in ("baseline", "no_position", "shuffled_context", "noisy_labels_0.2"):
+        rule = ceilings.of_variant(VARIANTS[name])
+        assert rule(TASKS["A"], seen) == whole
+    nothing = ceilings.of_variant(VARIANTS["no_labels"])
+    assert nothing(TASKS["A"], seen).accuracy == 0.5
+    for name in ("shuffled_labels", "no_position+shuffled_labels"):
+        found = ceilings.of_variant(VARIANTS[name])(TASKS["A"], seen)
+        assert found.loss == SHUFFLED(TASKS["A"], seen).loss
+        assert found.loss > whole.loss

@@ -34,7 +34,7 @@ def test_the_defaults_are_the_papers() -> None:
     [
         ({"task": "Z"}, r"unknown task 'Z'; choose one of: A, B"),
         ({"task": ""}, r"unknown task ''; choose one of: A, B"),
-        ({"variant": "basline"}, r"'basline'; did you mean baseline\?"),
+        ({"variant": "baselin"}, r"'baselin'; did you mean baseline\?"),
         ({"precision": "fp16"}, r"unknown precision 'fp16'; .*fp32, bf16"),
         ({"layer_init": "other"}, r"unknown layer_init .*copied, independent"),
         ({"device": "tpu"}, r"unknown device 'tpu'; .*: auto, cpu, cuda, mps"),

@@ -1,0 +1,50 @@
+"""Alignment and impact of a head meet in one row, and their relation is found."""
+
+from collections.abc import Callable
+
+import pandas as pd
+import pytest
+from scipy.stats import spearmanr
+
+from icl_mlflow.analysis.alignment_vs_impact import ALIGNMENT_VS_IMPACT
+from icl_mlflow.analysis.base import Subject
+from icl_mlflow.analysis.head_ablation import HEAD_ABLATION
+from icl_mlflow.analysis.ov_alignment import OV_ALIGNMENT
+
+
+def test_rows_are_those_of_the_two_analyses(subject_of: Callable[..., Subject]) -> None:
+    subject = subject_of(n_heads=4)
+    frame = ALIGNMENT_VS_IMPACT.measure(subject)
+    ablation = HEAD_ABLATION.measure(subject).set_index(["way", "layer", "head"])
+    alignment = OV_ALIGNMENT.measure(subject).set_index(["layer", "head"])
+    assert len(frame) == 16
+    for row in frame.to_dict("records"):
+        head = (row["layer"], row["head"])
+        harm = ablation.loc[(row["way"], *head), "excess_risk_increase"]
+        assert row["impact"] == harm
+        assert row["alignment"] == alignment.loc[head, "alignment"]
+
+
+def test_a_planted_relation_is_found() -> None:
+    """Harm grows with the size of the alignment, whatever its sign."""
+    alignment = [-0.9, -0.5, -0.1, 0.2, 0.4, 0.8]
+    table = pd.DataFrame({"alignment": alignment, "layer": 1, "head": range(1, 7)})
+    table = table.assign(impact=table["alignment"].abs(), way="mean")
+    frame = pd.concat([table, table.assign(way="zero", impact=-table["alignment"])])
+    numbers = ALIGNMENT_VS_IMPACT.summarise(frame)
+    assert numbers["mean_size_spearman"] == pytest.approx(1)
+    assert numbers["mean_size_pearson"] == pytest.approx(1)
+    assert numbers["zero_spearman"] == pytest.approx(-1)
+    exact = spearmanr(table["alignment"], table["impact"]).statistic
+    assert numbers["mean_spearman"] == pytest.approx(exact)
+
+
+def test_the_figure_pools_the_heads_of_all_models(
+    subject_of: Callable[..., Subject],
+) -> None:
+    tables = [
+        ALIGNMENT_VS_IMPACT.measure(one).assign(model=one.name)
+        for one in (subject_of(seed=seed) for seed in (0, 1, 2))
+    ]
+    drawn = ALIGNMENT_VS_IMPACT.draw(pd.concat(tables, ignore_index=True))
+    assert all("24 heads" in axes.get_title() for axes in drawn.axes)

@@ -1,0 +1,188 @@
+"""Contracts that every analysis keeps, including the one that is added next."""
+
+import io
+import math
+from collections.abc import Callable
+
+import pandas as pd
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from icl_mlflow.analysis import ANALYSES, curves
+from icl_mlflow.analysis.base import Subject
+from icl_mlflow.tasks import TASKS
+from icl_mlflow.variants import VARIANTS
+from icl_mlflow.variants.applicable import applicable_tasks
+
+SubjectOf = Callable[..., Subject]
+
+CASES = [
+    (analysis, task, variant)
+    for variant in VARIANTS
+    for task in applicable_tasks(variant)
+    for analysis in ANALYSES
+]
+#: What cannot be asked, and a word of the reason.
+REFUSED = {
+    ("ov_alignment", "no_labels"): "labels",
+    ("alignment_vs_impact", "no_labels"): "labels",
+    ("label_noise", "no_labels"): "labels",
+    ("label_noise", "shuffled_labels"): "labels",
+}
+#: Where chance might enter: variants that draw at evaluation, and the plainest.
+REPEATED = ("baseline", "shuffled_labels", "shuffled_context")
+#: What only a transformer can be asked.
+INTERNAL = ("logit_lens", "ov_alignment", "head_ablation", "alignment_vs_impact")
+
+
+def table_of(name: str, *subjects: Subject) -> pd.DataFrame:
+    analysis = ANALYSES[name]
+    tables = [analysis.measure(one).assign(model=one.name) for one in subjects]
+    return pd.concat(tables, ignore_index=True)
+
+
+@pytest.mark.parametrize(("name", "task", "variant"), CASES)
+def test_it_answers_or_says_why_not(
+    name: str, task: str, variant: str, subject_of: SubjectOf
+) -> None:
+    subject, analysis = subject_of(task=task, variant=variant), ANALYSES[name]
+    reason = analysis.refuses(subject)
+    if (name, variant) in REFUSED:
+        assert reason is not None
+        assert subject.name in reason
+        assert REFUSED[name, variant] in reason
+        assert "\n" not in reason
+        return
+    assert reason is None
+    assert subject.transformer is not None
+    before = {k: v.clone() for k, v in subject.transformer.state_dict().items()}
+    state = torch.get_rng_state()
+
+    frame = analysis.measure(subject)
+
+    assert torch.equal(torch.get_rng_state(), state), "drew from the global generator"
+    for parameter, value in subject.transformer.state_dict().items():
+        assert torch.equal(value, before[parameter]), f"{parameter} was changed"
+    assert not subject.transformer.training
+    assert all(value.grad is None for value in subject.transformer.parameters())
+    if variant in REPEATED:
+        again = analysis.measure(subject_of(task=task, variant=variant))
+        pd.testing.assert_frame_equal(frame, again, check_exact=True)
+    assert len(frame) > 0
+    assert "model" not in frame
+
+    numbers = analysis.summarise(frame)
+    assert numbers
+    for key, value in numbers.items():
+        assert type(value) is float, key
+        ends = {f"{key}/low", f"{key}/high"} & numbers.keys()
+        assert len(ends) in (0, 2), key
+    sentence = analysis.verdict(numbers)
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+    assert "nan" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "task"), [*((name, "A") for name in ANALYSES), ("parameter_sweep", "B")]
+)
+def test_its_figure_says_what_it_shows(
+    name: str, task: str, subject_of: SubjectOf
+) -> None:
+    models = [subject_of(task=task, seed=seed) for seed in (0, 1)]
+    frame = table_of(name, *models)
+    before = frame.copy()
+    drawn = ANALYSES[name].draw(frame)
+    pd.testing.assert_frame_equal(frame, before)
+    assert isinstance(drawn, Figure)
+    for axes in drawn.axes:
+        is_colour_bar = axes.get_label() == "<colorbar>"
+        assert axes.get_ylabel()
+        assert axes.get_xlabel() or is_colour_bar
+    drawn.savefig(io.BytesIO(), format="png", dpi=40)
+    texts = {
+        text.get_text()
+        for axes in drawn.axes
+        for text in (
+            axes.title,
+            *axes.get_yticklabels(),
+            *(axes.get_legend().get_texts() if axes.get_legend() else ()),
+        )
+    }
+    for model in models:
+        group = curves.group_of(model.name)
+        assert any(model.name in text or group in text for text in texts), texts
+
+
+@pytest.mark.parametrize("name", ANALYSES)
+def test_it_asks_a_question(name: str) -> None:
+    question = ANALYSES[name].question
+    assert question.endswith("?")
+    assert "\n" not in question
+
+
+@pytest.mark.parametrize("name", INTERNAL)
+def test_a_stand_in_cannot_be_looked_into(
+    name: str, stand_in_of: Callable[..., Subject]
+) -> None:
+    stand_in = stand_in_of(lambda task, seen: task.bayes_logit(seen))
+    reason = ANALYSES[name].refuses(stand_in)
+    assert reason is not None
+    assert "stand-in is not a transformer" in reason
+    with pytest.raises(ValueError, match="stand-in is not a transformer"):
+        ANALYSES[name].measure(stand_in)
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("name", [name for name in ANALYSES if name not in INTERNAL])
+def test_bayes_in_the_place_of_the_model_is_found_perfect(
+    name: str, task: str, stand_in_of: Callable[..., Subject]
+) -> None:
+    bayes = stand_in_of(
+        lambda task, seen: task.bayes_logit(seen), task=task, episodes=400
+    )
+    analysis = ANALYSES[name]
+    assert analysis.refuses(bayes) is None
+    numbers = analysis.summarise(analysis.measure(bayes))
+    perfect = {
+        "scoreboard": {"excess_risk": 0.0},
+        "calibration": {"ece_model": numbers.get("ece_bayes", 0.0)},
+        "llr_regression": {"bayes_slope": 1.0, "bayes_pearson": 1.0},
+        "kernel_regression": {
+            "kernel_rbf_pearson": numbers.get("kernel_rbf_bayes_pearson", 0.0)
+        },
+        "context_length": {f"excess_risk_at_{n}": 0.0 for n in range(3)},
+        "parameter_sweep": {
+            "tau_excess_risk_at_3": 0.0,
+            "sigma_max_excess_risk_at_3": 0.0,
+        },
+        "named_shifts": {"as_trained_excess_risk": 0.0},
+        "label_noise": {"excess_risk_at_0": 0.0},
+        "class_imbalance": {"excess_risk_at_0.5": 0.0},
+    }[name]
+    found = perfect.keys() & numbers.keys()
+    assert found
+    for key in found:
+        assert numbers[key] == pytest.approx(perfect[key], abs=1e-12), key
+    assert all(math.isfinite(value) for value in numbers.values())
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_bayes_is_calibrated_on_many_episodes(
+    task: str, stand_in_of: Callable[..., Subject]
+) -> None:
+    """At the paper's size; the sums of chance shrink with the number of episodes."""
+    bayes = stand_in_of(
+        lambda task, seen: task.bayes_logit(seen),
+        task=task,
+        episodes=20_000,
+        dim=16,
+        n_context=32,
+    )
+    reliability = ANALYSES["calibration"]
+    numbers = reliability.summarise(reliability.measure(bayes))
+    assert numbers["ece_model"] <= 0.01
+    regression = ANALYSES["llr_regression"]
+    numbers = regression.summarise(regression.measure(bayes))
+    assert numbers["bayes_slope"] == pytest.approx(1.0, abs=1e-12)

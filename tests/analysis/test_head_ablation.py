@@ -1,0 +1,116 @@
+"""Taking out a head does what cutting it out of the weights does, and no more."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+import torch
+
+from icl_mlflow.analysis.base import Subject
+from icl_mlflow.analysis.head_ablation import HEAD_ABLATION
+from icl_mlflow.evaluation import (
+    evaluation_set,
+    excess_risk,
+    expected_accuracy,
+    predict,
+)
+from icl_mlflow.statistics import t_interval
+
+SubjectOf = Callable[..., Subject]
+
+
+def ablated(subject: Subject, way: str) -> pd.DataFrame:
+    frame = HEAD_ABLATION.measure(subject)
+    return frame[frame["way"] == way].set_index(["layer", "head"])
+
+
+def test_zero_is_the_same_as_cutting_the_output_projection(
+    subject_of: SubjectOf,
+) -> None:
+    subject = subject_of(n_heads=4, n_layers=3)
+    bayes_B = subject.truth.bayes_B
+    found = ablated(subject, "zero")
+    assert len(found) == 12
+    for layer, head in [(1, 2), (2, 4), (3, 1)]:
+        cut = subject_of(n_heads=4, n_layers=3).transformer
+        assert cut is not None
+        name = f"transformer.layers.{layer - 1}.self_attn.out_proj.weight"
+        with torch.no_grad():
+            cut.get_parameter(name)[:, 4 * (head - 1) : 4 * head] = 0
+        logit_B = predict(cut, subject.truth.seen)
+        increase_B = excess_risk(logit_B, bayes_B)
+        increase_B = increase_B - excess_risk(subject.logit_B, bayes_B)
+        drop_B = expected_accuracy(subject.logit_B, bayes_B)
+        drop_B = drop_B - expected_accuracy(logit_B, bayes_B)
+        row = found.loc[(layer, head)]
+        for metric, value_B in (
+            ("excess_risk_increase", increase_B),
+            ("accuracy_drop", drop_B),
+        ):
+            exact = t_interval(value_B.numpy())
+            ends = (row[f"{metric}_low"], row[metric], row[f"{metric}_high"])
+            assert ends == pytest.approx((exact.low, exact.mean, exact.high), abs=1e-5)
+
+
+def test_a_head_without_output_is_not_missed(subject_of: SubjectOf) -> None:
+    subject = subject_of(n_heads=4)
+    assert subject.transformer is not None
+    name = "transformer.layers.1.self_attn.out_proj.weight"
+    with torch.no_grad():
+        subject.transformer.get_parameter(name)[:, 8:12] = 0
+    for way in ("zero", "mean", "resample"):
+        found = ablated(subject, way)
+        assert found.loc[(2, 3), "excess_risk_increase"] == 0
+        assert found.loc[(2, 3), "accuracy_drop"] == 0
+        assert found.loc[(2, 2), "excess_risk_increase"] != 0
+
+
+def test_what_a_head_always_says_is_missed_only_at_zero(subject_of: SubjectOf) -> None:
+    """All episodes are the same one: mean and resample replace nothing."""
+    subject = subject_of(n_heads=4)
+    first = subject.truth.episodes.rows(0, 1)
+    same = replace(
+        first,
+        **{
+            name: getattr(first, name).repeat_interleave(8, dim=0)
+            for name in ("context_x_BND", "context_y_BN", "query_x_BD", "query_y_B")
+        },
+        latents={k: v.repeat_interleave(8, dim=0) for k, v in first.latents.items()},
+    )
+    subject = replace(subject, truth=evaluation_set(subject.task, same))
+    for way in ("mean", "resample"):
+        found = ablated(subject, way)["excess_risk_increase"]
+        assert found.abs().max() < 1e-6
+    assert ablated(subject, "zero")["excess_risk_increase"].abs().min() > 1e-6
+
+
+def test_a_last_chunk_of_one_has_another_episode_to_resample(
+    subject_of: SubjectOf,
+) -> None:
+    """257 episodes: cut into chunks of 256, the last would stand alone."""
+    whole = ablated(subject_of(episodes=257), "resample")
+    assert (whole["excess_risk_increase"] != 0).all()
+
+
+def test_the_needed_heads_are_counted() -> None:
+    frame = pd.DataFrame(
+        {
+            "way": ["mean"] * 2 + ["zero"] * 2,
+            "layer": [1, 1, 1, 1],
+            "head": [1, 2, 1, 2],
+            "accuracy_drop": [0.2, 0.0, 0.3, 0.0],
+            "excess_risk_increase": [0.5, 0.01, 0.6, 0.0],
+            "excess_risk_increase_low": [0.4, -0.01, 0.5, -0.1],
+            "excess_risk_increase_high": [0.6, 0.03, 0.7, 0.1],
+        }
+    )
+    numbers = HEAD_ABLATION.summarise(frame)
+    assert numbers["mean_share_needed"] == 0.5
+    assert numbers["mean_largest"] == 0.5
+    assert numbers["mean_layer_1_head_2/high"] == 0.03
+    assert HEAD_ABLATION.verdict(numbers) == (
+        "With a head's output replaced by its mean, 50% of the heads are missed "
+        "(interval above 0); the one missed most costs 0.500 nats and 0.200 accuracy; "
+        "by zero, 0.600 nats."
+    )

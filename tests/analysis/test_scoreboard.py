@@ -1,0 +1,48 @@
+"""Everyone is judged on the same episodes, and the table says who is best."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from icl_mlflow.analysis.base import Subject
+from icl_mlflow.analysis.scoreboard import SCOREBOARD
+from icl_mlflow.analysis.scored import METRICS
+from icl_mlflow.estimators import ESTIMATORS
+from icl_mlflow.evaluation import scores
+
+
+def test_every_estimator_has_a_row(stand_in_of: Callable[..., Subject]) -> None:
+    bayes = stand_in_of(lambda task, seen: task.bayes_logit(seen), episodes=400)
+    frame = SCOREBOARD.measure(bayes).set_index("predictor")
+    assert set(frame.index) == {"model", *ESTIMATORS}
+    values = frame[[*METRICS, *(f"{m}_{e}" for m in METRICS for e in ("low", "high"))]]
+    same = values.loc["model"].drop(["ece_low", "ece_high"])  # resampled on their own
+    np.testing.assert_array_equal(same, values.loc["bayes"][same.index])
+    assert np.isfinite(values.to_numpy()).all()
+    exact = scores(bayes.truth.oracle_B, bayes.truth)
+    assert frame.loc["oracle", "accuracy"] == exact["accuracy"]
+    assert frame.loc["oracle", "excess_risk"] < 0
+    others = frame.drop(index=["model", "bayes", "oracle"])
+    assert (others["excess_risk"] > 0).all()
+
+
+def test_the_verdict_names_the_best_rival(stand_in_of: Callable[..., Subject]) -> None:
+    plug_in = stand_in_of(lambda task, seen: task.plug_in_logit(seen), episodes=400)
+    numbers = SCOREBOARD.summarise(SCOREBOARD.measure(plug_in))
+    rivals = {
+        name: numbers[f"{name}_excess_risk"]
+        for name in ESTIMATORS
+        if name not in ("bayes", "oracle")
+    }
+    best = min(rivals, key=rivals.__getitem__)
+    assert f"estimator, {best}, has {rivals[best]:.4f}" in SCOREBOARD.verdict(numbers)
+    assert numbers["accuracy"] == pytest.approx(numbers["plug_in_accuracy"])
+
+
+def test_rivals_see_what_the_model_sees(subject_of: Callable[..., Subject]) -> None:
+    """With the labels shuffled they are at chance; Bayes and oracle are as they are."""
+    shown = subject_of(variant="shuffled_labels", episodes=2_000)
+    frame = SCOREBOARD.measure(shown).set_index("predictor")
+    assert frame.loc["plug_in", "accuracy"] == pytest.approx(0.5, abs=0.034)
+    assert frame.loc["bayes", "accuracy"] > 0.65

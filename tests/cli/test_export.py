@@ -1,0 +1,106 @@
+"""`icl-mlflow export RUN`: what MLflow holds of a training, as files."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from scipy import stats
+
+from icl_mlflow.tracking.store import Store
+
+Icl = Callable[..., Any]
+TABLES = ("history", "history_mean", "results", "results_mean")
+
+
+READERS = {"csv": pd.read_csv, "parquet": pd.read_parquet}
+
+
+@pytest.mark.parametrize("file_format", READERS)
+def test_numbers_are_those_of_mlflow(
+    icl: Icl,
+    trained_store: Store,
+    trained_runs: Any,
+    new_folder: Path,
+    file_format: str,
+) -> None:
+    folder = new_folder / "tables"
+    ended = icl(
+        *["export", trained_runs.baseline, "--format", file_format],
+        *["--output", str(folder)],
+    )
+    assert ended.code == 0, ended.err
+    files = [Path(line) for line in ended.out.splitlines()]
+    assert files == [folder / f"{name}.{file_format}" for name in TABLES]
+    history, history_mean, results, results_mean = map(READERS[file_format], files)
+    client = trained_store.client
+    for seed, run_id in enumerate(trained_runs.baseline_seeds):
+        curve = history[history["run_id"] == run_id]
+        assert set(curve["seed"]) == {seed}
+        logged = client.get_metric_history(run_id, "val/loss")
+        assert list(curve["val/loss"]) == [point.value for point in logged]
+    metrics = [
+        client.get_run(run_id).data.metrics for run_id in trained_runs.baseline_seeds
+    ]
+    accuracies = [each["test/accuracy"] for each in metrics]
+    assert list(results["test/accuracy"]) == accuracies
+    (row,) = results_mean.to_dict("records")
+    expected = stats.ttest_1samp(accuracies, 0).confidence_interval()
+    assert row["seeds"] == 2
+    assert row["test/accuracy"] == pytest.approx(sum(accuracies) / 2)
+    assert row["test/accuracy/low"] == pytest.approx(expected.low)
+    assert row["test/accuracy/high"] == pytest.approx(expected.high)
+    by_epoch = history.groupby("epoch")["val/loss"].mean()
+    assert list(history_mean["val/loss"]) == pytest.approx(list(by_epoch))
+
+
+@pytest.mark.usefixtures("trained_store")
+def test_papers_and_pages_get_means_with_their_intervals(
+    icl: Icl, trained_runs: Any, new_folder: Path
+) -> None:
+    run_id = trained_runs.baseline
+    for file_format in ("csv", "md", "latex"):
+        ended = icl("export", run_id, "--format", file_format)
+        assert ended.code == 0, ended.err
+    folder = new_folder / f"export-{run_id}"
+    (row,) = pd.read_csv(folder / "results_mean.csv").to_dict("records")
+    ends = row["test/loss"], row["test/loss/low"], row["test/loss/high"]
+    mean, low, high = (f"{value:.4f}" for value in ends)
+    assert f"| {mean} [{low}, {high}] |" in (folder / "results_mean.md").read_text()
+    text = (folder / "results_mean.tex").read_text()
+    assert f" & {mean} [{low}, {high}] & " in text
+    assert r"test/excess\_risk" in text
+
+
+@pytest.mark.usefixtures("trained_store")
+def test_a_single_run_has_no_interval(
+    icl: Icl, trained_runs: Any, new_folder: Path
+) -> None:
+    run_id = trained_runs.task_b
+    assert icl("export", run_id).code == 0
+    table = pd.read_csv(new_folder / f"export-{run_id}" / "results_mean.csv")
+    assert table["test/loss"].notna().all()
+    assert table["test/loss/low"].isna().all()
+
+
+def test_what_cannot_be_exported_is_refused_before_anything_is_written(
+    icl: Icl, trained_store: Store, new_folder: Path
+) -> None:
+    client, experiment = trained_store.client, trained_store.experiment_id
+    running = client.create_run(experiment).info.run_id
+    other = client.create_run(experiment).info.run_id
+    client.set_terminated(other)
+    before = set(new_folder.iterdir())
+    for arguments, message in (
+        (["f00"], "there is no run 'f00'"),
+        ([running], f"run {running} is still running"),
+        ([other], f"run {other} is not a training run"),
+        ([other, "--format", "xlsx"], "'xlsx' is not one of"),
+    ):
+        ended = icl("export", *arguments)
+        assert ended.code == 2
+        (line,) = ended.err.splitlines()
+        assert line.startswith("Error: ")
+        assert message in line
+    assert set(new_folder.iterdir()) == before

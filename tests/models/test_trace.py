@@ -1,0 +1,119 @@
+"""A trace shows every internal quantity, and an edit of one changes what follows."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from icl_mlflow.models import Architecture, Site, Transformer
+from icl_mlflow.tasks.shifted_mean import ShiftedMean
+
+SMALL = Architecture(dim=4, positions=25, d_model=24, n_layers=2, n_heads=3)
+
+
+@pytest.fixture
+def model(
+    randomised: Callable[[Architecture, torch.dtype], Transformer],
+) -> Transformer:
+    return randomised(SMALL, torch.float64)
+
+
+@pytest.fixture
+def episodes() -> tuple[Tensor, Tensor, Tensor]:
+    drawn = ShiftedMean(dim=4, tau=1.0).sample(5, 12, stream="test")
+    return drawn.context_x_BND.double(), drawn.context_y_BN, drawn.query_x_BD.double()
+
+
+def test_a_trace_has_the_stated_shapes_and_attention_sums_to_one(
+    model: Transformer, episodes: tuple[Tensor, Tensor, Tensor]
+) -> None:
+    trace = model.trace(*episodes)
+    assert [tuple(r.shape) for r in trace.residual_BSM] == [(5, 13, 24)] * 3
+    assert [tuple(h.shape) for h in trace.head_output_BHSK] == [(5, 3, 13, 8)] * 2
+    for pattern_BHSS in trace.pattern_BHSS:
+        assert pattern_BHSS.shape == (5, 3, 13, 13)
+        assert (pattern_BHSS >= 0).all()
+        torch.testing.assert_close(pattern_BHSS.sum(-1), torch.ones(5, 3, 13).double())
+
+
+def at(site: Site, change: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
+    """An edit of one site."""
+
+    def edit(here: Site, value: Tensor) -> Tensor:
+        return change(value) if here == site else value
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("site", "same_residuals"),
+    [
+        (Site("residual", 0), 0),
+        (Site("pattern", 0), 1),
+        (Site("head_output", 0), 1),
+        (Site("residual", 1), 1),
+        (Site("pattern", 1), 2),
+        (Site("head_output", 1), 2),
+        (Site("residual", 2), 2),
+    ],
+)
+def test_an_edit_changes_what_follows_and_nothing_before(
+    site: Site,
+    same_residuals: int,
+    model: Transformer,
+    episodes: tuple[Tensor, Tensor, Tensor],
+) -> None:
+    plain = model.trace(*episodes)
+    edited = model.trace(*episodes, edit=at(site, lambda value: 0.5 * value.flip(-1)))
+    assert (edited.logit_B - plain.logit_B).abs().min() > 1e-6
+    for index, pair in enumerate(
+        zip(edited.residual_BSM, plain.residual_BSM, strict=True)
+    ):
+        assert torch.equal(*pair) == (index < same_residuals)
+
+
+def test_patching_in_another_episode_gives_that_episodes_answer(
+    model: Transformer, episodes: tuple[Tensor, Tensor, Tensor]
+) -> None:
+    plain = model.trace(*episodes)
+    for depth in range(3):
+        edit = at(Site("residual", depth), lambda value: value.flip(0))
+        patched = model.trace(*episodes, edit=edit)
+        torch.testing.assert_close(patched.logit_B, plain.logit_B.flip(0))
+
+
+def test_replacing_a_value_by_itself_changes_nothing(
+    model: Transformer, episodes: tuple[Tensor, Tensor, Tensor]
+) -> None:
+    plain = model.trace(*episodes)
+    edited = model.trace(*episodes, edit=lambda _site, value: value.clone())
+    assert torch.equal(edited.logit_B, plain.logit_B)
+
+
+def test_every_site_is_offered_once_in_the_order_of_computation(
+    model: Transformer, episodes: tuple[Tensor, Tensor, Tensor]
+) -> None:
+    seen: list[Site] = []
+
+    def note(site: Site, value: Tensor) -> Tensor:
+        seen.append(site)
+        return value
+
+    model.trace(*episodes, edit=note)
+    expected = [Site("residual", 0)]
+    for layer in (0, 1):
+        expected += [Site("pattern", layer), Site("head_output", layer)]
+        expected += [Site("residual", layer + 1)]
+    assert seen == expected
+
+
+def test_keys_of_zero_make_attention_uniform(
+    model: Transformer, episodes: tuple[Tensor, Tensor, Tensor]
+) -> None:
+    with torch.no_grad():
+        model.get_parameter("transformer.layers.0.self_attn.in_proj_weight")[24:48] = 0
+    trace = model.trace(*episodes)
+    torch.testing.assert_close(
+        trace.pattern_BHSS[0], torch.full_like(trace.pattern_BHSS[0], 1 / 13)
+    )
