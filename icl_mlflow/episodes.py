@@ -2,8 +2,8 @@
 
 Shape suffixes, used in every module of the package:
   B = episodes in the batch, N = context points per episode, D = dimension of x,
-  S = tokens, M = width of the residual stream, H = attention heads, K = width of a head,
-  F = embedding features, E = members of a stack.
+  S = tokens, M = width of the residual stream, H = attention heads, K = width of one,
+  F = features of the embedding.
 """
 
 from collections.abc import Mapping

@@ -53,7 +53,7 @@ choose one of: json
         self._places = dict(places)
 
     def add(self, name: str, place: str) -> None:
-        """Register the entry at ``place`` (``"module:attribute"``); names are taken once."""
+        """Register the entry at ``place``, ``"module:attribute"``; names are taken once."""
         if name in self._places:
             raise ValueError(f"{self.kind} {name!r} is already registered")
         self._places[name] = place
@@ -62,7 +62,7 @@ choose one of: json
         if name not in self._places:
             raise unknown_name(self.kind, name, self._places)
         module, _, attribute = self._places[name].partition(":")
-        return cast(T, getattr(importlib.import_module(module), attribute))
+        return cast("T", getattr(importlib.import_module(module), attribute))
 
     def __contains__(self, name: object) -> bool:
         return name in self._places

@@ -33,7 +33,8 @@ def setting(
         default: the value when none is given; None where the program decides.
         text: one sentence of help.
         choices: the allowed names, asked for when needed.
-        minimum, maximum: inclusive bounds.
+        minimum: an inclusive lower bound.
+        maximum: an inclusive upper bound.
         above: an exclusive lower bound.
     """
     return field(

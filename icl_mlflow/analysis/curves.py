@@ -134,10 +134,11 @@ def draw_pair(
         joined: whether points are joined by lines and bands.
     """
     for axes, (metric, name) in zip(panels, _METRICS.items(), strict=True):
+        if scale == "symlog":
+            axes.set_xscale("symlog", base=2, linthresh=1)
         draw_panel(axes, frame, x, metric, joined=joined)
         axes.set(xlabel=label, ylabel=name)
         if scale == "symlog":
-            axes.set_xscale("symlog", base=2, linthresh=1)
             ticks = sorted(frame[x].unique())
             axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
             axes.minorticks_off()

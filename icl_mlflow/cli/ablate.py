@@ -30,7 +30,14 @@ def _list(context: click.Context, _parameter: click.Parameter, wanted: bool) -> 
     context.exit()
 
 
-@click.command(context_settings=CONTEXT)
+_EXAMPLE = """\b
+Example:
+  icl-mlflow ablate --task A --variants no_position,no_labels --seeds 0-4
+  icl-mlflow ablate --list
+"""
+
+
+@click.command(context_settings=CONTEXT, epilog=_EXAMPLE)
 @click.option(
     "--list",
     is_flag=True,
@@ -49,14 +56,9 @@ def _list(context: click.Context, _parameter: click.Parameter, wanted: bool) -> 
 def ablate(
     settings: TrainSettings, chosen: AblateSettings, launch: LaunchSettings
 ) -> None:
-    r"""Train every variant with every seed and compare them with the baseline.
+    """Train every variant with every seed and compare them with the baseline.
 
     Members that have finished before are reused, so run it again after a crash.
-
-    \b
-    Example:
-      icl-mlflow ablate --task A --variants no_position,no_labels --seeds 0-4
-      icl-mlflow ablate --list
     """
     # Imported here, so that --help and bad input need neither torch nor mlflow.
     from icl_mlflow.launch.ablate import check_members, choose_variants, plan_suite

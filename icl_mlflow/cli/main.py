@@ -65,17 +65,18 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
-@click.group(cls=LazyGroup, context_settings=CONTEXT)
+_EXAMPLE = """\b
+Example:
+  icl-mlflow train --task A --preset smoke
+Completion in your shell:
+  eval "$(_ICL_MLFLOW_COMPLETE=bash_source icl-mlflow)"
+"""
+
+
+@click.group(cls=LazyGroup, context_settings=CONTEXT, epilog=_EXAMPLE)
 @click.version_option(package_name="icl-mlflow")
 def cli() -> None:
-    r"""Train, ablate and open up in-context learners of statistical tests.
-
-    \b
-    Example:
-      icl-mlflow train --task A --preset smoke
-    Completion in your shell:
-      eval "$(_ICL_MLFLOW_COMPLETE=bash_source icl-mlflow)"
-    """
+    """Train, ablate and open up in-context learners of statistical tests."""
 
 
 def run(command: click.Command = cli) -> NoReturn:

@@ -12,6 +12,9 @@ from icl_mlflow.settings import is_required, value_type
 
 Command = Callable[..., None]
 
+#: Characters of choices that ``--help`` shows; of more, it names none.
+_LONGEST_LIST = 60
+
 #: One spelling everywhere: the field name. A shell habit (--n-context) is forgiven.
 CONTEXT: dict[str, Any] = {
     "token_normalize_func": lambda name: name.replace("-", "_"),
@@ -30,7 +33,8 @@ class _Name(click.ParamType[str]):
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
         del param, ctx
-        return f"[{'|'.join(self._choices())}]"
+        listed = f"[{'|'.join(self._choices())}]"
+        return listed if len(listed) <= _LONGEST_LIST else "NAME"
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str

@@ -16,18 +16,19 @@ if TYPE_CHECKING:
     from icl_mlflow.tracking.store import Store
 
 
-@click.command(context_settings=CONTEXT)
+_EXAMPLE = """\b
+Example:
+  icl-mlflow train --task A --seeds 0,1,2
+  icl-mlflow train --task B --preset smoke --dry_run
+"""
+
+
+@click.command(context_settings=CONTEXT, epilog=_EXAMPLE)
 @options(TrainSettings, SeedSettings, LaunchSettings, presets=PRESETS)
 def train(
     settings: TrainSettings, several: SeedSettings, launch: LaunchSettings
 ) -> None:
-    r"""Train a model on a task; log it, and register it.
-
-    \b
-    Example:
-      icl-mlflow train --task A --seeds 0,1,2
-      icl-mlflow train --task B --preset smoke --dry_run
-    """
+    """Train a model on a task; log it, and register it."""
     # Imported here, so that --help and bad input need neither torch nor mlflow.
     from icl_mlflow.launch.member import check_ready
 

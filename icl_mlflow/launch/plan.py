@@ -44,7 +44,7 @@ def plan_members(members: Sequence[TrainSettings], jobs: int) -> str:
             f"at once      {at_once}",
             f"parameters   {' or '.join(f'{size:,}' for size in sizes)}",
             f"steps        {members[0].total_steps:,} each",
-            f"training     about {_duration(in_all)}, with this machine as busy as it is",
+            f"training     about {_duration(in_all)}, the machine as busy as now",
             "dry run: nothing was trained, no run was created",
         ]
     )

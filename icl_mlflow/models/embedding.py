@@ -62,7 +62,7 @@ def _positions(parameter: Tensor, n_tokens: int) -> Tensor:
 def _split_context_and_query(
     context_BNF: Tensor, query_x_BD: Tensor, n_context_features: int
 ) -> Tensor:
-    """Context features in the first columns, the query's x in the last: (B, N + 1, F)."""
+    """Context in the first columns, the query's x in the last: (B, N + 1, F)."""
     n_episodes, n_context, _ = context_BNF.shape
     dim = query_x_BD.shape[-1]
     shape = (n_episodes, n_context + 1, n_context_features + dim)

@@ -1,6 +1,6 @@
 """From an episode's features to the logit, computing only what the answer needs.
 
-Three identities make this exact and fast; `trace` computes the same logits the long way:
+Three identities make this exact and fast; `trace` goes the long way:
 
   pruned    the last block is needed at the query token alone;
   absorbed  there, q . (W_K x + b_K) = (W_K^T q) . x + constant, and attention weights
@@ -14,7 +14,6 @@ stacked parameters.
 
 import math
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -89,7 +88,7 @@ def split_heads(qkv_BSM: Tensor, n_heads: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def after_attention(x_M: Tensor, mixed_M: Tensor, layer: Parameters) -> Tensor:
-    """The rest of a post-LN block: output projection, residuals, norms, MLP: (..., M)."""
+    """The rest of a post-LN block: projection, residuals, norms, MLP: (..., M)."""
     written_M = F.linear(
         mixed_M, layer["self_attn.out_proj.weight"], layer["self_attn.out_proj.bias"]
     )

@@ -11,7 +11,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Initial:
-    """A shape, filled with constant + uniform * U(-1, 1) or constant + normal * N(0, 1).
+    """A shape, filled with constant + uniform * U(-1, 1) + normal * N(0, 1).
 
     Attributes:
         shape: of the parameter.
@@ -49,7 +49,7 @@ def linear(name: str, fan_in: int, fan_out: int) -> Layout:
 
 
 def block(prefix: str, d_model: int) -> Layout:
-    """One block as `torch.nn.TransformerEncoderLayer` starts it, MLP four times as wide."""
+    """One block as `torch.nn.TransformerEncoderLayer` starts it, MLP of 4 d_model."""
     xavier = math.sqrt(6 / (d_model + 3 * d_model))
     output = linear("out_proj", d_model, d_model)["out_proj.weight"]
     within: Layout = {

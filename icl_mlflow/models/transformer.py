@@ -73,8 +73,10 @@ class Transformer(nn.Module):
         """The same logits by the full path, with every internal quantity beside them.
 
         Args:
-            context_x_BND, context_y_BN, query_x_BD: as for `forward`.
-            edit: may replace each quantity before it is used; see `icl_mlflow.models.trace`.
+            context_x_BND: as for `forward`.
+            context_y_BN: as for `forward`.
+            query_x_BD: as for `forward`.
+            edit: may replace each quantity before it is used; see `Site`.
         """
         features_BSF = self.features(context_x_BND, context_y_BN, query_x_BD)
         parameters = dict(self.named_parameters())

@@ -44,7 +44,11 @@ class TrainSettings:
 
     # What is learned
     task: str = setting("A", "Task to learn.", choices=lambda: TASKS)
-    variant: str = setting("baseline", "Variant to train.", choices=lambda: VARIANTS)
+    variant: str = setting(
+        "baseline",
+        "Variant to train; `icl-mlflow ablate --list` shows them.",
+        choices=lambda: VARIANTS,
+    )
     dim: int = setting(16, "Dimension of x.", minimum=1)
     n_context: int = setting(32, "Labelled points per episode.", minimum=1)
     tau: float | None = setting(

@@ -5,14 +5,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow.entities import Run
 
-from icl_mlflow.cli.main import run
 from icl_mlflow.tracking.models import load_model
 from icl_mlflow.tracking.store import Store
 
@@ -22,34 +21,7 @@ TINY = [
 ]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended: exit code and both streams."""
-
-    code: int
-    out: str
-    err: str
-
-
-Icl = Callable[..., Ended]
-
-
-@pytest.fixture
-def icl(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Iterator[Icl]:
-    """The console script, called in this process, which saves the imports."""
-    on_sigterm = signal.getsignal(signal.SIGTERM)
-
-    def call(*arguments: str) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["icl-mlflow", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            run()
-        captured = capfd.readouterr()
-        return Ended(ended.value.code, captured.out, captured.err)
-
-    yield call
-    signal.signal(signal.SIGTERM, on_sigterm)
+Icl = Callable[..., Any]
 
 
 def runs(store: Store, query: str = "") -> list[Run]:
