@@ -53,7 +53,7 @@ choose one of: json
         self._places = dict(places)
 
     def add(self, name: str, place: str) -> None:
-        """Register the entry at ``place``, ``"module:attribute"``; names are taken once."""
+        """Register the entry at ``place`` (``"module:attribute"``) under a new name."""
         if name in self._places:
             raise ValueError(f"{self.kind} {name!r} is already registered")
         self._places[name] = place

@@ -35,8 +35,8 @@ COMMANDS = {
     ),
 }
 
-INTERRUPTED = 128 + signal.SIGINT
-TERMINATED = 128 + signal.SIGTERM
+_INTERRUPTED = 128 + signal.SIGINT
+_TERMINATED = 128 + signal.SIGTERM
 
 
 class LazyGroup(click.Group):
@@ -87,7 +87,7 @@ def run(command: click.Command = cli) -> NoReturn:
     except click.ClickException as error:
         _fail(error.format_message(), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        _fail("interrupted", INTERRUPTED)
+        _fail("interrupted", _INTERRUPTED)
     sys.exit(result if isinstance(result, int) else 0)
 
 
@@ -98,7 +98,7 @@ def _fail(message: str, code: int) -> NoReturn:
 
 def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
     """SIGTERM unwinds the stack, so that every open run gets its status."""
-    sys.exit(TERMINATED)
+    sys.exit(_TERMINATED)
 
 
 if __name__ == "__main__":

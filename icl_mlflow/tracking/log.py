@@ -15,6 +15,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from icl_mlflow.models import Transformer
 from icl_mlflow.tracking.registration import Registered, register
+from icl_mlflow.tracking.signals import signals_put_off
 from icl_mlflow.tracking.store import Store
 from icl_mlflow.training.settings import TrainSettings
 
@@ -96,7 +97,8 @@ class RunLog:
             profile=json.dumps(profile),
         )
         entry = DatasetInput(dataset, [InputTag("mlflow.data.context", context)])
-        self.store.client.log_inputs(self.run_id, datasets=[entry])
+        with signals_put_off():
+            self.store.client.log_inputs(self.run_id, datasets=[entry])
 
     def figure(self, name: str, figure: Figure) -> None:
         """Keep a figure as ``figures/NAME.png``."""
@@ -123,13 +125,15 @@ class RunLog:
 
     def artifact(self, local_path: Path, folder: str | None = None) -> None:
         """Keep a file under its own name in ``folder`` of the artifacts."""
-        self.store.client.log_artifact(self.run_id, str(local_path), folder)
+        with signals_put_off():
+            self.store.client.log_artifact(self.run_id, str(local_path), folder)
 
     def model(
         self, model: Transformer, settings: TrainSettings, metrics: Mapping[str, float]
     ) -> Registered:
         """Store and register a trained model: `icl_mlflow.tracking.registration`."""
-        return register(self.store, self.run_id, model, settings, metrics)
+        with signals_put_off():
+            return register(self.store, self.run_id, model, settings, metrics)
 
     def ui_link(self) -> str:
         """The run's page in the UI."""
@@ -146,4 +150,5 @@ class RunLog:
         params: Sequence[Param] = (),
         tags: Sequence[RunTag] = (),
     ) -> None:
-        self.store.client.log_batch(self.run_id, metrics, params, tags)
+        with signals_put_off():
+            self.store.client.log_batch(self.run_id, metrics, params, tags)

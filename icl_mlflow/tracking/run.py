@@ -2,15 +2,11 @@
 
 import logging
 import os
-import signal
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
@@ -25,6 +21,12 @@ from mlflow.utils.mlflow_tags import (
 
 from icl_mlflow.tracking.location import without_secrets
 from icl_mlflow.tracking.log import RunLog
+from icl_mlflow.tracking.signals import (
+    INTERRUPTED,
+    TERMINATED,
+    signals_put_off,
+    sigterm_unwinds,
+)
 from icl_mlflow.tracking.source import git_state, user_name
 from icl_mlflow.tracking.store import Store, StoreError
 
@@ -32,8 +34,6 @@ __all__ = ["RunLog", "open_run"]
 
 _RUN_VARIABLE = "MLFLOW_RUN_ID"
 
-_INTERRUPTED = 128 + signal.SIGINT
-_TERMINATED = 128 + signal.SIGTERM
 
 _logger = logging.getLogger(__name__)
 
@@ -122,45 +122,26 @@ def _origin() -> dict[str, str]:
 @contextmanager
 def _ended_truthfully(log: RunLog) -> Iterator[None]:
     try:
-        with _sigterm_unwinds():
+        with sigterm_unwinds():
             yield
     except BaseException as error:
         try:
-            log.store.client.set_terminated(log.run_id, _status(error))
+            with signals_put_off():
+                log.store.client.set_terminated(log.run_id, _status(error))
         except MlflowException as failure:
             # What ended the run matters more than that it could not be written down.
             reason = without_secrets(str(failure), log.store.tracking_uri)
             _logger.warning("run %s is not marked as ended: %s", log.run_id, reason)
         raise
-    log.store.client.set_terminated(log.run_id, "FINISHED")
+    with signals_put_off():
+        log.store.client.set_terminated(log.run_id, "FINISHED")
 
 
 def _status(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "KILLED"
     if isinstance(error, SystemExit):
-        killed = error.code in {_INTERRUPTED, _TERMINATED}
+        killed = error.code in {INTERRUPTED, TERMINATED}
         done = error.code in {None, 0}
         return "KILLED" if killed else "FINISHED" if done else "FAILED"
     return "FAILED"
-
-
-@contextmanager
-def _sigterm_unwinds() -> Iterator[None]:
-    """Let SIGTERM raise SystemExit(143) instead of ending the process on the spot.
-
-    Only where nobody else handles it, and where Python allows it: in the main thread.
-    """
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if not in_main_thread or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
-        yield
-        return
-
-    def unwind(_number: int, _frame: FrameType | None) -> NoReturn:
-        raise SystemExit(_TERMINATED)
-
-    signal.signal(signal.SIGTERM, unwind)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,6 +1,5 @@
 """A suite: every member once, nothing twice, and what died is told and repeated."""
 
-import contextlib
 import json
 import os
 import signal
@@ -9,7 +8,6 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from icl_mlflow.launch.ablate import Ablation, ablate, choose_variants, plan_suite
@@ -106,14 +104,14 @@ def _kill_the_first_worker_that_trains(store: Store, parent: int) -> None:
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         if "RUNNING" in children(store).values():
-            workers = [
-                child
-                for child in psutil.Process(parent).children()
-                if "spawn_main" in " ".join(child.cmdline())
-            ]
-            with contextlib.suppress(psutil.NoSuchProcess):
-                workers[0].send_signal(signal.SIGKILL)
-                return
+            found = subprocess.run(
+                ["pgrep", "-P", str(parent), "-f", "spawn_main"],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            os.kill(int(found.stdout.split()[0]), signal.SIGKILL)
+            return
         time.sleep(0.05)
     pytest.fail("no member ever ran")
 

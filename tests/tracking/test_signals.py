@@ -1,0 +1,48 @@
+"""A signal waits for a write to end, and a second one does not."""
+
+import signal
+
+import pytest
+
+from icl_mlflow.tracking.signals import signals_put_off, sigterm_unwinds
+
+
+def write_and_receive(
+    raised: type[BaseException], signals: list[signal.Signals]
+) -> list[str]:
+    """What is written by a write during which these signals arrive."""
+    written = []
+
+    def write() -> None:
+        with sigterm_unwinds(), signals_put_off():
+            written.append("the beginning")
+            for number in signals:
+                signal.raise_signal(number)
+            written.append("the end")
+
+    with pytest.raises(raised):
+        write()
+    return written
+
+
+@pytest.mark.parametrize(
+    ("number", "raised"),
+    [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)],
+)
+def test_a_signal_is_acted_on_after_the_write(
+    number: signal.Signals, raised: type[BaseException]
+) -> None:
+    written = write_and_receive(raised, [number])
+    assert written == ["the beginning", "the end"]
+
+
+def test_a_second_signal_is_acted_on_at_once() -> None:
+    written = write_and_receive(KeyboardInterrupt, [signal.SIGINT, signal.SIGINT])
+    assert written == ["the beginning"]
+
+
+def test_handlers_are_as_before() -> None:
+    before = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
+    with signals_put_off():
+        pass
+    assert [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)] == before
