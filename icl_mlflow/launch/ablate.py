@@ -19,14 +19,12 @@ from icl_mlflow.launch.members import raise_for_failures, train_members
 from icl_mlflow.suite import BASELINE, grid, parse_variants, with_baseline
 from icl_mlflow.tracking.results import finished_runs, read_member
 from icl_mlflow.tracking.run import RunLog, open_run
+from icl_mlflow.tracking.runs import MEMBERS
 from icl_mlflow.tracking.store import Store
 from icl_mlflow.training.build import resolved
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants import VARIANTS
 from icl_mlflow.variants.applicable import applicable_tasks
-
-#: Which runs a suite is made of, reused ones included.
-MEMBERS = "members.json"
 
 
 @dataclass(frozen=True, kw_only=True)

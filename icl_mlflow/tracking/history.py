@@ -6,7 +6,7 @@ import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from icl_mlflow.tracking.models import child_runs, ended_run, one_line_errors
+from icl_mlflow.tracking.runs import child_runs, ended_run, one_line_errors
 
 _FINAL = "test/"
 

@@ -4,8 +4,7 @@ Only files of fixed names are fetched, and only this package's own format is rea
 model that someone else logged is refused, never handed to a loader that runs code.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,11 +12,8 @@ from tempfile import TemporaryDirectory
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from icl_mlflow.tracking.location import shown, without_secrets
 from icl_mlflow.tracking.package import (
     DESCRIPTION_FILE,
     WEIGHTS_FILE,
@@ -26,22 +22,18 @@ from icl_mlflow.tracking.package import (
     read_package,
 )
 from icl_mlflow.tracking.pyfunc import DATA_FOLDER
+from icl_mlflow.tracking.runs import FORMS, child_runs, ended_run, one_line_errors
 from icl_mlflow.tracking.store import open_client
 
 __all__ = [
     "LoadedModel",
     "ModelError",
     "StoredModel",
-    "child_runs",
-    "ended_run",
     "find_model",
     "load_model",
     "load_stored",
     "models_of_run",
-    "one_line_errors",
 ]
-
-_FORMS = "a run id, runs:/ID, models:/NAME/VERSION or models:/NAME@ALIAS"
 
 
 @dataclass(frozen=True)
@@ -158,42 +150,8 @@ def _find_version(client: MlflowClient, reference: str) -> StoredModel:
             return _stored(client, client.get_model_version_by_alias(name, alias))
         name, _, version = name.rpartition("/")
         if not name or not version.isdecimal():
-            raise ModelError(f"{reference!r} is not a model; give {_FORMS}")
+            raise ModelError(f"{reference!r} is not a model; give {FORMS}")
         return _stored(client, client.get_model_version(name, version))
-
-
-def ended_run(client: MlflowClient, run_id: str) -> Run:
-    """A run that is there and has ended, however it ended.
-
-    Raises:
-        ModelError: the run is unknown, deleted or still running.
-    """
-    with one_line_errors(client, missing=f"there is no run {run_id!r}; give {_FORMS}"):
-        run = client.get_run(run_id)
-    if run.info.lifecycle_stage == "deleted":
-        raise ModelError(
-            f"run {run_id} is deleted; restore it with "
-            f"`mlflow runs restore --run-id {run_id}`"
-        )
-    if run.info.status in {"RUNNING", "SCHEDULED"}:
-        raise ModelError(f"run {run_id} is still running; wait until it has finished")
-    return run
-
-
-def child_runs(client: MlflowClient, run: Run) -> list[Run]:
-    """The runs below a run, deleted ones left out."""
-    found: list[Run] = []
-    token = None
-    while True:
-        page = client.search_runs(
-            [run.info.experiment_id],
-            f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{run.info.run_id}'",
-            page_token=token,
-        )
-        found += page
-        token = page.token
-        if not token:
-            return found
 
 
 def _own_models(client: MlflowClient, run: Run) -> list[StoredModel]:
@@ -229,19 +187,3 @@ def _by_variant_and_seed(model: StoredModel) -> tuple[str, int, str]:
         int(model.tags.get("seed", -1)),
         model.reference,
     )
-
-
-@contextmanager
-def one_line_errors(client: MlflowClient, missing: str = "") -> Iterator[None]:
-    """Turn what MLflow raises into a ModelError: ``missing`` where nothing is found."""
-    try:
-        yield
-    except MlflowException as error:
-        if missing and error.error_code in {
-            "RESOURCE_DOES_NOT_EXIST",
-            "INVALID_PARAMETER_VALUE",
-        }:
-            raise ModelError(missing) from error
-        uri = client.tracking_uri
-        reason = without_secrets(str(error), uri)
-        raise ModelError(f"{shown(uri)} cannot give the model: {reason}") from error

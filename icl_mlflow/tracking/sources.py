@@ -9,12 +9,11 @@ from icl_mlflow.analysis.subject import Trainee
 from icl_mlflow.tracking.models import (
     LoadedModel,
     StoredModel,
-    ended_run,
     find_model,
     load_stored,
     models_of_run,
-    one_line_errors,
 )
+from icl_mlflow.tracking.runs import ended_run, one_line_errors
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from icl_mlflow.launch.ablate import Ablation, ablate, choose_variants, plan_suite
+from icl_mlflow.tracking.models import models_of_run
 from icl_mlflow.tracking.store import Store
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants import VARIANTS
@@ -63,6 +64,12 @@ def test_a_second_suite_reuses_what_is_there_and_trains_the_rest(
     members = json.loads(Path(listed).read_text())
     assert [m["reused"] for m in members] == [True] * 4 + [False] * 2
     assert {m["run_id"] for m in members} == children(store).keys()
+    models = models_of_run(store.client, second.run_id)
+    assert [(m.tags["variant"], m.tags["seed"]) for m in models] == [
+        (variant, seed)
+        for variant in ("baseline", "frozen_position", "no_labels")
+        for seed in "01"
+    ]
     both = first.table.set_index("variant").loc[["baseline", "no_labels"]]
     again = second.table.set_index("variant").loc[["baseline", "no_labels"]]
     assert list(both["excess_risk"]) == list(again["excess_risk"])

@@ -1,0 +1,82 @@
+"""Find runs: one that has ended, and those that belong to it."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+from icl_mlflow.tracking.location import shown, without_secrets
+from icl_mlflow.tracking.package import ModelError
+
+#: How a reader may name what is looked for.
+FORMS = "a run id, runs:/ID, models:/NAME/VERSION or models:/NAME@ALIAS"
+
+#: Where a suite lists its members: run id, and whether it was reused.
+MEMBERS = "members.json"
+
+
+def ended_run(client: MlflowClient, run_id: str) -> Run:
+    """A run that is there and has ended, however it ended.
+
+    Raises:
+        ModelError: the run is unknown, deleted or still running.
+    """
+    with one_line_errors(client, missing=f"there is no run {run_id!r}; give {FORMS}"):
+        run = client.get_run(run_id)
+    if run.info.lifecycle_stage == "deleted":
+        raise ModelError(
+            f"run {run_id} is deleted; restore it with "
+            f"`mlflow runs restore --run-id {run_id}`"
+        )
+    if run.info.status in {"RUNNING", "SCHEDULED"}:
+        raise ModelError(f"run {run_id} is still running; wait until it has finished")
+    return run
+
+
+def child_runs(client: MlflowClient, run: Run) -> list[Run]:
+    """The runs below a run, and those that a suite reused; deleted ones left out."""
+    found = _reused_runs(client, run)
+    token = None
+    while True:
+        page = client.search_runs(
+            [run.info.experiment_id],
+            f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{run.info.run_id}'",
+            page_token=token,
+        )
+        found += page
+        token = page.token
+        if not token:
+            return found
+
+
+def _reused_runs(client: MlflowClient, run: Run) -> list[Run]:
+    """Members of a suite that an earlier suite has trained, and is the parent of."""
+    if not any(a.path == MEMBERS for a in client.list_artifacts(run.info.run_id)):
+        return []
+    with TemporaryDirectory() as folder:
+        file = client.download_artifacts(run.info.run_id, MEMBERS, folder)
+        members = json.loads(Path(file).read_text(encoding="utf-8"))
+    runs = [client.get_run(m["run_id"]) for m in members if m["reused"]]
+    return [found for found in runs if found.info.lifecycle_stage == "active"]
+
+
+@contextmanager
+def one_line_errors(client: MlflowClient, missing: str = "") -> Iterator[None]:
+    """Turn what MLflow raises into a ModelError: ``missing`` where nothing is found."""
+    try:
+        yield
+    except MlflowException as error:
+        if missing and error.error_code in {
+            "RESOURCE_DOES_NOT_EXIST",
+            "INVALID_PARAMETER_VALUE",
+        }:
+            raise ModelError(missing) from error
+        uri = client.tracking_uri
+        reason = without_secrets(str(error), uri)
+        raise ModelError(f"{shown(uri)} cannot give the model: {reason}") from error
