@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping
 
 import pandas as pd
+import seaborn
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -101,7 +102,17 @@ def draw(frame: pd.DataFrame) -> Figure:
     )
     for axes, (model, part) in zip(panels, models, strict=True):
         grid = part.pivot_table(values="alignment", index="layer", columns="head")
-        style.heat_map(axes, grid, "{:+.2f}", limit=1.0, unit="cosine")
+        axes.grid(visible=False)
+        seaborn.heatmap(
+            grid,
+            ax=axes,
+            cmap="RdBu_r",
+            vmin=-1,
+            vmax=1,
+            annot=True,
+            fmt="+.2f",
+            cbar_kws={"label": "cosine"},
+        )
         chance = float(part["by_chance"].iloc[0])
         axes.set_title(f"{model} (chance: within {chance:.2f})", fontsize="medium")
         axes.set(xlabel="head", ylabel="layer")

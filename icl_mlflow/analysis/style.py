@@ -3,7 +3,6 @@
 from typing import Final
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -19,9 +18,6 @@ CYCLE: Final = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, GREY)
 
 #: The same thing has the same colour in every figure.
 MODEL, TRAINING, BAYES, ORACLE, CHANCE = BLUE, ORANGE, GREEN, RED, GREY
-
-#: From this share of the deepest colour on, black on it is hard to read.
-_DEEP = 0.6
 
 
 def figure(
@@ -50,36 +46,3 @@ def small_multiples(
     for spare in panels[n_panels:]:
         spare.remove()
     return drawn, panels[:n_panels]
-
-
-def heat_map(
-    axes: Axes, grid: pd.DataFrame, numbers: str, *, limit: float, unit: str
-) -> None:
-    """A table as coloured cells with their numbers; white is 0, ``limit`` the deepest.
-
-    Args:
-        axes: where.
-        grid: values, by row and column.
-        numbers: how a value is written, such as ``"{:+.2f}"``.
-        limit: the absolute value of the deepest blue or red.
-        unit: what the values are.
-    """
-    axes.grid(visible=False)
-    image = axes.imshow(
-        grid.to_numpy(), cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto"
-    )
-    axes.set_xticks(range(grid.shape[1]), [str(name) for name in grid.columns])
-    axes.set_yticks(range(grid.shape[0]), [str(name) for name in grid.index])
-    for row, values in enumerate(grid.to_numpy()):
-        for column, value in enumerate(values):
-            is_deep = abs(value) > _DEEP * limit
-            axes.text(
-                column,
-                row,
-                numbers.format(value),
-                ha="center",
-                va="center",
-                color="white" if is_deep else "black",
-                fontsize="small",
-            )
-    axes.figure.colorbar(image, ax=axes, label=unit)
