@@ -28,10 +28,10 @@ check: $(INSTALLED)  ## lint, format, types, import contracts, spelling, depende
 	$(BIN)/deptry .
 
 test: check  ## every check and every test but the slow ones
-	$(RUN) $(BIN)/python -m pytest -n auto -m "not slow"
+	$(RUN) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto -m "not slow"  # a process a core, one thread each
 
 test-slow: $(INSTALLED)  ## the tests that take minutes
-	$(RUN) $(BIN)/python -m pytest -m slow
+	$(RUN) $(BIN)/python -m pytest -q -m slow
 
 ui: $(INSTALLED)  ## compare runs at http://127.0.0.1:5000
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlflow.db

@@ -99,7 +99,7 @@ def _curves(axes: Axes, frame: pd.DataFrame, metric: str) -> None:
 
 
 def _band(axes: Axes, frame: pd.DataFrame, column: str, label: str, color: str) -> None:
-    """The mean over seeds, and its t interval where there are several."""
+    """The mean over seeds; where there are several, their t interval and each seed."""
     by_epoch = [
         (epoch, t_interval(group[column].to_numpy()))
         for epoch, group in frame.groupby("epoch")
@@ -110,7 +110,11 @@ def _band(axes: Axes, frame: pd.DataFrame, column: str, label: str, color: str) 
     if frame["seed"].nunique() > 1:
         low = [interval.low for _, interval in by_epoch]
         high = [interval.high for _, interval in by_epoch]
-        axes.fill_between(epochs, low, high, color=color, alpha=0.2, linewidth=0)
+        axes.fill_between(epochs, low, high, color=color, alpha=0.15, linewidth=0)
+        for _, seed in frame.groupby("seed"):
+            axes.plot(
+                seed["epoch"], seed[column], color=color, linewidth=0.7, alpha=0.6
+            )
 
 
 def _line(axes: Axes, value: float, label: str, color: str) -> None:
