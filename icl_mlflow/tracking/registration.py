@@ -168,8 +168,19 @@ def _move_best(client: MlflowClient, name: str) -> None:
     best = _best_version(client, name)
     moved = None
     while best is not None and best != moved:
-        client.set_registered_model_alias(name, BEST, best)
+        _set_best(client, name, best)
         moved, best = best, _best_version(client, name)
+
+
+def _set_best(client: MlflowClient, name: str, version: str) -> None:
+    try:
+        client.set_registered_model_alias(name, BEST, version)
+    except MlflowException as error:
+        # MLflow looks for the alias and then inserts it, so of two processes that set
+        # it for the first time one fails. The second time it is there, and is moved.
+        if error.error_code != "BAD_REQUEST":
+            raise
+        client.set_registered_model_alias(name, BEST, version)
 
 
 def _best_version(client: MlflowClient, name: str) -> str | None:
