@@ -30,8 +30,8 @@ TASK_FIELDS = ("tau", "sigma_min", "sigma_max")
 #: Raised whenever the same settings would give, or record, something else than before.
 RECIPE = 1
 
-#: How a result is computed, which does not change what is computed.
-_EXECUTION_FIELDS = ("threads",)
+#: How a result is computed; what is computed changes by rounding alone.
+_EXECUTION_FIELDS = ("device", "threads")
 
 
 @dataclass(frozen=True, kw_only=True)
