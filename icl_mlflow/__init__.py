@@ -9,12 +9,15 @@ torch.Size([4])
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from icl_mlflow.version import VERSION
+
 if TYPE_CHECKING:
     from icl_mlflow.analysis import ANALYSES
     from icl_mlflow.analysis.settings import AnalyzeSettings, CompareSettings
     from icl_mlflow.episodes import Episodes
     from icl_mlflow.estimators import ESTIMATORS
     from icl_mlflow.launch.analyze import analyze
+    from icl_mlflow.launch.api import ablate, train_seeds
     from icl_mlflow.launch.compare import compare
     from icl_mlflow.launch.train import train
     from icl_mlflow.models import Architecture, Transformer
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from icl_mlflow.training.fit import fit
     from icl_mlflow.training.settings import TrainSettings
     from icl_mlflow.variants import VARIANTS
+
+__version__ = VERSION
 
 # Imported when first asked for, so that the command line starts without torch.
 _PLACES = {
@@ -40,7 +45,9 @@ _PLACES = {
     "compare": "icl_mlflow.launch.compare",
     "fit": "icl_mlflow.training.fit",
     "load_model": "icl_mlflow.tracking.models",
+    "ablate": "icl_mlflow.launch.api",
     "train": "icl_mlflow.launch.train",
+    "train_seeds": "icl_mlflow.launch.api",
 }
 
 __all__ = [
@@ -54,11 +61,13 @@ __all__ = [
     "Episodes",
     "TrainSettings",
     "Transformer",
+    "ablate",
     "analyze",
     "compare",
     "fit",
     "load_model",
     "train",
+    "train_seeds",
 ]
 
 

@@ -1,7 +1,7 @@
 """The ablations at a glance: differences as a forest, learning curves side by side."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from icl_mlflow.analysis import style
+from icl_mlflow.analysis.ablation import SMALLEST_OF_INTEREST
 from icl_mlflow.estimators.ceilings import Ceiling
 from icl_mlflow.statistics import t_interval
 
@@ -22,11 +23,14 @@ _COLOURS = {
     "undecided": style.GREY,
     "plateau": style.ORANGE,
     "cannot": style.PURPLE,
+    "impossible": "black",
 }
 
 
 def forest(table: pd.DataFrame, title: str) -> Figure:
     """Excess risk minus the baseline's, with t intervals over seeds, by variant.
+
+    The band around 0 holds the differences that count as none.
 
     Args:
         table: of `ablation.measure`, with the columns of `verdict.with_verdicts`.
@@ -36,6 +40,9 @@ def forest(table: pd.DataFrame, title: str) -> Figure:
     drawn = Figure(figsize=(9.5, 1.5 + _LINE_HEIGHT * len(rows)), layout="constrained")
     axes = drawn.subplots()
     axes.axvline(0, color="black", linewidth=1)
+    axes.axvspan(
+        -SMALLEST_OF_INTEREST, SMALLEST_OF_INTEREST, color=style.GREY, alpha=0.12, lw=0
+    )
     for height, (_, row) in enumerate(rows[::-1].iterrows()):
         color = _COLOURS[row["verdict"]]
         if math.isfinite(row["difference_low"]):
@@ -64,11 +71,11 @@ def small_multiples(
     n_columns = min(_COLUMNS, len(variants))
     n_rows = -(-len(variants) // n_columns)
     drawn, panels = style.figure(n_rows, n_columns, panel=(3.3, 2.7))
-    bottom = min(0.45, history["val/accuracy"].min() - 0.02)
+    limits = _limits(history, [ceilings[name] for name in variants])
     for axes, name in zip(panels, variants, strict=False):
         curve(axes, history[history["variant"] == name], ceilings[name])
         axes.set_title(name, fontsize="small")
-        axes.set_ylim(bottom, 0.9)
+        axes.set_ylim(limits)
     for axes in panels[len(variants) :]:
         axes.set_visible(False)
     for axes in panels[: len(variants) : n_columns]:
@@ -86,8 +93,17 @@ def one_variant(history: pd.DataFrame, ceiling: Ceiling, title: str) -> Figure:
     drawn, (axes,) = style.figure(panel=(5.4, 4.0))
     curve(axes, history, ceiling)
     axes.set(xlabel="epoch", ylabel="validation accuracy", title=title)
+    axes.set_ylim(_limits(history, [ceiling]))
     axes.legend(fontsize="small", loc="lower right")
     return drawn
+
+
+def _limits(history: pd.DataFrame, ceilings: Sequence[Ceiling]) -> tuple[float, float]:
+    """Around chance, every ceiling and every seed; the t band of few may leave them."""
+    tops = [ceiling.accuracy for ceiling in ceilings]
+    shown = [0.5, *tops, history["val/accuracy"].min(), history["val/accuracy"].max()]
+    margin = 0.06 * (max(shown) - min(shown)) + 0.005
+    return min(shown) - margin, max(shown) + margin
 
 
 def curve(axes: Axes, history: pd.DataFrame, ceiling: Ceiling) -> None:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from icl_mlflow.analysis import ov_alignment, style
 from icl_mlflow.analysis.base import Analysis, Subject
-from icl_mlflow.analysis.head_ablation import impacts
+from icl_mlflow.analysis.head_ablation import HEAD_ABLATION, impacts
 from icl_mlflow.statistics import Interval, pearson_interval, spearman_interval
 
 _WAYS = {"mean": "mean", "zero": "zero (as published)"}
@@ -106,4 +106,5 @@ ALIGNMENT_VS_IMPACT = Analysis(
     draw=draw,
     verdict=_verdict,
     refuses=ov_alignment.OV_ALIGNMENT.refuses,
+    most_episodes=HEAD_ABLATION.most_episodes,
 )

@@ -65,6 +65,8 @@ class Analysis:
         draw: the table of all subjects, told apart by column ``model``, to a figure.
         verdict: the mean numbers to the sentence that answers the question.
         refuses: why a subject cannot be asked, in one line, or None.
+        most_episodes: how many of the subject's episodes it takes, where that is not
+            all of them.
     """
 
     question: str
@@ -73,3 +75,4 @@ class Analysis:
     draw: Callable[[pd.DataFrame], Figure]
     verdict: Callable[[Mapping[str, float]], str]
     refuses: Callable[[Subject], str | None] = always
+    most_episodes: int | None = None

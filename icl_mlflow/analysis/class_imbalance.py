@@ -108,4 +108,5 @@ CLASS_IMBALANCE = Analysis(
     summarise=summarise,
     draw=draw,
     verdict=_verdict,
+    most_episodes=_MOST,
 )

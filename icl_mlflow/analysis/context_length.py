@@ -82,4 +82,5 @@ CONTEXT_LENGTH = Analysis(
     summarise=summarise,
     draw=draw,
     verdict=_verdict,
+    most_episodes=_MOST,
 )

@@ -189,4 +189,5 @@ HEAD_ABLATION = Analysis(
     draw=draw,
     verdict=_verdict,
     refuses=no_internals,
+    most_episodes=_MOST,
 )

@@ -97,4 +97,5 @@ LABEL_NOISE = Analysis(
     draw=draw,
     verdict=_verdict,
     refuses=_refuses,
+    most_episodes=_MOST,
 )

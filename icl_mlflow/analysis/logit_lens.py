@@ -147,4 +147,5 @@ LOGIT_LENS = Analysis(
     draw=draw,
     verdict=_verdict,
     refuses=no_internals,
+    most_episodes=_MOST,
 )

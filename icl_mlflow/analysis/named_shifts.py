@@ -93,4 +93,5 @@ NAMED_SHIFTS = Analysis(
     draw=draw,
     verdict=_verdict,
     refuses=_refuses,
+    most_episodes=_MOST,
 )

@@ -111,4 +111,5 @@ PARAMETER_SWEEP = Analysis(
     draw=draw,
     verdict=_verdict,
     refuses=_refuses,
+    most_episodes=_MOST,
 )

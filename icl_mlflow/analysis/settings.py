@@ -36,7 +36,9 @@ class AnalyzeSettings:
         _ALL, f"Questions to ask, separated by commas: {', '.join(ANALYSES)}."
     )
     episodes: int = setting(
-        5_000, "Episodes that every model is asked about.", minimum=_FEWEST
+        5_000,
+        "Episodes that every model is asked about; costly questions take the first.",
+        minimum=_FEWEST,
     )
     seed: int = setting(0, "Seed of the episodes and of every other draw.", minimum=0)
     tau: float | None = setting(

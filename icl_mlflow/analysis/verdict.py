@@ -7,16 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from icl_mlflow.analysis.ablation import SMALLEST_OF_INTEREST
-
-_LEVEL = 0.05
-_CHANCE = 0.5
+from icl_mlflow.analysis.ablation import LEVEL, SMALLEST_OF_INTEREST
 
 
 class Kind(enum.StrEnum):
     """The verdicts, from the strongest reason to say nothing to the plainest."""
 
     REFERENCE = "reference"
+    IMPOSSIBLE = "impossible"
     CANNOT = "cannot"
     PLATEAU = "plateau"
     HURT = "hurt"
@@ -45,44 +43,69 @@ def with_verdicts(table: pd.DataFrame) -> pd.DataFrame:
 def judge(row: dict[Any, Any]) -> Verdict:
     """The verdict on one row of `icl_mlflow.analysis.ablation.measure`.
 
-    A ceiling at chance is not the model's doing; a model that never left chance has
-    shown nothing about its ceiling; only then does the difference from the baseline
-    speak, and "unaffected" needs the power to have seen `SMALLEST_OF_INTEREST`.
+    A ceiling at chance is not the model's doing, and beating it is a mistake of the
+    experiment; a model that never left chance has shown nothing about its ceiling; only
+    then does the difference from the baseline speak. "Unaffected" says that the two are
+    equivalent: the whole interval lies within `SMALLEST_OF_INTEREST` of 0.
     """
-    risk = f"{row['excess_risk']:.4f} nats"
-    if row["ceiling_kind"] == "exact" and row["ceiling_accuracy"] == _CHANCE:
-        return Verdict(Kind.CANNOT, "cannot: ceiling is chance")
+    kind, sentence = _found(row)
+    failed = row["n_planned"] - row["n_seeds"]
+    if failed:
+        sentence += f"; {failed} of {row['n_planned']} seeds failed"
+    return Verdict(kind, f"{kind}{sentence}")
+
+
+def _found(row: dict[Any, Any]) -> tuple[Kind, str]:
+    """The kind, and how its sentence goes on."""
+    if row["ceiling_is_chance"]:
+        return _at_chance(row)
     if row["took_off"] == 0:
-        return Verdict(
-            Kind.PLATEAU,
-            f"plateau: never took off in {row['n_epochs']} epochs though the ceiling "
-            f"is {row['ceiling_accuracy']:.3f} accuracy",
-        )
+        plateau = f": never took off in {row['n_epochs']} epochs though the ceiling is "
+        why = f"{row['ceiling_accuracy']:.3f} accuracy ({row['ceiling_why']})"
+        return Kind.PLATEAU, plateau + why
+    if row["is_baseline"]:
+        return Kind.REFERENCE, f": excess risk {row['excess_risk']:.4f} nats"
     if math.isnan(row.get("difference", math.nan)):
-        return Verdict(Kind.REFERENCE, f"reference: excess risk {risk}")
-    return _compared(row)
+        return Kind.UNDECIDED, ": no baseline of the same seed finished"
+    if row["baseline_took_off"] == 0:
+        return Kind.UNDECIDED, ": the baseline never took off"
+    kind, sentence = _compared(row)
+    return kind, sentence + _reservations(row)
 
 
-def _compared(row: dict[Any, Any]) -> Verdict:
-    difference = row["difference"]
-    interval = f"[{row['difference_low']:.4f}, {row['difference_high']:.4f}]"
-    late = row["n_seeds"] - row["took_off"]
-    stragglers = f"; {late} of {row['n_seeds']} seeds never took off" if late else ""
+def _at_chance(row: dict[Any, Any]) -> tuple[Kind, str]:
+    if not row["took_off"]:
+        return Kind.CANNOT, f": ceiling is chance ({row['ceiling_why']})"
+    beaten = f"beat a ceiling of chance in {row['took_off']} of {row['n_seeds']} seeds"
+    return Kind.IMPOSSIBLE, f": {beaten}; look for a leak"
+
+
+def _compared(row: dict[Any, Any]) -> tuple[Kind, str]:
+    difference, low, high = (row[f"difference{end}"] for end in ("", "_low", "_high"))
     if math.isnan(row["p_holm"]):
-        return Verdict(
-            Kind.UNDECIDED,
-            f"undecided: {difference:+.4f} nats, but one seed cannot tell{stragglers}",
-        )
-    if row["p_holm"] <= _LEVEL:
-        kind, word = (Kind.HURT, "hurt") if difference > 0 else (Kind.HELPED, "helped")
-        size = abs(difference)
-        return Verdict(kind, f"{word} by {size:.4f} nats {interval}{stragglers}")
-    if row["detectable_difference"] <= SMALLEST_OF_INTEREST:
-        return Verdict(
-            Kind.UNAFFECTED, f"unaffected: {difference:+.4f} nats {interval}"
-        )
+        return Kind.UNDECIDED, f": {difference:+.4f} nats, but one seed cannot tell"
+    interval = f"[{low:.4f}, {high:.4f}]"
+    if row["p_holm"] <= LEVEL:
+        kind = Kind.HURT if difference > 0 else Kind.HELPED
+        return kind, f" by {abs(difference):.4f} nats {interval}"
+    if max(-low, high) <= SMALLEST_OF_INTEREST:
+        return Kind.UNAFFECTED, f": {difference:+.4f} nats {interval}"
+    tested = row["n_tested"]
+    family = "1 variant" if tested == 1 else f"{tested} variants"
+    chance = f"p = {row['p_holm']:.2g} after Holm over {family}"
     effort = f"{SMALLEST_OF_INTEREST} nats takes {row['seeds_needed']:.0f} seeds"
-    return Verdict(
-        Kind.UNDECIDED,
-        f"undecided: {difference:+.4f} nats {interval}; to see {effort}{stragglers}",
-    )
+    measured = f": {difference:+.4f} nats {interval}, {chance}; to see {effort}"
+    return Kind.UNDECIDED, measured
+
+
+def _reservations(row: dict[Any, Any]) -> str:
+    """What a reader of the difference must know about the runs behind it."""
+    found = "" if row["same_episodes"] else " (on episodes of its own)"
+    late, n_seeds = row["n_seeds"] - row["took_off"], row["n_seeds"]
+    if late:
+        found += f"; {late} of {n_seeds} seeds never took off"
+    n_pairs = int(row["n_pairs"])
+    base_late = n_pairs - int(row["baseline_took_off"])
+    if base_late:
+        found += f"; {base_late} of {n_pairs} baseline seeds never took off"
+    return found

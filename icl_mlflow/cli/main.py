@@ -1,6 +1,7 @@
 """The console script ``icl-mlflow``: a group of commands, each imported when called.
 
-Exit codes: 0 done, 1 failed, 2 bad input, 3 loss not finite, 130 and 143 by signal.
+Exit codes: 0 done, 1 failed, 2 bad input, 3 loss not finite, 4 storage, 130 and 143 by
+signal.
 """
 
 import importlib
@@ -11,7 +12,7 @@ from typing import NoReturn
 
 import click
 
-from icl_mlflow.cli.errors import say
+from icl_mlflow.cli.errors import is_of_storage, say
 from icl_mlflow.cli.options import CONTEXT
 
 #: Name to the place of the command and its line in ``--help``.
@@ -35,6 +36,7 @@ COMMANDS = {
     ),
 }
 
+_STORAGE = 4
 _INTERRUPTED = 128 + signal.SIGINT
 _TERMINATED = 128 + signal.SIGTERM
 
@@ -80,7 +82,7 @@ def cli() -> None:
 
 
 def run(command: click.Command = cli) -> NoReturn:
-    """Run a command; every failure is one ``Error:`` line and an exit code."""
+    """Run a command; a failure that is not ours is one line and an exit code."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
         result = command.main(standalone_mode=False)
@@ -88,6 +90,10 @@ def run(command: click.Command = cli) -> NoReturn:
         _fail(error.format_message(), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         _fail("interrupted", _INTERRUPTED)
+    except Exception as error:
+        if not is_of_storage(error):
+            raise  # a fault of this program, whose traceback is wanted
+        _fail(f"storage: {error}", _STORAGE)
     sys.exit(result if isinstance(result, int) else 0)
 
 

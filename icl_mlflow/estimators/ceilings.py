@@ -19,9 +19,10 @@ points in 16 dimensions; standard errors .001 to .003):
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+import torch
 from torch import Tensor
 from torch.special import entr
 
@@ -29,7 +30,7 @@ from icl_mlflow.episodes import Episodes
 from icl_mlflow.streams import generator
 from icl_mlflow.tasks.base import Task
 from icl_mlflow.tasks.labels import KnownLabels
-from icl_mlflow.variants.base import Variant
+from icl_mlflow.variants.base import Intervention, Variant
 from icl_mlflow.variants.compose import reads_labels
 
 #: Episodes that a posterior without closed form is computed on: seconds of work.
@@ -52,6 +53,11 @@ class Ceiling:
     loss: float
     kind: Literal["exact", "estimate"]
     why: str
+
+    @property
+    def is_chance(self) -> bool:
+        """Whether guessing is all that any learner can do, proven and not estimated."""
+        return self.kind == "exact" and self.loss >= math.log(2)
 
 
 #: A task, and evaluation episodes as they are seen, to what is possible on them.
@@ -77,6 +83,26 @@ def no_labels(task: Task, seen: Episodes) -> Ceiling:
     return Ceiling(accuracy=0.5, loss=math.log(2), kind="exact", why=why)
 
 
+def untaught(task: Task, seen: Episodes) -> Ceiling:
+    """Training labels are pure noise: chance on clean labels too.
+
+    This bounds what training can teach, not what the evaluation episodes tell: the
+    posterior of a training query given its context is 1/2, whatever the context.
+    """
+    del task, seen
+    why = "the training labels are pure noise: they teach nothing of the clean ones"
+    return Ceiling(accuracy=0.5, loss=math.log(2), kind="exact", why=why)
+
+
+def taught_backwards(task: Task, seen: Episodes) -> Ceiling:
+    """Training labels are wrong more often than not: clean labels are then misread."""
+    why = (
+        "exact Bayes on clean labels, but most training labels are wrong: a model that "
+        "learns to read those reads clean ones backwards and stays below chance"
+    )
+    return replace(clean(task, seen), why=why)
+
+
 def corrupted(known: Callable[[Episodes], KnownLabels], why: str) -> CeilingRule:
     """Some of the labels are hidden: the posterior given what is known of them.
 
@@ -99,13 +125,31 @@ def corrupted(known: Callable[[Episodes], KnownLabels], why: str) -> CeilingRule
 
 
 def of_variant(variant: Variant) -> CeilingRule:
-    """The rule for what a variant shows at evaluation."""
+    """The rule for what a variant shows at evaluation, and teaches in training."""
     if not reads_labels(variant.embedding):
         return no_labels
     if variant.on_eval.known is None:
-        return clean
+        return _taught(variant.on_train)
     why = f"the posterior given the context with {variant.on_eval.does}"
     return corrupted(variant.on_eval.known, why)
+
+
+def _taught(training: Intervention) -> CeilingRule:
+    """The rule for clean evaluation episodes, by how training shows a label of 1."""
+    if training.known is None:
+        return clean
+    one = Episodes(
+        context_x_BND=torch.zeros(1, 1, 1),
+        context_y_BN=torch.ones(1, 1, dtype=torch.int64),
+        query_x_BD=torch.zeros(1, 1),
+        query_y_B=torch.ones(1, dtype=torch.int64),
+        latents={},
+    )
+    shown = training.known(one)
+    log_odds = float(shown.log_odds_BN)
+    if log_odds < 0:
+        return taught_backwards
+    return clean if log_odds > 0 or shown.ones_B is not None else untaught
 
 
 def _reached(logit_B: Tensor, kind: Literal["exact", "estimate"], why: str) -> Ceiling:

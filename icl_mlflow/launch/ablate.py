@@ -167,32 +167,45 @@ def ablate(
 
 def shown(table: pd.DataFrame) -> pd.DataFrame:
     """The table as people read it: numbers with their intervals, verdicts as words."""
+    # No column where no variant could be compared at all.
+    missing = pd.Series(math.nan, index=table.index)
 
     def column(name: str) -> list[str]:
-        if name not in table:
-            return [""] * len(table)
-        ends = zip(
-            table[name], table[f"{name}_low"], table[f"{name}_high"], strict=True
+        ends = (table.get(name + end, missing) for end in ("", "_low", "_high"))
+        return [with_interval(*row) for row in zip(*ends, strict=True)]
+
+    def over_episodes() -> list[str]:
+        low, high = (
+            table.get(f"difference_episodes_{end}", missing) for end in ("low", "high")
         )
-        return [with_interval(*end) for end in ends]
+        return [
+            "" if math.isnan(one) else f"[{one:.4f}, {other:.4f}]"
+            for one, other in zip(low, high, strict=True)
+        ]
+
+    def short(name: str, digits: str) -> list[str]:
+        values = table.get(name, missing)
+        return ["" if math.isnan(value) else f"{value:{digits}}" for value in values]
+
+    def share(part: str, whole: str) -> list[str]:
+        return [f"{p}/{w}" for p, w in zip(table[part], table[whole], strict=True)]
 
     return pd.DataFrame(
         {
             "variant": table["variant"],
-            "seeds": table["n_seeds"],
+            "seeds": share("n_seeds", "n_planned"),
             "accuracy": column("accuracy"),
             "ceiling": [f"{value:.4f}" for value in table["ceiling_accuracy"]],
+            "log-loss (nats)": column("loss"),
             "excess risk (nats)": column("excess_risk"),
             "minus baseline (nats)": column("difference"),
-            "p (Holm)": ["" if math.isnan(p) else f"{p:.2g}" for p in table["p_holm"]],
-            "took off": [
-                f"{off}/{n}"
-                for off, n in zip(table["took_off"], table["n_seeds"], strict=True)
-            ],
-            "at epoch": [
-                "" if math.isnan(epoch) else f"{epoch:g}"
-                for epoch in table["take_off_epoch"]
-            ],
+            "over episodes (nats)": over_episodes(),
+            "p (Holm)": short("p_holm", ".2g"),
+            f"seeds to see {ablation.SMALLEST_OF_INTEREST}": short(
+                "seeds_needed", ".0f"
+            ),
+            "took off": share("took_off", "n_seeds"),
+            "at epoch": short("take_off_epoch", "g"),
             "verdict": table["sentence"],
         }
     )
@@ -202,15 +215,18 @@ def _compare(
     store: Store, log: RunLog, suite: Suite, run_ids: dict[str, str]
 ) -> pd.DataFrame:
     """Read every member back, compare, and log tables and figures on the parent."""
+    # Without an epoch there is no learning curve to read, and nothing was learned.
+    if not run_ids or not suite.settings.epochs:
+        return pd.DataFrame()
     members = [
         read_member(store, run_ids[member.identity])
         for member in suite.members
         if member.identity in run_ids
     ]
-    if not members or not suite.settings.epochs:
-        return pd.DataFrame()
     tops = ceilings(suite.settings, suite.variants)
-    table = with_verdicts(ablation.measure(members, tops, BASELINE))
+    table = with_verdicts(
+        ablation.measure(members, tops, BASELINE, n_planned=len(suite.seeds))
+    )
     history = ablation.history(members)
     readable = shown(table)
     title = f"Task {suite.settings.task}, seeds {', '.join(map(str, suite.seeds))}"
@@ -238,9 +254,10 @@ def _metrics(table: pd.DataFrame) -> dict[str, float]:
         # MLflow takes no plus sign in the name of a metric.
         name = str(row["variant"]).replace("+", ":")
         for number in ("accuracy", "excess_risk", "difference"):
-            value = float(row.get(number, math.nan))
-            if math.isfinite(value):
-                found[f"{number}/{name}"] = value
+            for end in ("", "low", "high"):
+                value = float(row.get(f"{number}_{end}".strip("_"), math.nan))
+                if math.isfinite(value):
+                    found["/".join(filter(None, (number, end, name)))] = value
     return found
 
 

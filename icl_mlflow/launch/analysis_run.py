@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,11 +17,13 @@ from icl_mlflow.analysis.base import Subject
 from icl_mlflow.analysis.recipe import commands
 from icl_mlflow.analysis.report import Refusal, Report, Section, Source, render, section
 from icl_mlflow.analysis.settings import AnalyzeSettings
+from icl_mlflow.analysis.shown import costly_text, episodes_text
 from icl_mlflow.analysis.subject import STREAM
 from icl_mlflow.tasks.base import parameters
 from icl_mlflow.tracking.run import RunLog, open_run
 from icl_mlflow.tracking.sources import Pulled
 from icl_mlflow.tracking.store import Store
+from icl_mlflow.version import VERSION
 
 #: The one tag that a source run gets: its latest analysis.
 LINK_TAG = "analysis_run_id"
@@ -97,7 +98,12 @@ class AnalysisLog:
                 f"{asked.episodes:,} episodes with exact answers, "
                 f"{len(sections)} questions."
             ),
-            episodes=" ".join(dict.fromkeys(map(episodes_text, self._subjects))),
+            episodes=" ".join(
+                [
+                    *dict.fromkeys(map(episodes_text, self._subjects)),
+                    costly_text([one.question for one in sections], asked.episodes),
+                ]
+            ),
             models=models_table(self._pulled),
             sections=sections,
             refusals=_merged(refusals, len(self._subjects)),
@@ -112,7 +118,7 @@ class AnalysisLog:
                 Source(what="results in run", identity=self.run_id, link=self.ui_link),
             ],
             made_with={
-                "icl-mlflow": version("icl-mlflow"),
+                "icl-mlflow": VERSION,
                 "torch": torch.__version__,
                 "made": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
             },
@@ -209,28 +215,6 @@ def title(run_name: str, asked_subjects: Sequence[Subject]) -> str:
         return f"{run_name}, {n_models} models"
     ((task, variant),) = kinds
     return f"{task}-{variant}, {n_models} seeds"
-
-
-def episodes_text(subject: Subject) -> str:
-    """What a model was shown, in full."""
-    trained = parameters(subject.problem.task)
-    shown = ", ".join(f"{k} = {v:g}" for k, v in parameters(subject.task).items())
-    shifted = [
-        f"{name} was {trained[name]:g} in training"
-        for name, value in parameters(subject.task).items()
-        if value != trained[name]
-    ]
-    changed = subject.problem.variant.on_eval
-    text = (
-        f"{len(subject.truth):,} episodes of task {subject.settings.task} "
-        f"({'; '.join([shown, *shifted])}), each with {subject.problem.n_context} "
-        f"labelled points and a query, drawn with seed {subject.seed} from the stream "
-        f"“{STREAM}”, which training never sees."
-    )
-    if not changed.changes:
-        return text
-    variant = subject.settings.variant
-    return f"{text} To models of {variant} they are shown with {changed.does}."
 
 
 def source_link(store: Store, pulled: Pulled) -> str:

@@ -4,17 +4,35 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from icl_mlflow.estimators.ceilings import Ceiling, of_variant
-from icl_mlflow.training.build import problem
+from icl_mlflow.tasks.base import Task
+from icl_mlflow.training.build import Problem, problem
 from icl_mlflow.training.fit import evaluation_episodes
 from icl_mlflow.training.settings import TrainSettings
+from icl_mlflow.variants.base import Intervention
 
 
 def ceilings(settings: TrainSettings, variants: Sequence[str]) -> dict[str, Ceiling]:
-    """The ceiling of every variant, for models trained with these settings."""
-    return {name: _ceiling(replace(settings, variant=name)) for name in variants}
+    """The ceiling of every variant, for models trained with these settings.
+
+    Variants that are shown the same episodes share them, and share a rule's ceiling.
+    """
+    problems = {name: problem(replace(settings, variant=name)) for name in variants}
+    one_of_each = {_shown(chosen): chosen for chosen in problems.values()}
+    seen = {
+        shown: evaluation_episodes(settings, chosen, "test").seen
+        for shown, chosen in one_of_each.items()
+    }
+    wanted = {
+        name: (of_variant(chosen.variant), _shown(chosen))
+        for name, chosen in problems.items()
+    }
+    found = {
+        (rule, shown): rule(shown[0], seen[shown])
+        for rule, shown in dict.fromkeys(wanted.values())
+    }
+    return {name: found[key] for name, key in wanted.items()}
 
 
-def _ceiling(settings: TrainSettings) -> Ceiling:
-    chosen = problem(settings)
-    truth = evaluation_episodes(settings, chosen, "test")
-    return of_variant(chosen.variant)(chosen.task, truth.seen)
+def _shown(chosen: Problem) -> tuple[Task, int, Intervention]:
+    """All that decides the test episodes as they are seen, but for the settings."""
+    return chosen.task, chosen.n_context, chosen.variant.on_eval

@@ -1,6 +1,5 @@
 """Put analyses to models: one after another, or a process a model where that pays."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ from icl_mlflow.analysis.answer import Measured
 from icl_mlflow.analysis.base import Subject
 from icl_mlflow.analysis.settings import Asked
 from icl_mlflow.analysis.subject import Trainee, subjects
-from icl_mlflow.launch.processes import Outcome, run_in_processes
+from icl_mlflow.launch.processes import Outcome, run_in_processes, usable_cores
 from icl_mlflow.models import Architecture, Transformer
 from icl_mlflow.training.device import compute_threads
 from icl_mlflow.training.settings import TrainSettings
@@ -104,7 +103,7 @@ def _processes_that_pay(asked_subjects: Sequence[Subject]) -> int:
     n_tokens = first.problem.architecture.positions
     is_long = len(first.truth) * n_tokens * n_parameters >= _WORTH_A_PROCESS
     on_cpu = parameters[0].device.type == "cpu"
-    return (os.cpu_count() or 1) if is_long and on_cpu else 1
+    return usable_cores() if is_long and on_cpu else 1
 
 
 def _piece(subject: Subject, asked: Asked, names: tuple[str, ...]) -> _Piece:

@@ -65,7 +65,6 @@ def train_member(
     tags: dict[str, str] | None = None,
     on_step: Callable[[], None] = lambda: None,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
-    on_run: Callable[[str], None] = lambda _: None,
 ) -> Trained:
     """Train one model in a run of its own and register it.
 
@@ -76,7 +75,6 @@ def train_member(
         tags: further tags of the run.
         on_step: called after every step.
         on_epoch: called with every finished epoch.
-        on_run: called with the run's id as soon as it is open.
 
     Raises:
         ValueError: settings that contradict each other; no run is created then.
@@ -95,7 +93,6 @@ def train_member(
         ) as log,
         _log_file(log) as logger,
     ):
-        on_run(log.run_id)
         log.json("settings.json", asdict(settings))
         log.dataset(
             f"episodes-{settings.task}",
@@ -162,8 +159,9 @@ def _finish(log: RunLog, fitted: Fitted) -> Trained:
     log.metrics(fitted.test, step=len(history))
     if fitted.best_epoch is not None:
         log.tags({"best_epoch": fitted.best_epoch})
-    registered = log.model(fitted.model, settings, best | fitted.test)
     _log_results(log, fitted)
+    # Last, so that a run that fails before has no registered model.
+    registered = log.model(fitted.model, settings, best | fitted.test)
     test_lines = learning_curves.references(problem(settings).task, fitted.test_set)
     return Trained(
         settings=settings,

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from icl_mlflow.launch.member import Trained, train_member
-from icl_mlflow.launch.processes import Outcome, run_in_processes
-from icl_mlflow.tracking.run import end_if_running
+from icl_mlflow.launch.processes import Outcome, run_in_processes, usable_cores
+from icl_mlflow.tracking.run import end_children
 from icl_mlflow.tracking.store import Store, connect_experiment
 from icl_mlflow.training.fit import Epoch
 from icl_mlflow.training.settings import TrainSettings
@@ -21,15 +21,9 @@ class _Piece:
     """What a worker process needs to train one member."""
 
     settings: TrainSettings
+    tracking_uri: str
     experiment_id: str
     parent_run_id: str
-
-
-@dataclass(frozen=True)
-class _Opened:
-    """What a worker says once its member has a run."""
-
-    run_id: str
 
 
 def train_members(
@@ -42,35 +36,35 @@ def train_members(
 ) -> list[Outcome[Trained]]:
     """Train every member; what became of each, in order.
 
-    A member whose process is killed is reported, its run marked KILLED, and the others
-    go on.
+    A member whose process is killed is reported, its run marked KILLED at once, and the
+    others go on.
 
     Args:
         store: where to track them.
         members: with ``threads=1``, or they compete for the cores.
         parent_run_id: the suite's run.
-        jobs: members trained at once; 0 for one a core.
+        jobs: members trained at once; 0 for one a usable core.
         on_epoch: called after every epoch of every member.
     """
-    run_ids: dict[int, str] = {}
 
-    def listen(index: int, message: _Opened | Epoch) -> None:
-        match message:
-            case _Opened(run_id):
-                run_ids[index] = run_id
-            case Epoch():
-                on_epoch()
+    def note(index: int, outcome: Outcome[Trained]) -> None:
+        if outcome.error:
+            end_children(store, parent_run_id, members[index].identity)
 
     try:
         return run_in_processes(
-            [_Piece(m, store.experiment_id, parent_run_id) for m in members],
+            [
+                _Piece(m, store.tracking_uri, store.experiment_id, parent_run_id)
+                for m in members
+            ],
             _train_piece,
-            n_processes=jobs or os.cpu_count() or 1,
-            on_message=listen,
+            n_processes=jobs or usable_cores(),
+            on_message=lambda _index, _epoch: on_epoch(),
+            on_outcome=note,
         )
     finally:
-        for run_id in run_ids.values():
-            end_if_running(store, run_id)
+        # A server may have opened a run for a process that had died by then.
+        end_children(store, parent_run_id)
 
 
 def raise_for_failures(
@@ -88,12 +82,12 @@ def raise_for_failures(
         )
 
 
-def _train_piece(piece: _Piece, send: Callable[[_Opened | Epoch], None]) -> Trained:
-    """Train one member in a worker process."""
+def _train_piece(piece: _Piece, send: Callable[[Epoch], None]) -> Trained:
+    """Train one member in a worker process, in the store that its parent has open."""
+    os.environ["MLFLOW_TRACKING_URI"] = piece.tracking_uri
     return train_member(
         connect_experiment(piece.experiment_id),
         piece.settings,
         parent_run_id=piece.parent_run_id,
-        on_run=lambda run_id: send(_Opened(run_id)),
         on_epoch=send,
     )

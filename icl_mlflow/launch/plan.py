@@ -1,12 +1,12 @@
 """What a command would do, without doing it: settings, size and estimated time."""
 
 import json
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
 
+from icl_mlflow.launch.processes import usable_cores
 from icl_mlflow.launch.settings import LaunchSettings, SeedSettings
 from icl_mlflow.suite import grid, parse_seeds
 from icl_mlflow.training.build import initial_model, problem, resolved, training_batch
@@ -33,7 +33,7 @@ def plan_members(members: Sequence[TrainSettings], jobs: int) -> str:
     """
     one_each = {member.variant: member for member in members}
     seconds = {name: _training_seconds(member) for name, member in one_each.items()}
-    at_once = min(jobs or os.cpu_count() or 1, len(members))
+    at_once = min(jobs or usable_cores(), len(members))
     shared_out = sum(seconds[member.variant] for member in members) / at_once
     in_all = max(*seconds.values(), shared_out)
     sizes = sorted({_n_parameters(member) for member in one_each.values()})

@@ -6,13 +6,15 @@ piece is reported as failed, a fresh worker takes over, and the rest finish.
 
 import contextlib
 import multiprocessing
+import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, NoReturn, TypeVar
 
 W = TypeVar("W")
 R = TypeVar("R")
@@ -20,7 +22,10 @@ R = TypeVar("R")
 #: Does one piece of work; may send messages about it to the parent while it goes on.
 Work = Callable[[W, Callable[[Any], None]], R]
 
-#: Seconds that a worker gets to wind up after SIGTERM.
+#: What a worker says: it has imported all, has a piece, something of it, its outcome.
+_Kind = Literal["ready", "begun", "message", "outcome"]
+
+#: Seconds that a worker gets to wind up once it has no more to do.
 _GRACE = 15.0
 
 
@@ -34,9 +39,23 @@ class Outcome(Generic[R]):
 
 @dataclass
 class _Worker:
+    """A process and the piece of work that is meant for it.
+
+    Attributes:
+        has_begun: it has said that it has the piece; if it dies now, so does the piece.
+    """
+
     process: BaseProcess
     connection: Connection
-    busy_with: int | None = None
+    index: int
+    has_begun: bool = False
+
+
+def usable_cores() -> int:
+    """How many cores this process may use, which may be fewer than there are."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def run_in_processes(
@@ -45,105 +64,198 @@ def run_in_processes(
     *,
     n_processes: int,
     on_message: Callable[[int, Any], None] = lambda _index, _message: None,
+    on_outcome: Callable[[int, Outcome[R]], None] = lambda _index, _outcome: None,
 ) -> list[Outcome[R]]:
     """Do every piece of work and return what became of each, in order.
+
+    A piece whose worker dies has failed; one that its worker had not begun with is
+    given to one more worker.
 
     Args:
         pieces: picklable descriptions of the work.
         work: an importable function; its exceptions become outcomes.
         n_processes: how many at once.
         on_message: called here with the index of a piece and what its work sent.
+        on_outcome: called here with the index of a piece as soon as it is done or has
+            failed; its process has ended then, if that is what it failed of.
 
     On KeyboardInterrupt or SystemExit here, the workers get SIGTERM, which unwinds
     their stacks, then the exception goes on.
     """
-    context = multiprocessing.get_context("spawn")
-    outcomes: dict[int, Outcome[R]] = {}
-    waiting = list(range(len(pieces)))[::-1]
-    workers: list[_Worker] = []
-
-    def hand_out(worker: _Worker) -> None:
-        if waiting:
-            worker.busy_with = waiting.pop()
-            worker.connection.send(pieces[worker.busy_with])
-        else:
-            worker.busy_with = None
-            worker.connection.close()
-            workers.remove(worker)
-            worker.process.join()
-
-    def start() -> None:
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, work))
-        process.start()
-        theirs.close()
-        workers.append(_Worker(process, ours))
-        hand_out(workers[-1])
-
+    crew = _Crew(pieces, work, on_message, on_outcome)
     try:
         for _ in range(min(n_processes, len(pieces))):
-            start()
-        while workers:
-            ready = wait([worker.connection for worker in workers])
-            for worker in [w for w in workers if w.connection in ready]:
-                index = worker.busy_with
-                assert index is not None
-                try:
-                    kind, payload = worker.connection.recv()
-                except (EOFError, ConnectionResetError):
-                    outcomes[index] = Outcome(None, _cause_of_death(worker))
-                    workers.remove(worker)
-                    if waiting:
-                        start()
-                    continue
-                if kind == "message":
-                    on_message(index, payload)
-                    continue
-                outcomes[index] = payload
-                hand_out(worker)
+            crew.start()
+        while crew.workers:
+            crew.listen()
     finally:
-        _end(workers)
-    return [outcomes[index] for index in range(len(pieces))]
+        crew.end()
+    return [crew.outcomes[index] for index in range(len(pieces))]
+
+
+class _Crew(Generic[W, R]):
+    """The workers of now, and what is still to be done.
+
+    Attributes:
+        workers: each with a piece that it has begun with or will get.
+        outcomes: of the pieces that are settled, by index.
+    """
+
+    def __init__(
+        self,
+        pieces: Sequence[W],
+        work: Work[W, R],
+        on_message: Callable[[int, Any], None],
+        on_outcome: Callable[[int, Outcome[R]], None],
+    ) -> None:
+        self.workers: list[_Worker] = []
+        self.outcomes: dict[int, Outcome[R]] = {}
+        self._pieces, self._work = pieces, work
+        self._on_message, self._on_outcome = on_message, on_outcome
+        self._waiting = list(range(len(pieces)))[::-1]
+        self._given_back: set[int] = set()
+
+    def start(self) -> None:
+        """Start a worker for the next piece; it gets it when it says that it is ready.
+
+        A piece may be larger than what a pipe holds, and a worker imports for seconds:
+        sending at once would start the workers one after another.
+        """
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs, self._work))
+        with _sigint_held_back():
+            process.start()
+            self.workers.append(_Worker(process, ours, self._waiting.pop()))
+        theirs.close()
+
+    def listen(self) -> None:
+        """Wait until some workers speak, and hear each once."""
+        speaking = wait([worker.connection for worker in self.workers])
+        for worker in [w for w in self.workers if w.connection in speaking]:
+            try:
+                kind, payload = worker.connection.recv()
+            except (EOFError, OSError):  # OSError: it was cut off in mid-sentence
+                self._bury(worker)
+            else:
+                self._hear(worker, kind, payload)
+
+    def end(self) -> None:
+        """End what is still running: SIGTERM, some grace, SIGKILL."""
+        for worker in self.workers:
+            with contextlib.suppress(OSError):
+                worker.process.terminate()
+        for worker in self.workers:
+            _wait_for_end(worker.process)
+
+    def _hear(self, worker: _Worker, kind: _Kind, payload: Any) -> None:
+        match kind:
+            case "ready":
+                self._hand_out(worker)
+            case "begun":
+                worker.has_begun = True
+            case "message":
+                self._on_message(worker.index, payload)
+            case "outcome":
+                self._settle(worker.index, payload)
+                if self._waiting:
+                    worker.index, worker.has_begun = self._waiting.pop(), False
+                    self._hand_out(worker)
+                else:
+                    self._dismiss(worker)
+
+    def _hand_out(self, worker: _Worker) -> None:
+        try:
+            worker.connection.send(self._pieces[worker.index])
+        except OSError:
+            self._bury(worker)
+
+    def _settle(self, index: int, outcome: Outcome[R]) -> None:
+        self.outcomes[index] = outcome
+        self._on_outcome(index, outcome)
+
+    def _bury(self, worker: _Worker) -> None:
+        """Blame its piece for a worker's death, or give that to one other worker."""
+        self._dismiss(worker)
+        index = worker.index
+        if worker.has_begun or index in self._given_back:
+            self._settle(index, Outcome(None, _cause_of_death(worker.process)))
+        else:
+            self._given_back.add(index)
+            self._waiting.append(index)
+        if self._waiting:
+            self.start()
+
+    def _dismiss(self, worker: _Worker) -> None:
+        worker.connection.close()
+        _wait_for_end(worker.process)
+        self.workers.remove(worker)
+
+
+@contextlib.contextmanager
+def _sigint_held_back() -> Iterator[None]:
+    """Block SIGINT here, and so in a process started here, until it can deal with it.
+
+    Before a worker gets to `_serve` it imports for seconds; Ctrl-C, which reaches the
+    whole group, would make it print a traceback there.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    # The first process starts the tracker, which would unblock SIGINT on the way.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _serve(connection: Connection, work: Work[Any, Any]) -> None:
     """A worker's life: do what is handed out until the parent hangs up."""
     # Ctrl-C reaches the whole group; the parent decides and sends SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-
-    def send(kind: Literal["message", "outcome"], payload: object) -> None:
-        connection.send((kind, payload))
-
-    while True:
-        try:
+    signal.signal(signal.SIGTERM, _unwind)
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    with contextlib.suppress(EOFError, OSError):  # the parent is gone, or has hung up
+        _send(connection, "ready")
+        while True:
             piece = connection.recv()
-        except EOFError:
-            return
-        try:
-            value = work(piece, lambda message: send("message", message))
-        except Exception as error:  # noqa: BLE001 (whatever it is, the parent reports it)
-            line = " ".join(str(error).split())
-            send("outcome", Outcome(None, f"{type(error).__name__}: {line}"))
-        else:
-            send("outcome", Outcome(value))
+            _send(connection, "begun")
+            try:
+                value = work(piece, lambda said: _send(connection, "message", said))
+                _send(connection, "outcome", Outcome(value))
+            except Exception as error:  # noqa: BLE001 (whatever it is, the parent reports it)
+                line = " ".join(f"{type(error).__name__}: {error}".split())
+                _send(connection, "outcome", Outcome(None, line))
 
 
-def _cause_of_death(worker: _Worker) -> str:
-    worker.process.join()
-    code = worker.process.exitcode
+def _send(
+    connection: Connection,
+    kind: _Kind,
+    payload: object = None,
+) -> None:
+    """What cannot be pickled raises before anything is sent."""
+    connection.send((kind, payload))
+
+
+def _unwind(*_: object) -> NoReturn:
+    """End in good order; a second SIGTERM must not disturb the first."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(128 + signal.SIGTERM)
+
+
+def _cause_of_death(process: BaseProcess) -> str:
+    code = process.exitcode
     if code is not None and code < 0:
         return f"its process was killed by {signal.Signals(-code).name}"
     return f"its process ended with exit code {code}"
 
 
-def _end(workers: list[_Worker]) -> None:
-    """End what is still running: SIGTERM, some grace, SIGKILL."""
-    for worker in workers:
-        with contextlib.suppress(OSError):
-            worker.process.terminate()
-    for worker in workers:
-        worker.process.join(_GRACE)
-        if worker.process.is_alive():
-            worker.process.kill()
-            worker.process.join()
+def _wait_for_end(process: BaseProcess) -> None:
+    """Wait for a process that should be ending; not for ever."""
+    process.join(_GRACE)
+    if process.is_alive():
+        process.kill()
+        process.join()

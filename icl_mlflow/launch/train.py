@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, replace
 import pandas as pd
 
 from icl_mlflow.analysis import learning_curves
+from icl_mlflow.analysis.answer import over_models
 from icl_mlflow.launch.member import Trained, check_ready, train_member
 from icl_mlflow.launch.members import raise_for_failures, train_members
-from icl_mlflow.statistics import t_interval
 from icl_mlflow.suite import grid
 from icl_mlflow.tracking.results import HISTORY
 from icl_mlflow.tracking.run import RunLog, open_run
@@ -139,8 +139,7 @@ def _log_means(
 def with_intervals(values: Sequence[dict[str, float]]) -> dict[str, float]:
     """Mean over members of every metric, and its t interval where there is one."""
     found: dict[str, float] = {}
-    for name in values[0]:
-        interval = t_interval([value[name] for value in values])
+    for name, interval in over_models(values).items():
         found[name] = interval.mean
         if math.isfinite(interval.low):
             found |= {f"{name}/low": interval.low, f"{name}/high": interval.high}

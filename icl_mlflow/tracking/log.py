@@ -4,7 +4,6 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,6 +17,7 @@ from icl_mlflow.tracking.registration import Registered, register
 from icl_mlflow.tracking.signals import signals_put_off
 from icl_mlflow.tracking.store import Store
 from icl_mlflow.training.settings import TrainSettings
+from icl_mlflow.version import VERSION
 
 NON_FINITE_TAG = "non_finite_metrics"
 
@@ -45,7 +45,8 @@ class RunLog:
         """Log metrics of one step, in one request.
 
         MLflow cannot hold an infinity (it returns as 1.8e308), so a value that is not
-        finite is named in the tag ``non_finite_metrics`` instead.
+        finite is named in the tag ``non_finite_metrics`` instead. A plus sign, as in
+        the names of combined variants, becomes a colon: MLflow takes none in a metric.
         """
         self.metric_series([(step or 0, values)])
 
@@ -53,7 +54,7 @@ class RunLog:
         """Log many steps at once, as (step, values), in as few requests as can be."""
         now = int(time.time() * 1000)
         flat = [
-            Metric(key, float(value), now, step)
+            Metric(key.replace("+", ":"), float(value), now, step)
             for step, values in rows
             for key, value in values.items()
         ]
@@ -93,7 +94,7 @@ class RunLog:
             name=name,
             digest=digest[:_LONGEST_DIGEST],
             source_type="code",
-            source=json.dumps({"drawn by": f"icl-mlflow {version('icl-mlflow')}"}),
+            source=json.dumps({"drawn by": f"icl-mlflow {VERSION}"}),
             profile=json.dumps(profile),
         )
         entry = DatasetInput(dataset, [InputTag("mlflow.data.context", context)])

@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 
 from icl_mlflow.models import Transformer
 from icl_mlflow.tracking.package import LoadedModel, read_package
+from icl_mlflow.version import VERSION
 
 #: The folder that holds a package, and where MLflow puts it inside a model.
 PACKAGE_NAME = "package"
 DATA_FOLDER = f"data/{PACKAGE_NAME}"
 
-_REQUIREMENTS = ("icl-mlflow", "mlflow", "torch", "safetensors", "numpy")
+_REQUIREMENTS = ("mlflow", "torch", "safetensors", "numpy")
 
 
 class Predictor:
@@ -80,7 +81,8 @@ def save(folder: Path, package: Path, model: Transformer, about: Model) -> None:
             signature=_signature(model),
             input_example=_example(model),
             pip_requirements=[
-                f"{name}=={version(name).partition('+')[0]}" for name in _REQUIREMENTS
+                f"icl-mlflow=={VERSION}",
+                *(f"{n}=={version(n).partition('+')[0]}" for n in _REQUIREMENTS),
             ],
         )
 

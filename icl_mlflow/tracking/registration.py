@@ -22,14 +22,13 @@ from icl_mlflow.models import Transformer
 from icl_mlflow.tracking import pyfunc
 from icl_mlflow.tracking.package import write_package
 from icl_mlflow.tracking.store import Store
-from icl_mlflow.training.settings import TASK_FIELDS, TrainSettings
+from icl_mlflow.training.settings import TrainSettings
 
 #: The name under which the model of a run is stored: ``runs:/ID/model``.
 MODEL_NAME = "model"
 BEST = "best"
 SELECTION_METRIC = "val/excess_risk"
 
-_PROBLEM_FIELDS = ("dim", "n_context", *TASK_FIELDS)
 _STANDARD = "standard"
 
 
@@ -207,10 +206,9 @@ def _selection_value(version: ModelVersion) -> float:
 
 def _problem(settings: TrainSettings) -> str:
     """What is posed differently from the default problem: ``dim=4 n_context=8``."""
-    standard = TrainSettings(task=settings.task, variant=settings.variant)
-    changes = [
-        f"{name}={getattr(settings, name)}"
-        for name in _PROBLEM_FIELDS
-        if getattr(settings, name) != getattr(standard, name)
-    ]
+    ours, standard = (
+        {"dim": s.dim, "n_context": s.n_context, **s.task_parameters}
+        for s in (settings, TrainSettings(task=settings.task))
+    )
+    changes = [f"{k}={ours[k]}" for k in ours if ours[k] != standard[k]]
     return " ".join(changes) or _STANDARD

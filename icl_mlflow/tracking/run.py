@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 
 from mlflow.entities import Run
@@ -29,6 +28,7 @@ from icl_mlflow.tracking.signals import (
 )
 from icl_mlflow.tracking.source import git_state, user_name
 from icl_mlflow.tracking.store import Store, StoreError
+from icl_mlflow.version import VERSION
 
 __all__ = ["RunLog", "open_run"]
 
@@ -84,10 +84,28 @@ def open_run(
         yield log
 
 
-def end_if_running(store: Store, run_id: str) -> None:
-    """Mark a run KILLED whose process has died without a word."""
-    if store.client.get_run(run_id).info.status == "RUNNING":
-        store.client.set_terminated(run_id, "KILLED")
+def end_children(store: Store, parent_run_id: str, identity: str = "") -> None:
+    """Mark runs below a parent KILLED whose process has died without a word.
+
+    A store that cannot be asked is a warning: what the others achieved matters more.
+
+    Args:
+        store: where the parent is.
+        parent_run_id: the suite's run.
+        identity: of the settings of the member that died; by default all that run.
+    """
+    wanted = {MLFLOW_PARENT_RUN_ID: parent_run_id, "settings_hash": identity}
+    of_member = [f"tags.`{key}` = '{value}'" for key, value in wanted.items() if value]
+    query = " and ".join(["attributes.status = 'RUNNING'", *of_member])
+    try:
+        with signals_put_off():
+            for run in store.client.search_runs([store.experiment_id], query):
+                store.client.set_terminated(run.info.run_id, "KILLED")
+    except MlflowException as failure:
+        reason = without_secrets(str(failure), store.tracking_uri)
+        _logger.warning(
+            "runs below %s may not be marked as ended: %s", parent_run_id, reason
+        )
 
 
 def _adopted(store: Store) -> Run | None:
@@ -114,7 +132,7 @@ def _origin() -> dict[str, str]:
         MLFLOW_USER: user_name(),
         MLFLOW_SOURCE_NAME: Path(sys.argv[0]).name,
         MLFLOW_SOURCE_TYPE: "LOCAL",
-        "package_version": version("icl-mlflow"),
+        "package_version": VERSION,
         **git_state(),
     }
 

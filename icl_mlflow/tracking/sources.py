@@ -60,6 +60,7 @@ def pull(client: MlflowClient, reference: str) -> Pulled:
     Raises:
         ModelError: there is no such run or model, or it cannot be trusted.
     """
+    reference = reference.removeprefix("runs:/").removesuffix("/model")
     if reference.startswith("models:/"):
         stored: tuple[StoredModel, ...] = (find_model(client, reference),)
         run_id = stored[0].run_id

@@ -92,9 +92,9 @@ def connect(experiment: str | None = None) -> Store:
     call from many processes at once.
 
     Args:
-        experiment: its name; by default MLFLOW_EXPERIMENT_NAME, or ``Default``. What
-            ``mlflow run`` tells a process it starts, MLFLOW_RUN_ID and
-            MLFLOW_EXPERIMENT_ID, wins over both.
+        experiment: its name; by default that of MLFLOW_EXPERIMENT_ID or
+            MLFLOW_EXPERIMENT_NAME, or ``Default``. A run that ``mlflow run`` has opened
+            for this process, MLFLOW_RUN_ID, stays where it is.
 
     Raises:
         StoreError: the store cannot be used; nothing has been created then.
@@ -102,9 +102,7 @@ def connect(experiment: str | None = None) -> Store:
     uri = tracking_uri()
     client = _checked_client(uri)
     with _one_line_errors(uri):
-        experiment_id = _given_experiment(client) or _named_experiment(
-            client, experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or _DEFAULT
-        )
+        experiment_id = _experiment_of_run(client) or _experiment(client, experiment)
         location = client.get_experiment(experiment_id).artifact_location
     if is_local_uri(location):
         check_writable(Path(local_file_uri_to_path(location)))
@@ -144,14 +142,21 @@ def _checked_client(uri: str) -> MlflowClient:
     return MlflowClient(tracking_uri=uri)
 
 
-def _given_experiment(client: MlflowClient) -> str | None:
-    """The experiment that ``mlflow run`` has named, if it started this process."""
-    if run_id := os.environ.get("MLFLOW_RUN_ID"):
-        found: str = client.get_run(run_id).info.experiment_id
-        return found
-    if experiment_id := os.environ.get("MLFLOW_EXPERIMENT_ID"):
+def _experiment_of_run(client: MlflowClient) -> str | None:
+    """Where the run is that ``mlflow run`` has opened, if it started this process."""
+    run_id = os.environ.get("MLFLOW_RUN_ID")
+    if not run_id:
+        return None
+    found: str = client.get_run(run_id).info.experiment_id
+    return found
+
+
+def _experiment(client: MlflowClient, wanted: str | None) -> str:
+    """The experiment that is asked for, by argument before environment."""
+    if wanted is None and (experiment_id := os.environ.get("MLFLOW_EXPERIMENT_ID")):
         return experiment_id
-    return None
+    name = wanted or os.environ.get("MLFLOW_EXPERIMENT_NAME") or _DEFAULT
+    return _named_experiment(client, name)
 
 
 def _named_experiment(client: MlflowClient, name: str) -> str:

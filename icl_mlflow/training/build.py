@@ -120,7 +120,7 @@ def data_digest(settings: TrainSettings) -> str:
         "task": settings.task,
         **parameters(chosen.task),
         "n_context": chosen.n_context,
-        "variant": settings.variant,
+        "shown": chosen.variant.on_train.does,
         "batch_size": settings.batch_size,
         "steps": settings.total_steps,
         "seed": data_seed(settings),

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from icl_mlflow.settings import check, setting
@@ -88,7 +88,7 @@ class TrainSettings:
     )
 
     # What it is judged on
-    val_episodes: int = setting(5_000, "Validation episodes, drawn once.", minimum=1)
+    val_episodes: int = setting(5_000, "Validation episodes, drawn once.", minimum=2)
     test_episodes: int = setting(20_000, "Test episodes, drawn once.", minimum=1)
 
     # Where it runs, and from which random numbers
@@ -150,8 +150,26 @@ class TrainSettings:
         return f"{self.task}-{self.variant}-seed{self.seed}"
 
     @property
+    def task_parameters(self) -> dict[str, float]:
+        """The task's own parameters: as given, or as the task has them."""
+        task = TASKS[self.task]
+        given = {name: getattr(self, name) for name in TASK_FIELDS}
+        return {
+            name: getattr(task, name) if value is None else value
+            for name, value in given.items()
+            if name in {field.name for field in fields(task)}
+        }
+
+    @property
     def identity(self) -> str:
-        """A hash of all that decides the result: equal for equal results."""
+        """A hash of all that decides the result: equal for equal results.
+
+        What is not given counts as what stands for it, so that spelling it out changes
+        nothing. Rounding, which devices and threads change, is not part of it.
+        """
         decisive = {k: v for k, v in asdict(self).items() if k not in _EXECUTION_FIELDS}
+        decisive |= self.task_parameters
+        if self.data_seed is None:
+            decisive["data_seed"] = self.seed
         text = json.dumps({**decisive, "recipe": RECIPE}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]

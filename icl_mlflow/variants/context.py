@@ -5,6 +5,7 @@ on its device. The query and its label are never touched.
 """
 
 import functools
+import math
 from dataclasses import replace
 
 import torch
@@ -73,5 +74,8 @@ def flip_labels(p: float) -> Intervention:
         does=f"each label flipped with probability {p}",
         changes=frozenset({"labels"}),
         apply=flip,
-        known=functools.partial(known_when_flipped, flip_rate=p),
+        # At 1 the labels' log-odds are infinite; the number below keeps them finite.
+        known=functools.partial(
+            known_when_flipped, flip_rate=min(p, math.nextafter(1, 0))
+        ),
     )

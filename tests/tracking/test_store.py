@@ -60,8 +60,14 @@ def test_the_experiment_is_the_one_that_is_asked_for(
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "other")
     assert connect().experiment_id == other
     assert connect("tests").experiment_id == store.experiment_id
-    # What `mlflow run` says wins.
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME")
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", other)
+    assert connect().experiment_id == other
+    assert connect("tests").experiment_id == store.experiment_id
+    # The run that `mlflow run` has opened is where it is.
+    opened = store.client.create_run(other).info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", opened)
+    assert connect().experiment_id == other
     assert connect("tests").experiment_id == other
     run = store.client.create_run(store.experiment_id)
     monkeypatch.setenv("MLFLOW_RUN_ID", run.info.run_id)

@@ -1,0 +1,42 @@
+"""Which episodes were models asked about? In words, for readers of a report."""
+
+from collections.abc import Collection
+
+from icl_mlflow.analysis import ANALYSES
+from icl_mlflow.analysis.base import Subject
+from icl_mlflow.analysis.subject import STREAM
+from icl_mlflow.tasks.base import parameters
+
+
+def costly_text(questions: Collection[str], n_episodes: int) -> str:
+    """Which of the questions are asked about the first episodes only, if any."""
+    found = [
+        f"{analysis.question} ({analysis.most_episodes:,})"
+        for analysis in ANALYSES.values()
+        if analysis.question in questions
+        and analysis.most_episodes is not None
+        and analysis.most_episodes < n_episodes
+    ]
+    return f"Of fewer episodes, for their cost: {' '.join(found)}" if found else ""
+
+
+def episodes_text(subject: Subject) -> str:
+    """What a model was shown, in full."""
+    trained = parameters(subject.problem.task)
+    shown = ", ".join(f"{k} = {v:g}" for k, v in parameters(subject.task).items())
+    shifted = [
+        f"{name} was {trained[name]:g} in training"
+        for name, value in parameters(subject.task).items()
+        if value != trained[name]
+    ]
+    changed = subject.problem.variant.on_eval
+    text = (
+        f"{len(subject.truth):,} episodes of task {subject.settings.task} "
+        f"({'; '.join([shown, *shifted])}), each with {subject.problem.n_context} "
+        f"labelled points and a query, drawn with seed {subject.seed} from the stream "
+        f"“{STREAM}”, which training never sees."
+    )
+    if not changed.changes:
+        return text
+    variant = subject.settings.variant
+    return f"{text} To models of {variant} they are shown with {changed.does}."

@@ -1,0 +1,58 @@
+"""`icl-mlflow ablate` in a shell: the list, the plan, and what it refuses."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from icl_mlflow.variants import VARIANTS
+
+Icl = Callable[..., Any]
+
+
+def test_the_list_names_every_variant_with_its_question(icl: Icl) -> None:
+    ended = icl("ablate", "--list")
+    assert ended.code == 0
+    for name in VARIANTS:
+        (line,) = [x for x in ended.out.splitlines() if x.split()[0] == name]
+        assert line.endswith(VARIANTS[name].question)
+
+
+def test_a_dry_run_names_the_members_and_does_nothing(
+    new_folder: Path, icl: Icl
+) -> None:
+    ended = icl(
+        "ablate", "--preset", "smoke", "--variants", "no_position",
+        "--seeds", "4-5", "--dry_run",
+    )  # fmt: skip
+    assert ended.code == 0
+    members = "A-baseline-seed4, A-baseline-seed5, "
+    members += "A-no_position-seed4, A-no_position-seed5"
+    assert f"members      {members}" in ended.out
+    assert list(new_folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--variants", "no_lables"], "did you mean no_labels"),
+        (["--variants", ""], "unknown variant ''"),
+        (["--variants", "no_labels+noisy_labels_0.2"], "no_labels"),
+        (["--variants", "no_nuisance", "--task", "B"], "it is for: A"),
+        (["--seeds", ""], "seeds must be like 0,1,2 or 0-9"),
+        (["--seeds", "3-1"], "run backwards"),
+        (["--variant", "no_labels"], "No such option"),
+        (["--task", "C"], "choose one of: A, B"),
+    ],
+)
+def test_bad_input_is_one_line_and_creates_nothing(
+    new_folder: Path, icl: Icl, arguments: list[str], message: str
+) -> None:
+    ended = icl("ablate", *arguments)
+    assert ended.code == 2
+    assert ended.out == ""
+    (line,) = ended.err.splitlines()
+    assert line.startswith("Error: ")
+    assert message in line
+    assert list(new_folder.iterdir()) == []
