@@ -156,12 +156,12 @@ def _finish(log: RunLog, fitted: Fitted) -> Trained:
     settings, history = fitted.settings, fitted.history
     last = {} if fitted.best_epoch is None else history[fitted.best_epoch].metrics
     best = {name: value for name, value in last.items() if name.startswith("val/")}
-    log.metrics(fitted.test, step=len(history))
     if fitted.best_epoch is not None:
         log.tags({"best_epoch": fitted.best_epoch})
     _log_results(log, fitted)
     # Last, so that a run that fails before has no registered model.
     registered = log.model(fitted.model, settings, best | fitted.test)
+    log.metrics(fitted.test, step=len(history), model_id=registered.model_id)
     test_lines = learning_curves.references(problem(settings).task, fitted.test_set)
     return Trained(
         settings=settings,

@@ -41,20 +41,29 @@ class RunLog:
         self.run_id = run_id
         self._noted: list[str] = []
 
-    def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
-        """Log metrics of one step, in one request.
+    def metrics(
+        self,
+        values: Mapping[str, float],
+        step: int | None = None,
+        model_id: str | None = None,
+    ) -> None:
+        """Log metrics of one step, in one request; of a stored model too, by its id.
 
         MLflow cannot hold an infinity (it returns as 1.8e308), so a value that is not
         finite is named in the tag ``non_finite_metrics`` instead. A plus sign, as in
         the names of combined variants, becomes a colon: MLflow takes none in a metric.
         """
-        self.metric_series([(step or 0, values)])
+        self.metric_series([(step or 0, values)], model_id)
 
-    def metric_series(self, rows: Sequence[tuple[int, Mapping[str, float]]]) -> None:
+    def metric_series(
+        self,
+        rows: Sequence[tuple[int, Mapping[str, float]]],
+        model_id: str | None = None,
+    ) -> None:
         """Log many steps at once, as (step, values), in as few requests as can be."""
         now = int(time.time() * 1000)
         flat = [
-            Metric(key.replace("+", ":"), float(value), now, step)
+            Metric(key.replace("+", ":"), float(value), now, step, model_id=model_id)
             for step, values in rows
             for key, value in values.items()
         ]

@@ -40,11 +40,13 @@ class Registered:
         name: of the registered model, such as ``icl-A-baseline``.
         version: its number.
         sha256: of the weights.
+        model_id: of the logged model, which metrics can be linked to.
     """
 
     name: str
     version: str
     sha256: str
+    model_id: str
 
     @property
     def uri(self) -> str:
@@ -105,7 +107,7 @@ def register(
             **{metric: str(value) for metric, value in metrics.items()},
         },
     )
-    registered = Registered(name, str(version.version), sha256)
+    registered = Registered(name, str(version.version), sha256, model_id)
     _link(store.client, model_id, registered)
     _move_best(store.client, name)
     return registered

@@ -90,6 +90,14 @@ def test_artifacts_can_be_read_back(
     }
 
 
+def test_the_models_page_can_rank_by_test_metrics(
+    store: Store, trained: Trained
+) -> None:
+    (output,) = store.client.get_run(trained.run_id).outputs.model_outputs
+    model = store.client.get_logged_model(output.model_id)
+    assert {m.key: m.value for m in model.metrics} == trained.test
+
+
 def test_the_registered_model_is_the_one_that_was_tested(trained: Trained) -> None:
     model = load_model(trained.model_uri).model
     truth = evaluation_episodes(SETTINGS, problem(SETTINGS), "test")
