@@ -3,14 +3,8 @@
 Needs the notebook beside the repository; without it these tests are skipped.
 """
 
-import contextlib
-import logging
-import runpy
-import warnings
-from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
@@ -21,9 +15,9 @@ from icl_mlflow.episodes import Episodes
 from icl_mlflow.models import Architecture, Transformer
 from icl_mlflow.tasks import TASKS
 from icl_mlflow.tasks.base import parameters
+from tests.notebook import load, needs_notebook, undone
 
-NOTEBOOK = Path(__file__).parents[2] / "shared" / "notebook" / "baseline.py"
-pytestmark = pytest.mark.skipif(not NOTEBOOK.exists(), reason="no notebook here")
+pytestmark = needs_notebook
 
 CLASSES = {
     "summed": "ICLTransformer",
@@ -34,27 +28,9 @@ CLASSES = {
 POSITIONS = {"summed": 33, "x_only": 33, "interleaved": 512}
 
 
-@contextlib.contextmanager
-def _undone() -> Any:
-    """Random numbers, plots, warnings and logging as they were before."""
-    numpy_state = np.random.get_state()  # noqa: NPY002 -- the notebook seeds this one
-    cudnn = (torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark)
-    logging.disable(logging.CRITICAL)
-    try:
-        with torch.random.fork_rng(), mpl.rc_context(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(logging.NOTSET)
-        np.random.set_state(numpy_state)  # noqa: NPY002 -- and it gets its state back
-        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = cudnn
-
-
 @pytest.fixture(scope="module")
 def notebook() -> dict[str, Any]:
-    with _undone():
-        namespace: dict[str, Any] = runpy.run_path(str(NOTEBOOK))["load"]()
-    return namespace
+    return load()
 
 
 def inputs(episodes: Episodes) -> tuple[Tensor, Tensor, Tensor]:
@@ -66,7 +42,7 @@ def inputs(episodes: Episodes) -> tuple[Tensor, Tensor, Tensor]:
 def test_its_weights_give_its_logits(
     embedding: str, task: str, notebook: dict[str, Any]
 ) -> None:
-    with _undone():
+    with undone():
         torch.manual_seed(0)
         theirs = notebook[CLASSES[embedding]](16, 32).train()  # not its fused kernel
     with torch.no_grad():  # from where all layers are alike, biases zero, norms one
@@ -86,7 +62,7 @@ def test_its_weights_give_its_logits(
 
 def test_its_models_start_as_ours_do(notebook: dict[str, Any]) -> None:
     """Same size, and the same spread of every parameter, the first layer's copied."""
-    with _undone():
+    with undone():
         torch.manual_seed(0)
         theirs = notebook["ICLTransformer"](16, 32).state_dict()
     ours = Transformer(Architecture()).state_dict()
@@ -107,7 +83,7 @@ def test_its_models_start_as_ours_do(notebook: dict[str, Any]) -> None:
 def draw_theirs(notebook: dict[str, Any], task: str, n: int) -> list[dict[str, Any]]:
     given = parameters(TASKS[task])
     given = {{"tau": "sigma_k", "dim": "d"}.get(k, k): v for k, v in given.items()}
-    with _undone():
+    with undone():
         np.random.seed(0)  # noqa: NPY002 -- it draws from numpy's global generator
         return [
             notebook["make_episode"](

@@ -82,8 +82,8 @@ def answers(
     found = []
     for group in groups:
         members = [one for one in measured if one.group == group]
-        numbers = over_models([one.numbers for one in members])
         frame = joined(members)
+        numbers = over_models([one.numbers for one in members]) | analysis.pool(frame)
         means = {number: interval.mean for number, interval in numbers.items()}
         found.append(
             Answer(

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from icl_mlflow.evaluation import EvaluationSet, Predictor, predict
 from icl_mlflow.models import Transformer
+from icl_mlflow.statistics import Interval
 from icl_mlflow.tasks.base import Task
 from icl_mlflow.training.build import Problem
 from icl_mlflow.training.settings import TrainSettings
@@ -54,6 +55,11 @@ def always(_subject: Subject) -> str | None:
     return None
 
 
+def nothing_pooled(_table: pd.DataFrame) -> dict[str, Interval]:
+    """Everything there is to say of several models is a mean over them."""
+    return {}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Analysis:
     """One question put to trained models.
@@ -62,6 +68,7 @@ class Analysis:
         question: in one sentence, for readers of the report.
         measure: a subject to a table; deterministic, and leaves the model as it was.
         summarise: the table of one subject to numbers by name; nats if not said.
+        pool: the table of all subjects to numbers that are not means over subjects.
         draw: the table of all subjects, told apart by column ``model``, to a figure.
         verdict: the mean numbers to the sentence that answers the question.
         refuses: why a subject cannot be asked, in one line, or None.
@@ -76,3 +83,4 @@ class Analysis:
     verdict: Callable[[Mapping[str, float]], str]
     refuses: Callable[[Subject], str | None] = always
     most_episodes: int | None = None
+    pool: Callable[[pd.DataFrame], dict[str, Interval]] = nothing_pooled

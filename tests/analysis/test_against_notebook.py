@@ -4,10 +4,6 @@ Its functions run as they stand and only plot what they found, so what they hand
 plotting library is caught. Needs the notebook beside the repository.
 """
 
-import contextlib
-import logging
-import runpy
-import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -32,35 +28,17 @@ from icl_mlflow.models import Architecture, Transformer
 from icl_mlflow.tasks import TASKS
 from icl_mlflow.training.build import problem
 from icl_mlflow.training.settings import TrainSettings
+from tests.notebook import load, needs_notebook, undone
 
-NOTEBOOK = Path(__file__).parents[3] / "shared" / "notebook" / "baseline.py"
-pytestmark = pytest.mark.skipif(not NOTEBOOK.exists(), reason="no notebook here")
+pytestmark = needs_notebook
 
 TOLERANCE = 1e-5
 N_EPISODES = 192
 
 
-@contextlib.contextmanager
-def undone() -> Iterator[None]:
-    """Random numbers, plots, warnings and logging as they were before."""
-    numpy_state = np.random.get_state()  # noqa: NPY002 -- the notebook seeds this one
-    cudnn = (torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark)
-    logging.disable(logging.CRITICAL)
-    try:
-        with torch.random.fork_rng(), mpl.rc_context(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(logging.NOTSET)
-        np.random.set_state(numpy_state)  # noqa: NPY002 -- and it gets its state back
-        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = cudnn
-
-
 @pytest.fixture(scope="module")
 def notebook() -> dict[str, Any]:
-    with undone():
-        namespace: dict[str, Any] = runpy.run_path(str(NOTEBOOK))["load"]()
-    return namespace
+    return load()
 
 
 @pytest.fixture(scope="module")

@@ -48,3 +48,15 @@ def test_the_figure_pools_the_heads_of_all_models(
     ]
     drawn = ALIGNMENT_VS_IMPACT.draw(pd.concat(tables, ignore_index=True))
     assert all("24 heads" in axes.get_title() for axes in drawn.axes)
+
+
+def test_pooled_numbers_are_over_the_heads_of_all_models() -> None:
+    one = pd.DataFrame(
+        {"alignment": [0.1, 0.2, 0.3, 0.4], "impact": [1.0, 2.0, 3.0, 4.0]}
+    )
+    other = pd.DataFrame({"alignment": [-0.4, 0.0, 0.5], "impact": [9.0, 0.5, 0.2]})
+    frame = pd.concat([one, other], ignore_index=True).assign(way="mean")
+    pooled = ALIGNMENT_VS_IMPACT.pool(frame)
+    exact = spearmanr(frame["alignment"], frame["impact"]).statistic
+    assert pooled["pooled_mean_spearman"].mean == pytest.approx(exact)
+    assert pooled["pooled_mean_spearman"].n == 7

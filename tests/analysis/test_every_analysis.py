@@ -78,7 +78,10 @@ def test_it_answers_or_says_why_not(
         assert type(value) is float, key
         ends = {f"{key}/low", f"{key}/high"} & numbers.keys()
         assert len(ends) in (0, 2), key
-    sentence = analysis.verdict(numbers)
+    pooled = analysis.pool(frame)
+    assert not pooled.keys() & numbers.keys()
+    means = numbers | {key: interval.mean for key, interval in pooled.items()}
+    sentence = analysis.verdict(means)
     assert sentence.endswith(".")
     assert "\n" not in sentence
     assert "nan" not in sentence

@@ -93,10 +93,12 @@ def test_the_identity_is_what_decides_the_result() -> None:
     settings = TrainSettings()
     assert replace(settings, threads=7).identity == settings.identity
     assert TrainSettings(lr=0.0003).identity == TrainSettings(lr=3e-4).identity
+    spelled_out = replace(settings, tau=3.0, data_seed=settings.seed, device="cpu")
+    assert spelled_out.identity == settings.identity
     changes: list[dict[str, Any]] = [
         {"seed": 1},
         {"eval_seed": 1},
-        {"data_seed": 0},
+        {"data_seed": 7},
         {"task": "B"},
         {"variant": "no_position"},
         {"tau": 9.0},

@@ -14,10 +14,10 @@ from icl_mlflow.evaluation import predict
 from icl_mlflow.tasks import TASKS
 from icl_mlflow.tasks.base import with_parameters
 from icl_mlflow.variants.published import read_published
+from tests.notebook import NOTEBOOK, needs_notebook
 
 DIM, N_CONTEXT, WIDTH, HEADS, BLOCKS = 3, 6, 16, 2, 2
 KWARGS = {"d_in": DIM, "n_ctx": N_CONTEXT, "d_model": WIDTH, "n_heads": HEADS}
-NOTEBOOK = Path(__file__).parents[3] / "shared" / "notebook" / "baseline.py"
 
 
 class Reference(nn.Module):
@@ -123,7 +123,7 @@ def test_a_table_twice_as_long_as_the_context_is_the_wide_one(tmp_path: Path) ->
     assert (longer.variant, longer.n_context) == ("baseline", 2 * N_CONTEXT)
 
 
-@pytest.mark.skipif(not NOTEBOOK.exists(), reason="the notebook is not beside us")
+@needs_notebook
 def test_every_class_of_the_notebook_answers_as_it_does_there(tmp_path: Path) -> None:
     # In a process of its own: the notebook sets styles and seeds for all who share one.
     program = f"""
