@@ -161,7 +161,7 @@ def ablate(
         run_ids = suite.finished | trained
         log.json(MEMBERS, _members(suite, run_ids))
         table = _compare(store, log, suite, run_ids)
-        raise_for_failures(missing, outcomes)
+        raise_for_failures(missing, outcomes, log.run_id)
         return Ablation(run_id=log.run_id, table=table, ui_link=log.ui_link())
 
 

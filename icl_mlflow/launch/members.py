@@ -11,9 +11,12 @@ from icl_mlflow.tracking.store import Store, connect_experiment
 from icl_mlflow.training.fit import Epoch
 from icl_mlflow.training.settings import TrainSettings
 
+#: Failed members that an error names.
+_NAMED = 5
+
 
 class MembersFailedError(RuntimeError):
-    """Some members of a suite did not finish; the message has a clause for each."""
+    """Some members of a suite did not finish; the message names the first of them."""
 
 
 @dataclass(frozen=True)
@@ -68,17 +71,24 @@ def train_members(
 
 
 def raise_for_failures(
-    members: Sequence[TrainSettings], outcomes: Sequence[Outcome[Trained]]
+    members: Sequence[TrainSettings],
+    outcomes: Sequence[Outcome[Trained]],
+    parent_run_id: str,
 ) -> None:
-    """Raise MembersFailedError if any member did not finish."""
+    """Raise MembersFailedError if any member did not finish.
+
+    It names the first few, and the parent run, where the results of the others are.
+    """
     failures = [
         f"{member.run_name}: {outcome.error}"
         for member, outcome in zip(members, outcomes, strict=True)
         if outcome.error
     ]
     if failures:
+        named = [*failures[:_NAMED], *(["..."] if len(failures) > _NAMED else [])]
         raise MembersFailedError(
-            f"{len(failures)} of {len(members)} members failed: {'; '.join(failures)}"
+            f"{len(failures)} of {len(members)} members failed: {'; '.join(named)}; "
+            f"what the others gave is in run {parent_run_id}"
         )
 
 

@@ -100,7 +100,7 @@ def train_seeds(
         finished = tuple(outcome.value for outcome in outcomes if outcome.value)
         if finished:
             _log_means(log, settings, finished)
-        raise_for_failures(members, outcomes)
+        raise_for_failures(members, outcomes, log.run_id)
         return TrainedSeeds(run_id=log.run_id, members=finished, ui_link=log.ui_link())
 
 

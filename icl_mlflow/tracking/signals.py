@@ -61,8 +61,8 @@ def signals_put_off() -> Iterator[None]:
         yield
     finally:
         restore()
-    if arrived:
-        signal.raise_signal(arrived[0])
+        if arrived:  # also after a write that failed: the signal was first
+            signal.raise_signal(arrived[0])
 
 
 def _in_main_thread() -> bool:

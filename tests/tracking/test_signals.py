@@ -41,6 +41,16 @@ def test_a_second_signal_is_acted_on_at_once() -> None:
     assert written == ["the beginning"]
 
 
+def test_a_signal_during_a_write_that_fails_is_not_lost() -> None:
+    def write() -> None:
+        with signals_put_off():
+            signal.raise_signal(signal.SIGINT)
+            raise OSError("disk full")
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
+
+
 def test_handlers_are_as_before() -> None:
     before = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
     with signals_put_off():
