@@ -10,13 +10,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from icl_mlflow.analysis import style
-from icl_mlflow.evaluation import EvaluationSet, expected_loss, log_loss
+from icl_mlflow.evaluation import (
+    EvaluationSet,
+    expected_accuracy,
+    expected_loss,
+    log_loss,
+)
 from icl_mlflow.statistics import t_interval
 from icl_mlflow.tasks.base import Task
 from icl_mlflow.training.fit import Epoch
@@ -40,9 +44,8 @@ class References:
 
 def references(task: Task, truth: EvaluationSet) -> References:
     """The lines that a learning curve is read against."""
-    p_B = truth.bayes_B.sigmoid()
     return References(
-        bayes_accuracy=float(torch.maximum(p_B, 1 - p_B).mean()),
+        bayes_accuracy=float(expected_accuracy(truth.bayes_B, truth.bayes_B).mean()),
         bayes_loss=float(expected_loss(truth.bayes_B).mean()),
         oracle_accuracy=task.oracle().accuracy,
         oracle_loss=log_loss(truth.oracle_B, truth.label_B),

@@ -17,7 +17,7 @@ from icl_mlflow.launch.ceilings import ceilings
 from icl_mlflow.launch.member import check_ready
 from icl_mlflow.launch.members import raise_for_failures, train_members
 from icl_mlflow.suite import BASELINE, grid, parse_variants, with_baseline
-from icl_mlflow.tracking.results import finished_runs, read_member
+from icl_mlflow.tracking.results import HISTORY, finished_runs, read_member
 from icl_mlflow.tracking.run import RunLog, open_run
 from icl_mlflow.tracking.runs import MEMBERS
 from icl_mlflow.tracking.store import Store
@@ -234,7 +234,7 @@ def _compare(
     log.text("tables/ablation.md", markdown(readable))
     log.text("tables/ablation.tex", latex(readable))
     log.table("paper", ablation.paper_table(members))
-    log.text("history.csv", history.to_csv(index=False))
+    log.text(HISTORY, history.to_csv(index=False))
     log.figure("differences", ablation_figures.forest(table, title))
     log.figure(
         "learning_curves", ablation_figures.small_multiples(history, tops, title)
@@ -251,8 +251,7 @@ def _metrics(table: pd.DataFrame) -> dict[str, float]:
     """The headline numbers of every variant, grouped by number in the UI's charts."""
     found: dict[str, float] = {}
     for row in table.to_dict("records"):
-        # MLflow takes no plus sign in the name of a metric.
-        name = str(row["variant"]).replace("+", ":")
+        name = str(row["variant"])
         for number in ("accuracy", "excess_risk", "difference"):
             for end in ("", "low", "high"):
                 value = float(row.get(f"{number}_{end}".strip("_"), math.nan))

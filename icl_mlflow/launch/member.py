@@ -14,18 +14,13 @@ import torch
 from safetensors.torch import save_file
 
 from icl_mlflow.analysis import calibration, learning_curves, llr_regression
+from icl_mlflow.evaluation import expected_accuracy
 from icl_mlflow.tracking.results import HISTORY, PREDICTIONS
 from icl_mlflow.tracking.run import RunLog, open_run
 from icl_mlflow.tracking.store import Store
 from icl_mlflow.training.build import data_digest, problem, resolved
 from icl_mlflow.training.device import pick_device
-from icl_mlflow.training.fit import (
-    Epoch,
-    Fitted,
-    NonFiniteLossError,
-    evaluation_episodes,
-    fit,
-)
+from icl_mlflow.training.fit import Epoch, Fitted, NonFiniteLossError, fit
 from icl_mlflow.training.settings import TrainSettings
 
 _LOG_FILE = "train.log"
@@ -62,7 +57,6 @@ def train_member(
     settings: TrainSettings,
     *,
     parent_run_id: str | None = None,
-    tags: dict[str, str] | None = None,
     on_step: Callable[[], None] = lambda: None,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
 ) -> Trained:
@@ -72,7 +66,6 @@ def train_member(
         store: where to track it.
         settings: what to train.
         parent_run_id: the suite's run.
-        tags: further tags of the run.
         on_step: called after every step.
         on_epoch: called with every finished epoch.
 
@@ -87,7 +80,7 @@ def train_member(
             name=settings.run_name,
             kind="train",
             params=resolved(settings),
-            tags=_tags(settings) | (tags or {}),
+            tags=_tags(settings),
             description=_description(settings),
             parent_run_id=parent_run_id,
         ) as log,
@@ -162,7 +155,7 @@ def _finish(log: RunLog, fitted: Fitted) -> Trained:
     # Last, so that a run that fails before has no registered model.
     registered = log.model(fitted.model, settings, best | fitted.test)
     log.metrics(fitted.test, step=len(history), model_id=registered.model_id)
-    test_lines = learning_curves.references(problem(settings).task, fitted.test_set)
+    bayes_B = fitted.test_set.bayes_B
     return Trained(
         settings=settings,
         run_id=log.run_id,
@@ -170,7 +163,7 @@ def _finish(log: RunLog, fitted: Fitted) -> Trained:
         history=history,
         best_epoch=fitted.best_epoch,
         test=fitted.test,
-        bayes_accuracy=test_lines.bayes_accuracy,
+        bayes_accuracy=float(expected_accuracy(bayes_B, bayes_B).mean()),
         ui_link=log.ui_link(),
     )
 
@@ -178,7 +171,6 @@ def _finish(log: RunLog, fitted: Fitted) -> Trained:
 def _log_results(log: RunLog, fitted: Fitted) -> None:
     """Tables, figures and the log-odds behind them."""
     settings, name = fitted.settings, fitted.settings.run_name
-    chosen = problem(settings)
     logit_B, truth = fitted.test_logit_B, fitted.test_set
     with TemporaryDirectory() as folder:
         file = Path(folder, PREDICTIONS)
@@ -187,8 +179,8 @@ def _log_results(log: RunLog, fitted: Fitted) -> None:
         log.artifact(file)
     if fitted.history:
         curves = learning_curves.measure([(settings.seed, fitted.history)])
-        validation = evaluation_episodes(settings, chosen, "validation")
-        lines = learning_curves.references(chosen.task, validation)
+        task = problem(settings).task
+        lines = learning_curves.references(task, fitted.validation_set)
         log.text(HISTORY, curves.to_csv(index=False))
         log.figure("learning_curves", learning_curves.draw(curves, lines, name))
     regression = llr_regression.measure(logit_B, truth).assign(model=name)

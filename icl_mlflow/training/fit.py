@@ -52,6 +52,7 @@ class Fitted:
         best_epoch: the epoch with the lowest validation loss; None without training.
         test: final metrics by tracked name: ``test/loss``, ``test/accuracy``, ...
         test_set: the episodes behind them.
+        validation_set: the episodes that the best epoch was chosen on.
         test_logit_B: the model's log-odds on them, float64, nats.
     """
 
@@ -61,6 +62,7 @@ class Fitted:
     best_epoch: int | None
     test: dict[str, float]
     test_set: EvaluationSet
+    validation_set: EvaluationSet
     test_logit_B: Tensor
 
 
@@ -130,6 +132,7 @@ def fit(
         best_epoch=best_epoch,
         test={f"test/{name}": value for name, value in test.items()},
         test_set=test_set,
+        validation_set=validation,
         test_logit_B=test_logit_B,
     )
 

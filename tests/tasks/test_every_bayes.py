@@ -3,16 +3,12 @@
 Statistical statements are tested at three standard errors on fixed seeds.
 """
 
-import math
 from dataclasses import replace
 
-import pytest
 import torch
 from scipy.stats import chi2
-from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from icl_mlflow.episodes import Episodes
 from icl_mlflow.evaluation import (
     EvaluationSet,
     calibration_bins,
@@ -22,21 +18,7 @@ from icl_mlflow.evaluation import (
 )
 from icl_mlflow.tasks import TASKS
 from icl_mlflow.tasks.base import parameters, with_parameters
-
-every_task = pytest.mark.parametrize("name", TASKS)
-every_shift = pytest.mark.parametrize(
-    ("name", "shift"), [(name, shift) for name in TASKS for shift in TASKS[name].shifts]
-)
-
-
-def few(name: str, n_context: int = 32) -> Episodes:
-    return TASKS[name].sample(200, n_context, stream="test")
-
-
-def assert_zero_mean(value_B: Tensor) -> None:
-    """The mean is zero within three of its standard errors."""
-    standard_error = float(value_B.std() / math.sqrt(len(value_B)))
-    assert abs(float(value_B.mean())) <= 3 * standard_error
+from tests.tasks.contract import assert_zero_mean, every_shift, every_task, few
 
 
 @every_task

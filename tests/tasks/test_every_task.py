@@ -18,6 +18,7 @@ from icl_mlflow.episodes import Episodes
 from icl_mlflow.evaluation import EvaluationSet, accuracy, auc
 from icl_mlflow.tasks import TASKS
 from icl_mlflow.tasks.base import Task, parameters, with_parameters
+from tests.tasks.contract import assert_zero_mean, every_shift, every_task, few
 
 Latents = dict[str, np.ndarray]
 Law = Callable[[int, Latents], Any]
@@ -28,21 +29,6 @@ LAWS: dict[str, Law] = {
     "A": lambda y, latents: norm(loc=latents["shift"] + (2 * y - 1) * latents["mu"]),
     "B": lambda y, latents: norm(scale=latents["sigma"][:, y, None]),
 }
-
-every_task = pytest.mark.parametrize("name", TASKS)
-every_shift = pytest.mark.parametrize(
-    ("name", "shift"), [(name, shift) for name in TASKS for shift in TASKS[name].shifts]
-)
-
-
-def few(name: str, n_context: int = 32) -> Episodes:
-    return TASKS[name].sample(200, n_context, stream="test")
-
-
-def assert_zero_mean(value_B: Tensor) -> None:
-    """The mean is zero within three of its standard errors."""
-    standard_error = float(value_B.std() / math.sqrt(len(value_B)))
-    assert abs(float(value_B.mean())) <= 3 * standard_error
 
 
 def latents_of(episodes: Episodes) -> Latents:

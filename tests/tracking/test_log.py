@@ -39,6 +39,12 @@ def test_metrics_keep_their_step(log: RunLog) -> None:
     assert history(client, log.run_id, "val/loss") == [(0, 0.6), (1, 0.4)]
 
 
+def test_the_name_of_a_combined_variant_can_be_in_a_metric(log: RunLog) -> None:
+    log.metrics({"accuracy/no_position+noisy_labels_0.2": 0.5})
+    key = "accuracy/no_position:noisy_labels_0.2"
+    assert history(log.store.client, log.run_id, key) == [(0, 0.5)]
+
+
 def test_a_long_series_arrives_whole(log: RunLog) -> None:
     rows = [(step, {"loss": 1 / (step + 1), "accuracy": 0.5}) for step in range(1100)]
     log.metric_series(rows)
