@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +18,7 @@ from icl_mlflow.evaluation import (
 from icl_mlflow.models import Transformer
 from icl_mlflow.streams import generator
 from icl_mlflow.training.build import Problem, initial_model, problem, training_batch
-from icl_mlflow.training.device import compute_threads, pick_device
+from icl_mlflow.training.device import compute_threads, matrix_products, pick_device
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.training.step import Optimisation, Step
 
@@ -123,17 +123,31 @@ def fit(
 
         model.load_state_dict(best)
         test_set = evaluation_episodes(settings, chosen, "test")
-        test_logit_B = predict(model, test_set.seen.to(device))
-    test = scores(test_logit_B, test_set)
+        return tested(
+            settings, model, history, best_epoch, validation=validation, test=test_set
+        )
+
+
+def tested(
+    settings: TrainSettings,
+    model: Transformer,
+    history: Sequence[Epoch],
+    best_epoch: int | None,
+    *,
+    validation: EvaluationSet,
+    test: EvaluationSet,
+) -> Fitted:
+    """The end of a training: its model, with the best weights, meets the test set."""
+    logit_B = predict(model, test.seen.to(_device_of(model)))
     return Fitted(
         settings=settings,
         model=model.cpu().eval(),
         history=tuple(history),
         best_epoch=best_epoch,
-        test={f"test/{name}": value for name, value in test.items()},
-        test_set=test_set,
+        test={f"test/{name}": value for name, value in scores(logit_B, test).items()},
+        test_set=test,
         validation_set=validation,
-        test_logit_B=test_logit_B,
+        test_logit_B=logit_B,
     )
 
 
@@ -184,7 +198,8 @@ def _epochs(
             epoch * settings.steps_per_epoch, (epoch + 1) * settings.steps_per_epoch
         )
         try:
-            metrics = _train(settings, chosen, optimisation, steps, on_step)
+            with matrix_products(settings.precision):
+                metrics = _train(settings, chosen, optimisation, steps, on_step)
             metrics |= _validate(model, validation, steps)
         except _NonFiniteError as error:
             raise NonFiniteLossError(
@@ -215,15 +230,41 @@ def _train(
         if is_checked and not math.isfinite(taken[-1].loss):
             raise _NonFiniteError(index)
         on_step()
-    n_episodes = len(steps) * settings.batch_size
+    return training_metrics(
+        loss_T=torch.stack([s.loss for s in taken]),
+        right_T=torch.stack([s.right for s in taken]),
+        gradient_norm_T=torch.stack([s.gradient_norm for s in taken]),
+        rate=taken[-1].rate,
+        n_episodes=len(steps) * settings.batch_size,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def training_metrics(
+    *,
+    loss_T: Tensor,
+    right_T: Tensor,
+    gradient_norm_T: Tensor,
+    rate: float,
+    n_episodes: int,
+    seconds: float,
+) -> dict[str, float]:
+    """An epoch's metrics by tracked name, of its T steps.
+
+    Args:
+        loss_T: of each step, nats.
+        right_T: right answers in each step.
+        gradient_norm_T: before clipping.
+        rate: learning rate of the last step.
+        n_episodes: in all steps together.
+        seconds: that the steps took.
+    """
     return {
-        "train/loss": float(torch.stack([s.loss for s in taken]).double().mean()),
-        "train/accuracy": int(torch.stack([s.right for s in taken]).sum()) / n_episodes,
-        "lr": taken[-1].rate,
-        "grad_norm": float(
-            torch.stack([s.gradient_norm for s in taken]).double().mean()
-        ),
-        "episodes_per_second": n_episodes / (time.perf_counter() - started),
+        "train/loss": float(loss_T.double().mean()),
+        "train/accuracy": int(right_T.sum()) / n_episodes,
+        "lr": rate,
+        "grad_norm": float(gradient_norm_T.double().mean()),
+        "episodes_per_second": n_episodes / seconds,
     }
 
 
@@ -231,10 +272,18 @@ def _validate(
     model: Transformer, validation: EvaluationSet, steps: range
 ) -> dict[str, float]:
     """The validation metrics after these steps."""
+    found = validation_metrics(model, validation)
+    if not math.isfinite(found["val/loss"]):
+        raise _NonFiniteError(steps[-1])
+    return found
+
+
+def validation_metrics(
+    model: Transformer, validation: EvaluationSet
+) -> dict[str, float]:
+    """The validation metrics of a model by tracked name; a loss may be NaN."""
     logit_B = predict(model, validation.seen.to(_device_of(model)))
     found = scores(logit_B, validation)
-    if not math.isfinite(found["loss"]):
-        raise _NonFiniteError(steps[-1])
     kept = {f"val/{name}": found[name] for name in ("loss", "accuracy", "excess_risk")}
     error = log_loss_standard_error(logit_B, validation.label_B)
     return kept if math.isnan(error) else kept | {"val/loss_standard_error": error}

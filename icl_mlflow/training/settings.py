@@ -83,8 +83,8 @@ class TrainSettings:
     clip_norm: float = setting(1.0, "Largest gradient norm of a step.", above=0)
     precision: str = setting(
         "fp32",
-        "Arithmetic of the training step; evaluation is always fp32.",
-        choices=lambda: ("fp32", "bf16"),
+        "Arithmetic of the training step, tf32 on CUDA; evaluation is always fp32.",
+        choices=lambda: ("fp32", "bf16", "tf32"),
     )
 
     # What it is judged on

@@ -1,5 +1,6 @@
 """One optimisation step: loss, gradient, clipping, AdamW on the one-cycle schedule."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -47,25 +48,15 @@ class Optimisation:
         self._bf16 = settings.precision == "bf16"
         self._held = _Held(model, frozen)
         self._trained = [p for p in model.parameters() if p.requires_grad]
-        self._optimizer = torch.optim.AdamW(
-            self._trained,
-            lr=settings.lr,
-            weight_decay=settings.weight_decay,
-            fused=True,
-        )
-        # It also moves AdamW's first beta between 0.95 and 0.85, against the rate.
-        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self._optimizer,
-            max_lr=settings.lr,
-            total_steps=settings.total_steps,
-            pct_start=settings.warmup,
+        self._optimizer, self._schedule = optimizer_and_schedule(
+            settings, self._trained
         )
 
     def step(self, episodes: Episodes) -> Step:
         """Move the weights once, by the gradient of the batch's mean log-loss."""
         logit_B = self._forward(episodes)
         label_B = episodes.query_y_B
-        loss = binary_cross_entropy_with_logits(logit_B, label_B.float())
+        loss = binary_cross_entropy_with_logits(logit_B, label_B.to(logit_B.dtype))
         torch.autograd.backward(loss)
         self._held.keep_gradients_off()
         gradient_norm = clip_grad_norm_(self._trained, self._clip_norm)
@@ -87,7 +78,24 @@ class Optimisation:
             logit_B: Tensor = self.model(
                 episodes.context_x_BND, episodes.context_y_BN, episodes.query_x_BD
             )
-        return logit_B.float()
+        return logit_B.float() if self._bf16 else logit_B
+
+
+def optimizer_and_schedule(
+    settings: TrainSettings, parameters: Sequence[Tensor]
+) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.OneCycleLR]:
+    """AdamW on these parameters, and the one cycle of its rate and first beta."""
+    optimizer = torch.optim.AdamW(
+        parameters, lr=settings.lr, weight_decay=settings.weight_decay, fused=True
+    )
+    # It also moves AdamW's first beta between 0.95 and 0.85, against the rate.
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer,
+        max_lr=settings.lr,
+        total_steps=settings.total_steps,
+        pct_start=settings.warmup,
+    )
+    return optimizer, schedule
 
 
 class _Held:
