@@ -62,12 +62,14 @@ def ablate(
     """
     # Imported here, so that --help and bad input need neither torch nor mlflow.
     from icl_mlflow.launch.ablate import check_members, choose_variants, plan_suite
+    from icl_mlflow.launch.engine import check_engine
     from icl_mlflow.tracking.store import StoreError, connect
 
     seeds = parse_seeds(chosen.seeds)
     with usage_errors(ValueError):
         variants = choose_variants(chosen.variants, settings.task)
         members = check_members(settings, variants, seeds)
+        check_engine(launch.engine, launch.ray_address)
     if launch.dry_run:
         from icl_mlflow.launch.plan import plan_members
 
@@ -76,10 +78,10 @@ def ablate(
     with usage_errors(StoreError):
         store = connect(launch.experiment)
         suite = plan_suite(store, settings, variants, seeds)
-    _train_and_compare(store, suite, launch.jobs)
+    _train_and_compare(store, suite, launch)
 
 
-def _train_and_compare(store: "Store", suite: "Suite", jobs: int) -> None:
+def _train_and_compare(store: "Store", suite: "Suite", launch: LaunchSettings) -> None:
     from icl_mlflow.launch import ablate as launcher
     from icl_mlflow.launch.members import MembersFailedError
 
@@ -92,7 +94,14 @@ def _train_and_compare(store: "Store", suite: "Suite", jobs: int) -> None:
         exit_code(1, MembersFailedError),
         progress(missing * suite.settings.epochs, f"{missing} members") as advance,
     ):
-        result = launcher.ablate(store, suite, jobs=jobs, on_epoch=advance)
+        result = launcher.ablate(
+            store,
+            suite,
+            jobs=launch.jobs,
+            engine=launch.engine,
+            ray_address=launch.ray_address,
+            on_epoch=advance,
+        )
     for row in result.table.to_dict("records"):
         click.echo(f"{row['variant']:22} {row['sentence']}")
     click.echo(f"parent   {result.run_id}")

@@ -30,10 +30,14 @@ def train(
 ) -> None:
     """Train a model on a task; log it, and register it."""
     # Imported here, so that --help and bad input need neither torch nor mlflow.
+    from icl_mlflow.launch.engine import check_engine
     from icl_mlflow.launch.member import check_ready
 
+    if several.seeds is None and launch.engine != "auto":
+        raise click.UsageError("engine is for several models: give seeds, such as 0-9")
     with usage_errors(ValueError):
         check_ready(settings)
+        check_engine(launch.engine, launch.ray_address)
     if launch.dry_run:
         from icl_mlflow.launch.plan import plan
 
@@ -46,7 +50,7 @@ def train(
     if several.seeds is None:
         _train_one(store, settings)
     else:
-        _train_seeds(store, settings, parse_seeds(several.seeds), launch.jobs)
+        _train_seeds(store, settings, parse_seeds(several.seeds), launch)
 
 
 def _train_one(store: "Store", settings: TrainSettings) -> None:
@@ -63,7 +67,10 @@ def _train_one(store: "Store", settings: TrainSettings) -> None:
 
 
 def _train_seeds(
-    store: "Store", settings: TrainSettings, seeds: tuple[int, ...], jobs: int
+    store: "Store",
+    settings: TrainSettings,
+    seeds: tuple[int, ...],
+    launch: LaunchSettings,
 ) -> None:
     from icl_mlflow.launch.members import MembersFailedError
     from icl_mlflow.launch.train import train_seeds
@@ -72,7 +79,15 @@ def _train_seeds(
         exit_code(1, MembersFailedError),
         progress(settings.epochs * len(seeds), f"{len(seeds)} seeds") as advance,
     ):
-        suite = train_seeds(store, settings, seeds, jobs=jobs, on_epoch=advance)
+        suite = train_seeds(
+            store,
+            settings,
+            seeds,
+            jobs=launch.jobs,
+            engine=launch.engine,
+            ray_address=launch.ray_address,
+            on_epoch=advance,
+        )
     for member in suite.members:
         click.echo(summary(member))
     click.echo(f"parent   {suite.run_id}")

@@ -14,6 +14,7 @@ from icl_mlflow.analysis import ablation, ablation_figures
 from icl_mlflow.analysis.tables import latex, markdown, with_interval
 from icl_mlflow.analysis.verdict import with_verdicts
 from icl_mlflow.launch.ceilings import ceilings
+from icl_mlflow.launch.engine import check_engine
 from icl_mlflow.launch.member import check_ready
 from icl_mlflow.launch.members import raise_for_failures, train_members
 from icl_mlflow.suite import BASELINE, grid, parse_variants, with_baseline
@@ -117,6 +118,8 @@ def ablate(
     suite: Suite,
     *,
     jobs: int = 0,
+    engine: str = "auto",
+    ray_address: str | None = None,
     on_epoch: Callable[[], None] = lambda: None,
 ) -> Ablation:
     """Train what is missing and compare all variants, under one parent run.
@@ -124,13 +127,17 @@ def ablate(
     Args:
         store: where to track them.
         suite: from `plan_suite`.
-        jobs: members trained at once; 0 for one a core.
+        jobs: as for `icl_mlflow.launch.members.train_members`.
+        engine: as there.
+        ray_address: as there.
         on_epoch: called after every epoch of every member that is trained.
 
     Raises:
+        ValueError: an engine that is not here; no run is created then.
         MembersFailedError: some members did not finish; the comparison of the others
             is logged.
     """
+    check_engine(engine, ray_address)
     task = suite.settings.task
     shown_seeds = ",".join(map(str, suite.seeds))
     params = {
@@ -151,15 +158,19 @@ def ablate(
     ) as log:
         log.json("settings.json", asdict(suite.settings))
         outcomes = train_members(
-            store, missing, log.run_id, jobs=jobs, on_epoch=on_epoch
+            store,
+            missing,
+            log.run_id,
+            jobs=jobs,
+            engine=engine,
+            ray_address=ray_address,
+            may_reuse=True,
+            on_epoch=on_epoch,
         )
-        trained = {
-            member.identity: outcome.value.run_id
-            for member, outcome in zip(missing, outcomes, strict=True)
-            if outcome.value
-        }
-        run_ids = suite.finished | trained
-        log.json(MEMBERS, _members(suite, run_ids))
+        done = [outcome.value for outcome in outcomes if outcome.value]
+        run_ids = suite.finished | {m.settings.identity: m.run_id for m in done}
+        reused = {*suite.finished, *(m.settings.identity for m in done if m.reused)}
+        log.json(MEMBERS, _members(suite, run_ids, reused))
         table = _compare(store, log, suite, run_ids)
         raise_for_failures(missing, outcomes, log.run_id)
         return Ablation(run_id=log.run_id, table=table, ui_link=log.ui_link())
@@ -260,14 +271,16 @@ def _metrics(table: pd.DataFrame) -> dict[str, float]:
     return found
 
 
-def _members(suite: Suite, run_ids: dict[str, str]) -> list[dict[str, object]]:
+def _members(
+    suite: Suite, run_ids: dict[str, str], reused: set[str]
+) -> list[dict[str, object]]:
     return [
         {
             "variant": member.variant,
             "seed": member.seed,
             "settings_hash": member.identity,
             "run_id": run_ids.get(member.identity),
-            "reused": member.identity in suite.finished,
+            "reused": member.identity in reused,
         }
         for member in suite.members
     ]

@@ -14,6 +14,8 @@ def ablate(
     seeds: str = "0,1,2",
     *,
     jobs: int = 0,
+    engine: str = "auto",
+    ray_address: str | None = None,
     experiment: str | None = None,
 ) -> suites.Ablation:
     """Train every variant with every seed and compare them: ``icl-mlflow ablate``.
@@ -25,7 +27,9 @@ def ablate(
         settings: of every member, but for variant and seed.
         variants: ``all``, or a list such as ``no_labels,no_position``.
         seeds: such as ``0,1,2`` or ``0-9``.
-        jobs: members trained at once; 0 for one a core.
+        jobs: members, or stacks of them, trained at once; 0 to let the engine decide.
+        engine: ``auto``, ``processes``, ``stacked`` or ``ray``.
+        ray_address: of a running cluster, for ``ray``; by default one on this machine.
         experiment: MLflow's experiment.
 
     Raises:
@@ -38,7 +42,9 @@ def ablate(
     suites.check_members(settings, chosen, numbers)
     store = connect(experiment)
     suite = suites.plan_suite(store, settings, chosen, numbers)
-    return suites.ablate(store, suite, jobs=jobs)
+    return suites.ablate(
+        store, suite, jobs=jobs, engine=engine, ray_address=ray_address
+    )
 
 
 def train_seeds(
@@ -46,6 +52,8 @@ def train_seeds(
     seeds: str = "0,1,2",
     *,
     jobs: int = 0,
+    engine: str = "auto",
+    ray_address: str | None = None,
     experiment: str | None = None,
 ) -> TrainedSeeds:
     """Train one model a seed below a parent run: ``icl-mlflow train --seeds``.
@@ -53,4 +61,11 @@ def train_seeds(
     Args and errors are those of `ablate`.
     """
     numbers = parse_seeds(seeds)
-    return train_members_of(connect(experiment), settings, numbers, jobs=jobs)
+    return train_members_of(
+        connect(experiment),
+        settings,
+        numbers,
+        jobs=jobs,
+        engine=engine,
+        ray_address=ray_address,
+    )

@@ -40,6 +40,7 @@ class Trained:
         bayes_accuracy: what the exact Bayes predictor is expected to reach on the test
             episodes.
         ui_link: the run's page in the UI.
+        reused: it had been trained before, and was not trained again.
     """
 
     settings: TrainSettings
@@ -50,6 +51,7 @@ class Trained:
     test: dict[str, float]
     bayes_accuracy: float
     ui_link: str
+    reused: bool = False
 
 
 def train_member(
@@ -73,6 +75,57 @@ def train_member(
         ValueError: settings that contradict each other; no run is created then.
         NonFiniteLossError: the run is FAILED; the last good weights are kept with it.
     """
+    with member_run(store, settings, parent_run_id) as run:
+
+        def report(epoch: Epoch) -> None:
+            run.report(epoch)
+            on_epoch(epoch)
+
+        try:
+            fitted = fit(settings, on_step=on_step, on_epoch=report)
+        except NonFiniteLossError as error:
+            run.keep_last_good(error)
+            raise
+        return run.finish(fitted)
+
+
+class MemberRun:
+    """The open run of a member: hears its epochs, and how its training ended.
+
+    Args:
+        log: where all of it is kept.
+        logger: whose lines become an artifact of the run.
+    """
+
+    def __init__(self, log: RunLog, logger: logging.Logger) -> None:
+        self._log, self._logger = log, logger
+
+    def report(self, epoch: Epoch) -> None:
+        """An epoch has been finished."""
+        self._logger.info("epoch %d: %s", epoch.epoch, _shown(epoch.metrics))
+        self._log.metrics(epoch.metrics, step=epoch.epoch)
+
+    def finish(self, fitted: Fitted) -> Trained:
+        """The training is over: keep its results and register its model."""
+        best, test = fitted.best_epoch, _shown(fitted.test)
+        self._logger.info("best epoch %s; %s", best, test)
+        return _finish(self._log, fitted)
+
+    def keep_last_good(self, error: NonFiniteLossError) -> None:
+        """The training diverged: keep the weights from before."""
+        self._logger.info("stopped: %s", error)
+        _keep_last_good(self._log, error)
+
+
+@contextlib.contextmanager
+def member_run(
+    store: Store, settings: TrainSettings, parent_run_id: str | None = None
+) -> Iterator[MemberRun]:
+    """Open the run of one member; see `train_member`.
+
+    Raises:
+        ValueError: settings that contradict each other; no run is created then.
+    """
     check_ready(settings)
     with (
         open_run(
@@ -93,20 +146,7 @@ def train_member(
             profile=resolved(settings),
             context="training",
         )
-
-        def report(epoch: Epoch) -> None:
-            logger.info("epoch %d: %s", epoch.epoch, _shown(epoch.metrics))
-            log.metrics(epoch.metrics, step=epoch.epoch)
-            on_epoch(epoch)
-
-        try:
-            fitted = fit(settings, on_step=on_step, on_epoch=report)
-        except NonFiniteLossError as error:
-            logger.info("stopped: %s", error)
-            _keep_last_good(log, error)
-            raise
-        logger.info("best epoch %s; %s", fitted.best_epoch, _shown(fitted.test))
-        return _finish(log, fitted)
+        yield MemberRun(log, logger)
 
 
 def check_ready(settings: TrainSettings) -> None:

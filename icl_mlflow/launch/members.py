@@ -1,14 +1,17 @@
-"""Train the members of a suite in parallel processes, each a run below one parent."""
+"""Train the members of a suite, each in a run below one parent, by whatever engine."""
 
-import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
-from icl_mlflow.launch.member import Trained, train_member
-from icl_mlflow.launch.processes import Outcome, run_in_processes, usable_cores
+from icl_mlflow.launch.engine import Arrangement, Group, arrange
+from icl_mlflow.launch.member import Trained
+from icl_mlflow.launch.piece import Piece, SuitePlace, train_piece
+from icl_mlflow.launch.processes import Outcome, run_in_processes
+from icl_mlflow.tracking.location import scheme_of
 from icl_mlflow.tracking.run import end_children
-from icl_mlflow.tracking.store import Store, connect_experiment
-from icl_mlflow.training.fit import Epoch
+from icl_mlflow.tracking.store import Store, StoreError
 from icl_mlflow.training.settings import TrainSettings
 
 #: Failed members that an error names.
@@ -19,55 +22,62 @@ class MembersFailedError(RuntimeError):
     """Some members of a suite did not finish; the message names the first of them."""
 
 
-@dataclass(frozen=True)
-class _Piece:
-    """What a worker process needs to train one member."""
-
-    settings: TrainSettings
-    tracking_uri: str
-    experiment_id: str
-    parent_run_id: str
-
-
 def train_members(
     store: Store,
     members: Sequence[TrainSettings],
     parent_run_id: str,
     *,
     jobs: int = 0,
+    engine: str = "auto",
+    ray_address: str | None = None,
+    may_reuse: bool = False,
     on_epoch: Callable[[], None] = lambda: None,
 ) -> list[Outcome[Trained]]:
     """Train every member; what became of each, in order.
 
     A member whose process is killed is reported, its run marked KILLED at once, and the
-    others go on.
+    others go on; on Ray it is trained again.
 
     Args:
         store: where to track them.
-        members: with ``threads=1``, or they compete for the cores.
+        members: all different; with ``threads=1``, or they compete for the cores.
         parent_run_id: the suite's run.
-        jobs: members trained at once; 0 for one a usable core.
+        jobs: members, or stacks of them, trained at once; 0 to let the engine decide.
+        engine: see `icl_mlflow.launch.engine`.
+        ray_address: of a running cluster, for ``ray``.
+        may_reuse: a member that another suite has finished by the time its turn comes
+            is not trained again.
         on_epoch: called after every epoch of every member.
-    """
 
-    def note(index: int, outcome: Outcome[Trained]) -> None:
-        if outcome.error:
-            end_children(store, parent_run_id, members[index].identity)
+    Raises:
+        ValueError: an engine that is not installed.
+    """
+    arrangement = arrange(members, engine=engine, jobs=jobs, ray_address=ray_address)
+    # Ray keeps what it passes on; credentials are for the workers' environments.
+    uri = store.place if arrangement.engine == "ray" else store.tracking_uri
+    suite = SuitePlace(uri, store.experiment_id, parent_run_id)
+    found: dict[TrainSettings, Outcome[Trained]] = {}
+
+    def note(piece: Piece, outcome: Outcome[list[Outcome[Trained]]]) -> None:
+        each = outcome.value or [Outcome(None, outcome.error)] * len(piece.members)
+        found.update(zip(piece.members, each, strict=True))
+        for member in piece.members:
+            if found[member].error:
+                end_children(store, parent_run_id, member.identity)
 
     try:
-        return run_in_processes(
-            [
-                _Piece(m, store.tracking_uri, store.experiment_id, parent_run_id)
-                for m in members
-            ],
-            _train_piece,
-            n_processes=jobs or usable_cores(),
-            on_message=lambda _index, _epoch: on_epoch(),
-            on_outcome=note,
-        )
+        with _engine(arrangement, store) as (groups, run):
+            pieces = [Piece(group, suite, may_reuse) for group in groups]
+            run(
+                pieces,
+                train_piece,
+                on_message=lambda _index, _epoch: on_epoch(),
+                on_outcome=lambda index, outcome: note(pieces[index], outcome),
+            )
     finally:
         # A server may have opened a run for a process that had died by then.
         end_children(store, parent_run_id)
+    return [found[member] for member in members]
 
 
 def raise_for_failures(
@@ -92,12 +102,23 @@ def raise_for_failures(
         )
 
 
-def _train_piece(piece: _Piece, send: Callable[[Epoch], None]) -> Trained:
-    """Train one member in a worker process, in the store that its parent has open."""
-    os.environ["MLFLOW_TRACKING_URI"] = piece.tracking_uri
-    return train_member(
-        connect_experiment(piece.experiment_id),
-        piece.settings,
-        parent_run_id=piece.parent_run_id,
-        on_epoch=send,
-    )
+@contextmanager
+def _engine(
+    arrangement: Arrangement, store: Store
+) -> Iterator[tuple[Sequence[Group], Callable[..., list[Any]]]]:
+    """The groups, and what trains them: called as `run_in_processes` is."""
+    if arrangement.engine != "ray":
+        run = partial(run_in_processes, n_processes=arrangement.at_once)
+        yield arrangement.groups, run
+        return
+    # An optional extra, and slow to import.
+    from icl_mlflow.launch.ray_cluster import cluster  # noqa: PLC0415
+
+    with cluster(arrangement.ray_address) as connected:
+        if connected.n_nodes > 1 and scheme_of(store.tracking_uri) == "sqlite":
+            raise StoreError(
+                f"{store.place} is a file of this machine, and the cluster has "
+                f"{connected.n_nodes}; set MLFLOW_TRACKING_URI to a tracking server"
+            )
+        run = partial(connected.run, jobs=arrangement.at_once)
+        yield connected.groups(arrangement.groups), run

@@ -37,6 +37,11 @@ class Outcome(Generic[R]):
     error: str | None = None
 
 
+def one_line(error: BaseException) -> str:
+    """What kind of error it is, and what it says."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
 @dataclass
 class _Worker:
     """A process and the piece of work that is meant for it.
@@ -227,8 +232,7 @@ def _serve(connection: Connection, work: Work[Any, Any]) -> None:
                 value = work(piece, lambda said: _send(connection, "message", said))
                 _send(connection, "outcome", Outcome(value))
             except Exception as error:  # noqa: BLE001 (whatever it is, the parent reports it)
-                line = " ".join(f"{type(error).__name__}: {error}".split())
-                _send(connection, "outcome", Outcome(None, line))
+                _send(connection, "outcome", Outcome(None, one_line(error)))
 
 
 def _send(

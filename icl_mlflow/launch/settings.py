@@ -6,6 +6,9 @@ from icl_mlflow.settings import check, setting
 from icl_mlflow.suite import parse_seeds, parse_variants
 from icl_mlflow.training.settings import PRESETS
 
+#: Local processes, many models on one GPU, a cluster; auto is one of the first two.
+ENGINES = ("auto", "processes", "stacked", "ray")
+
 
 @dataclass(frozen=True, kw_only=True)
 class LaunchSettings:
@@ -14,7 +17,16 @@ class LaunchSettings:
     preset: str = setting(
         "paper", "Named defaults; any option given wins.", choices=lambda: PRESETS
     )
+    engine: str = setting(
+        "auto",
+        "What trains the members of a suite; --dry_run says which, and why.",
+        choices=lambda: ENGINES,
+    )
     jobs: int = setting(0, "Members trained at once; 0 for one per core.", minimum=0)
+    ray_address: str | None = setting(
+        None,
+        "A running Ray cluster, for engine=ray (one on this machine if not given).",
+    )
     experiment: str | None = setting(
         None, "MLflow experiment (MLFLOW_EXPERIMENT_NAME or Default if not given)."
     )
@@ -24,6 +36,8 @@ class LaunchSettings:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.ray_address is not None and self.engine != "ray":
+            raise ValueError("ray_address is for engine=ray; give both or neither")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from icl_mlflow.analysis import learning_curves
 from icl_mlflow.analysis.answer import over_models
+from icl_mlflow.launch.engine import check_engine
 from icl_mlflow.launch.member import Trained, check_ready, train_member
 from icl_mlflow.launch.members import raise_for_failures, train_members
 from icl_mlflow.suite import grid
@@ -60,9 +61,11 @@ def train_seeds(
     seeds: Sequence[int],
     *,
     jobs: int = 0,
+    engine: str = "auto",
+    ray_address: str | None = None,
     on_epoch: Callable[[], None] = lambda: None,
 ) -> TrainedSeeds:
-    """Train one model a seed, in parallel processes of one thread each.
+    """Train one model a seed, at the same time, with one CPU thread each.
 
     The parent run carries the mean over seeds of every metric under its own name, and
     the 95 % t interval under ``.../low`` and ``.../high``.
@@ -71,13 +74,17 @@ def train_seeds(
         store: where to track them.
         settings: of every member, but for the seed.
         seeds: one member each.
-        jobs: members trained at once; 0 for one a core.
+        jobs: as for `icl_mlflow.launch.members.train_members`.
+        engine: as there.
+        ray_address: as there.
         on_epoch: called after every epoch of every member.
 
     Raises:
+        ValueError: an engine that is not here; no run is created then.
         MembersFailedError: some did not finish; the others did, and are logged.
     """
     check_ready(settings)
+    check_engine(engine, ray_address)
     members = grid(replace(settings, threads=1), [settings.variant], seeds)
     shown_seeds = ",".join(map(str, seeds))
     params = {**resolved(settings), "seeds": shown_seeds}
@@ -95,7 +102,13 @@ def train_seeds(
     ) as log:
         log.json("settings.json", asdict(settings))
         outcomes = train_members(
-            store, members, log.run_id, jobs=jobs, on_epoch=on_epoch
+            store,
+            members,
+            log.run_id,
+            jobs=jobs,
+            engine=engine,
+            ray_address=ray_address,
+            on_epoch=on_epoch,
         )
         finished = tuple(outcome.value for outcome in outcomes if outcome.value)
         if finished:

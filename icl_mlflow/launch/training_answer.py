@@ -50,7 +50,7 @@ def _answer(trained: Sequence[_Trained], group: str) -> Answer:
         Measured(
             model=model.trainee.name,
             group=group,
-            frame=learning_curves.measure([(record.seed, _epochs(record))]),
+            frame=learning_curves.measure([(record.seed, epochs_of(record))]),
             numbers={
                 name.removeprefix(_FINAL): value for name, value in record.test.items()
             },
@@ -76,7 +76,8 @@ def _answer(trained: Sequence[_Trained], group: str) -> Answer:
     )
 
 
-def _epochs(record: TrainingRecord) -> tuple[Epoch, ...]:
+def epochs_of(record: TrainingRecord) -> tuple[Epoch, ...]:
+    """The history of a run as training reported it."""
     return tuple(
         Epoch(
             epoch=int(row["epoch"]),

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from tempfile import TemporaryDirectory
 
 import pandas as pd
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from safetensors.numpy import load_file
 
 from icl_mlflow.analysis.ablation import Member
@@ -39,6 +40,31 @@ def finished_runs(store: Store, identities: Collection[str]) -> dict[str, str]:
         token = page.token
         if not token:
             return found
+
+
+def finished_run(
+    store: Store, identity: str, parent_run_id: str | None = None
+) -> str | None:
+    """The newest finished training run of an identity, or None.
+
+    Args:
+        store: where to look, in its experiment.
+        identity: of the settings.
+        parent_run_id: count only runs below this one.
+    """
+    query = (
+        "attributes.status = 'FINISHED' AND tags.kind = 'train' "
+        f"AND tags.settings_hash = '{identity}'"
+    )
+    if parent_run_id is not None:
+        query += f" AND tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent_run_id}'"
+    newest = store.client.search_runs(
+        [store.experiment_id],
+        query,
+        max_results=1,
+        order_by=["attributes.start_time DESC"],
+    )
+    return newest[0].info.run_id if newest else None
 
 
 def read_member(store: Store, run_id: str) -> Member:

@@ -19,9 +19,8 @@ from icl_mlflow.training.fit import (
     NonFiniteLossError,
     evaluation_episodes,
     tested,
-    training_metrics,
-    validation_metrics,
 )
+from icl_mlflow.training.measured import training_metrics, validation_metrics
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.training.stacked_step import StackedOptimisation, Taken
 from icl_mlflow.training.stacks import check_stackable

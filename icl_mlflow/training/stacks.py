@@ -7,7 +7,7 @@ else may differ: the task, the variant, the seed, rates, decay, clipping.
 
 import os
 import sys
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import torch
 from torch import Tensor
@@ -55,7 +55,8 @@ def check_stackable(members: Sequence[TrainSettings]) -> None:
 
 
 def stacks(
-    members: Sequence[TrainSettings], most: int | None = None
+    members: Sequence[TrainSettings],
+    most: Callable[[TrainSettings], int] = lambda _: sys.maxsize,
 ) -> list[tuple[TrainSettings, ...]]:
     """The members in groups that train together, the largest first.
 
@@ -63,8 +64,8 @@ def stacks(
 
     Args:
         members: in any order.
-        most: the most members of one stack; by default any number. Larger groups are
-            cut into parts of almost equal size.
+        most: the most members of a stack, told by its first one; by default any number.
+            Larger groups are cut into parts of almost equal size.
     """
     alike: dict[Hashable, list[TrainSettings]] = {}
     alone: list[tuple[TrainSettings, ...]] = []
@@ -75,7 +76,7 @@ def stacks(
             alone.append((member,))
     groups = []
     for together in alike.values():
-        n_parts = -(-len(together) // (most or len(together)))
+        n_parts = -(-len(together) // most(together[0]))
         groups += [tuple(together[part::n_parts]) for part in range(n_parts)]
     return sorted(groups, key=len, reverse=True) + alone
 

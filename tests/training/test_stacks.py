@@ -70,8 +70,8 @@ def test_tasks_recipes_and_seeds_train_together() -> None:
 
 def test_too_many_are_cut_into_parts_of_almost_equal_size() -> None:
     members = grid(SETTINGS, ["baseline"], range(10))
-    assert [len(group) for group in stacks(members, most=4)] == [4, 3, 3]
-    assert [len(group) for group in stacks(members, most=1)] == [1] * 10
+    assert [len(group) for group in stacks(members, lambda _: 4)] == [4, 3, 3]
+    assert [len(group) for group in stacks(members, lambda _: 1)] == [1] * 10
 
 
 def test_without_an_epoch_there_is_nothing_to_stack() -> None:

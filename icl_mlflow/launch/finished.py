@@ -1,0 +1,41 @@
+"""Has a member been trained before? Then its run is read back instead."""
+
+import torch
+
+from icl_mlflow.evaluation import expected_accuracy
+from icl_mlflow.launch.member import Trained
+from icl_mlflow.launch.training_answer import epochs_of
+from icl_mlflow.tracking.history import training_records
+from icl_mlflow.tracking.models import models_of_run
+from icl_mlflow.tracking.results import finished_run, read_member
+from icl_mlflow.tracking.store import Store
+from icl_mlflow.training.settings import TrainSettings
+
+
+def finished_before(
+    store: Store, settings: TrainSettings, parent_run_id: str | None = None
+) -> Trained | None:
+    """The finished training of these settings, or None.
+
+    Args:
+        store: where to look.
+        settings: whose identity counts.
+        parent_run_id: look below this run alone; by default in the whole experiment.
+    """
+    run_id = finished_run(store, settings.identity, parent_run_id)
+    if run_id is None:
+        return None
+    (record,) = training_records(store.client, run_id)
+    (model,) = models_of_run(store.client, run_id)
+    bayes_B = torch.from_numpy(read_member(store, run_id).bayes_B)
+    return Trained(
+        settings=settings,
+        run_id=run_id,
+        model_uri=model.reference,
+        history=epochs_of(record),
+        best_epoch=record.best_epoch,
+        test=record.test,
+        bayes_accuracy=float(expected_accuracy(bayes_B, bayes_B).mean()),
+        ui_link=store.run_link(run_id),
+        reused=True,
+    )

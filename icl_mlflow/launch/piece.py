@@ -1,0 +1,100 @@
+"""One piece of a suite's work: train a group of members, wherever a worker is.
+
+Everything a worker needs comes with the piece but credentials, which it finds in its
+own environment. A piece may be done again after its worker has died: what has finished
+by then is not trained a second time, and a run that was left open is ended.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from icl_mlflow.launch.finished import finished_before
+from icl_mlflow.launch.member import Trained, train_member
+from icl_mlflow.launch.processes import Outcome, one_line
+from icl_mlflow.launch.stack import train_stack
+from icl_mlflow.tracking.location import shown
+from icl_mlflow.tracking.run import end_children
+from icl_mlflow.tracking.store import Store, connect_experiment
+from icl_mlflow.training.fit import Epoch
+from icl_mlflow.training.settings import TrainSettings
+
+_URI = "MLFLOW_TRACKING_URI"
+
+
+@dataclass(frozen=True)
+class SuitePlace:
+    """Where a suite is tracked.
+
+    Attributes:
+        tracking_uri: of the store; may lack the credentials.
+        experiment_id: in the store.
+        parent_run_id: the suite's run.
+    """
+
+    tracking_uri: str
+    experiment_id: str
+    parent_run_id: str
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What a worker needs to train a group of members.
+
+    Attributes:
+        members: one, or several that can be stacked.
+        suite: where the runs belong.
+        may_reuse: a run that another suite has finished counts too.
+    """
+
+    members: tuple[TrainSettings, ...]
+    suite: SuitePlace
+    may_reuse: bool
+
+
+def train_piece(piece: Piece, send: Callable[[Epoch], None]) -> list[Outcome[Trained]]:
+    """Train a group in a worker; what became of each member, in order.
+
+    Args:
+        piece: the group.
+        send: called with every finished epoch of every member.
+    """
+    store = _store(piece.suite)
+    parent_run_id = piece.suite.parent_run_id
+    below = None if piece.may_reuse else parent_run_id
+    outcomes: dict[TrainSettings, Outcome[Trained]] = {}
+    for member in piece.members:
+        before = finished_before(store, member, below)
+        if before is not None:
+            outcomes[member] = Outcome(before)
+        else:
+            end_children(store, parent_run_id, member.identity)
+    missing = [member for member in piece.members if member not in outcomes]
+    if len(missing) == 1:
+        outcomes[missing[0]] = _train_one(store, missing[0], parent_run_id, send)
+    elif missing:
+        found = train_stack(store, missing, parent_run_id=parent_run_id, on_epoch=send)
+        outcomes |= zip(missing, found, strict=True)
+    return [outcomes[member] for member in piece.members]
+
+
+def _store(suite: SuitePlace) -> Store:
+    """The suite's store; with the credentials of our environment, if it has any."""
+    if shown(os.environ.get(_URI, "")) != suite.tracking_uri:
+        os.environ[_URI] = suite.tracking_uri
+    return connect_experiment(suite.experiment_id)
+
+
+def _train_one(
+    store: Store,
+    settings: TrainSettings,
+    parent_run_id: str,
+    send: Callable[[Epoch], None],
+) -> Outcome[Trained]:
+    try:
+        trained = train_member(
+            store, settings, parent_run_id=parent_run_id, on_epoch=send
+        )
+    except Exception as error:  # noqa: BLE001 (whatever it is, the suite reports it)
+        return Outcome(None, one_line(error))
+    return Outcome(trained)

@@ -1,0 +1,111 @@
+"""Train many members of a suite as one stack, each in a run of its own."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import NoReturn
+
+from icl_mlflow.launch.member import Trained, member_run
+from icl_mlflow.launch.processes import Outcome, one_line
+from icl_mlflow.tracking.signals import sigterm_unwinds
+from icl_mlflow.tracking.store import Store
+from icl_mlflow.training.fit import Epoch, Fitted, NonFiniteLossError
+from icl_mlflow.training.settings import TrainSettings
+from icl_mlflow.training.stacked import Ended, fit_stacked
+
+
+def train_stack(
+    store: Store,
+    members: Sequence[TrainSettings],
+    *,
+    parent_run_id: str,
+    on_epoch: Callable[[Epoch], None] = lambda _: None,
+) -> list[Outcome[Trained]]:
+    """Train members in lock-step; what became of each, in order.
+
+    What a run holds in the end is what `icl_mlflow.launch.member.train_member` leaves.
+    A member that diverges, or whose run cannot be written to, fails alone.
+
+    Args:
+        store: where to track them.
+        members: that can be stacked.
+        parent_run_id: the suite's run.
+        on_epoch: called with every finished epoch of every member.
+    """
+    with sigterm_unwinds(), ExitStack() as all_runs:
+        runs = [
+            _Run(all_runs.enter_context(ExitStack()), store, settings, parent_run_id)
+            for settings in members
+        ]
+
+        def hear_epoch(index: int, epoch: Epoch) -> None:
+            runs[index].hear_epoch(epoch)
+            on_epoch(epoch)
+
+        fit_stacked(
+            members,
+            on_epoch=hear_epoch,
+            on_end=lambda index, ended: runs[index].hear_end(ended),
+        )
+    return [run.outcome for run in runs]
+
+
+class _Run:
+    """The run of one member of a stack, which ends when that member does.
+
+    Args:
+        opened: whatever ends the stack ends all of these that are still open.
+        store: where the run is.
+        settings: of the member.
+        parent_run_id: the suite's run.
+
+    Attributes:
+        outcome: what became of the member; nothing has yet as long as it has neither
+            value nor error.
+    """
+
+    def __init__(
+        self,
+        opened: ExitStack,
+        store: Store,
+        settings: TrainSettings,
+        parent_run_id: str,
+    ) -> None:
+        self.outcome: Outcome[Trained] = Outcome(None)
+        self._opened = opened
+        self._run = opened.enter_context(member_run(store, settings, parent_run_id))
+
+    def hear_epoch(self, epoch: Epoch) -> None:
+        """Log an epoch; a run that cannot be written to has failed."""
+        if self.outcome.error is None:
+            try:
+                self._run.report(epoch)
+            except Exception as error:  # noqa: BLE001 (the others go on)
+                self._end(partial(_fail, error))
+
+    def hear_end(self, ended: Ended) -> None:
+        """Log the results, or what is left of a training that diverged."""
+        if self.outcome.error is not None:
+            return
+        if isinstance(ended, Fitted):
+            self._end(lambda: self._run.finish(ended))
+        else:
+            self._end(lambda: self._diverge(ended))
+
+    def _diverge(self, error: NonFiniteLossError) -> NoReturn:
+        self._run.keep_last_good(error)
+        raise error
+
+    def _end(self, last: Callable[[], Trained]) -> None:
+        """Do the last thing of the run, and close it by how that went."""
+        try:
+            with self._opened:
+                value = last()
+        except Exception as error:  # noqa: BLE001 (the others go on)
+            self.outcome = Outcome(None, one_line(error))
+        else:
+            self.outcome = Outcome(value)
+
+
+def _fail(error: Exception) -> NoReturn:
+    raise error
