@@ -9,9 +9,14 @@ import math
 import time
 from collections.abc import Callable, Hashable, Sequence
 
-from icl_mlflow.episodes import Episodes
 from icl_mlflow.evaluation import EvaluationSet
-from icl_mlflow.training.build import Problem, initial_model, problem, training_batch
+from icl_mlflow.training.build import (
+    Batch,
+    Problem,
+    initial_model,
+    problem,
+    training_batch,
+)
 from icl_mlflow.training.device import compute_threads, matrix_products, pick_device
 from icl_mlflow.training.fit import (
     Epoch,
@@ -116,7 +121,7 @@ class _Member:
         self._best_loss = math.inf
         self._best = self._last_good = stack.weights(index)
 
-    def batch(self, step: int) -> Episodes:
+    def batch(self, step: int) -> Batch:
         """The episodes of one step, drawn where the stack is."""
         return training_batch(self._settings, self._chosen, step, self._stack.device)
 

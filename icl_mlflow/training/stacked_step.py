@@ -16,10 +16,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from icl_mlflow.episodes import Episodes
 from icl_mlflow.models import Transformer
 from icl_mlflow.models.forward import logits
-from icl_mlflow.training.build import problem
+from icl_mlflow.training.build import Batch, problem
 from icl_mlflow.training.captured import captured
 from icl_mlflow.training.packing import Packing
 from icl_mlflow.training.settings import TrainSettings
@@ -86,30 +85,31 @@ class StackedOptimisation:
         self._loss_TR = like.new_zeros(steps)
         self._right_TR = like.new_zeros(steps, dtype=torch.int64)
         self._gradient_norm_TR = like.new_zeros(steps)
-        self._bf16 = settings.precision == "bf16"
+        self._is_bf16 = settings.precision == "bf16"
         self._features_RBSF = like.new_empty(0)
-        self._label_RB = like.new_empty(0)
+        self._target_RB = self._label_RB = like.new_empty(0)
         self._work: Callable[[], object] = self._compute
 
-    def step(self, batches: Sequence[Episodes]) -> None:
+    def step(self, batches: Sequence[Batch]) -> None:
         """Move every model once, by the gradient of its own batch; never waits.
 
         Args:
             batches: one a model, on the device.
         """
-        together = _joined(batches)
-        features_BSF = self._models[0].features(*together)
-        n_models, like = len(batches), self._weights_RP
-        shape = (n_models, -1, *features_BSF.shape[1:])
-        features_RBSF = features_BSF.view(shape).to(like.dtype)
-        label_RB = torch.stack([one.query_y_B for one in batches]).to(like.dtype)
+        features_BSF = self._models[0].features(*_joined(batches))
+        dtype = self._weights_RP.dtype
+        shape = (len(batches), -1, *features_BSF.shape[1:])
+        features_RBSF = features_BSF.view(shape).to(dtype)
+        target_RB = torch.stack([one.target_B for one in batches]).to(dtype)
+        label_RB = torch.stack([one.seen.query_y_B for one in batches])
         if features_RBSF.shape != self._features_RBSF.shape:
             self._features_RBSF = features_RBSF
-            self._label_RB = label_RB
-            if like.device.type == "cuda":
+            self._target_RB, self._label_RB = target_RB, label_RB
+            if self.device.type == "cuda":
                 self._work = captured(self._compute, self._changed())
         else:  # into the same memory, which a recording reads
             self._features_RBSF.copy_(features_RBSF)
+            self._target_RB.copy_(target_RB)
             self._label_RB.copy_(label_RB)
         self._work()
 
@@ -141,18 +141,19 @@ class StackedOptimisation:
 
     def _compute(self) -> None:
         """One step, from and to tensors that stay where they are."""
-        views = self._packing.views(self._weights_RP)
-        device = self._weights_RP.device.type
-        with torch.autocast(device, torch.bfloat16, enabled=self._bf16):
-            logit_RB = torch.vmap(logits, in_dims=(0, None, 0))(
-                views, self._models[0].architecture, self._features_RBSF
-            )
-        logit_RB = logit_RB.to(self._label_RB.dtype)
+        weights_RP, features_RBSF = self._weights_RP, self._features_RBSF
+        if self._is_bf16:  # all between the weights and the loss, as a step alone does
+            weights_RP, features_RBSF = weights_RP.bfloat16(), features_RBSF.bfloat16()
+        logit_RB = torch.vmap(logits, in_dims=(0, None, 0))(
+            self._packing.views(weights_RP),
+            self._models[0].architecture,
+            features_RBSF,
+        ).to(self._weights_RP.dtype)
         loss_R = binary_cross_entropy_with_logits(
-            logit_RB, self._label_RB, reduction="none"
+            logit_RB, self._target_RB, reduction="none"
         ).mean(1)
         (gradient_RP,) = torch.autograd.grad(loss_R.sum(), self._weights_RP)
-        right_R = ((logit_RB.detach() > 0) == (self._label_RB > 0)).sum(1)
+        right_R = ((logit_RB.detach() > 0) == self._label_RB.bool()).sum(1)
         self._move(gradient_RP, loss_R.detach(), right_R)
 
     @torch.no_grad()
@@ -236,10 +237,10 @@ def _recipe(settings: TrainSettings) -> tuple[float, ...]:
     return settings.lr, settings.weight_decay, settings.warmup, settings.total_steps
 
 
-def _joined(batches: Sequence[Episodes]) -> tuple[Tensor, Tensor, Tensor]:
+def _joined(batches: Sequence[Batch]) -> tuple[Tensor, Tensor, Tensor]:
     """What all models see, one batch behind the other."""
     return (
-        torch.cat([one.context_x_BND for one in batches]),
-        torch.cat([one.context_y_BN for one in batches]),
-        torch.cat([one.query_x_BD for one in batches]),
+        torch.cat([one.seen.context_x_BND for one in batches]),
+        torch.cat([one.seen.context_y_BN for one in batches]),
+        torch.cat([one.seen.query_x_BD for one in batches]),
     )

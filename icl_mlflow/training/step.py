@@ -8,8 +8,9 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.nn.utils import clip_grad_norm_
 
-from icl_mlflow.episodes import Episodes
 from icl_mlflow.models import Transformer
+from icl_mlflow.models.forward import logits
+from icl_mlflow.training.build import Batch
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants.base import Freeze
 
@@ -19,7 +20,7 @@ class Step:
     """What a step measured, before it moved the weights; tensors are on the device.
 
     Attributes:
-        loss: mean log-loss of the batch, nats.
+        loss: mean log-loss of the batch, expected under its targets, nats.
         right: how many of its answers are right.
         gradient_norm: before clipping.
         rate: the learning rate of the step.
@@ -45,18 +46,17 @@ class Optimisation:
     ) -> None:
         self.model = model
         self._clip_norm = settings.clip_norm
-        self._bf16 = settings.precision == "bf16"
+        self._is_bf16 = settings.precision == "bf16"
         self._held = _Held(model, frozen)
         self._trained = [p for p in model.parameters() if p.requires_grad]
         self._optimizer, self._schedule = optimizer_and_schedule(
             settings, self._trained
         )
 
-    def step(self, episodes: Episodes) -> Step:
+    def step(self, batch: Batch) -> Step:
         """Move the weights once, by the gradient of the batch's mean log-loss."""
-        logit_B = self._forward(episodes)
-        label_B = episodes.query_y_B
-        loss = binary_cross_entropy_with_logits(logit_B, label_B.to(logit_B.dtype))
+        logit_B = self._forward(batch)
+        loss = binary_cross_entropy_with_logits(logit_B, batch.target_B)
         torch.autograd.backward(loss)
         self._held.keep_gradients_off()
         gradient_norm = clip_grad_norm_(self._trained, self._clip_norm)
@@ -67,18 +67,28 @@ class Optimisation:
         self._schedule.step()
         return Step(
             loss=loss.detach(),
-            right=((logit_B.detach() > 0) == label_B.bool()).sum(),
+            right=((logit_B.detach() > 0) == batch.seen.query_y_B.bool()).sum(),
             gradient_norm=gradient_norm,
             rate=rate,
         )
 
-    def _forward(self, episodes: Episodes) -> Tensor:
-        device = episodes.query_x_BD.device.type
-        with torch.autocast(device, torch.bfloat16, enabled=self._bf16):
-            logit_B: Tensor = self.model(
-                episodes.context_x_BND, episodes.context_y_BN, episodes.query_x_BD
-            )
-        return logit_B.float() if self._bf16 else logit_B
+    def _forward(self, batch: Batch) -> Tensor:
+        """Log-odds in the precision of the weights.
+
+        With bf16 everything between the float32 weights and the loss is bfloat16. That
+        saves the hundred and seventy casts a step that autocast makes between the two;
+        sums inside products, norms and softmax are float32 in either.
+        """
+        seen = batch.seen
+        features_BSF = self.model.features(
+            seen.context_x_BND, seen.context_y_BN, seen.query_x_BD
+        )
+        parameters: dict[str, Tensor] = dict(self.model.named_parameters())
+        if self._is_bf16:
+            features_BSF = features_BSF.bfloat16()
+            parameters = {name: p.bfloat16() for name, p in parameters.items()}
+        logit_B = logits(parameters, self.model.architecture, features_BSF)
+        return logit_B.float() if self._is_bf16 else logit_B
 
 
 def optimizer_and_schedule(

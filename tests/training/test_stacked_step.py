@@ -6,9 +6,13 @@ from typing import Any
 import pytest
 import torch
 
-from icl_mlflow.episodes import Episodes
 from icl_mlflow.models import Transformer
-from icl_mlflow.training.build import initial_model, problem, training_batch
+from icl_mlflow.training.build import (
+    Batch,
+    initial_model,
+    problem,
+    training_batch,
+)
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.training.stacked_step import StackedOptimisation
 from icl_mlflow.training.stacks import stacks
@@ -44,12 +48,13 @@ def suite(**changes: Any) -> list[TrainSettings]:
     ]
 
 
-def double(episodes: Episodes) -> Episodes:
-    return replace(
-        episodes,
-        context_x_BND=episodes.context_x_BND.double(),
-        query_x_BD=episodes.query_x_BD.double(),
+def double(batch: Batch) -> Batch:
+    seen = replace(
+        batch.seen,
+        context_x_BND=batch.seen.context_x_BND.double(),
+        query_x_BD=batch.seen.query_x_BD.double(),
     )
+    return Batch(seen=seen, target_B=batch.target_B.double())
 
 
 def alone(
@@ -113,11 +118,13 @@ def test_twenty_steps_together_are_twenty_steps_alone(
         assert largest_difference(stack, index, model) <= 1e-10
 
 
-def test_rates_decays_warm_ups_and_clipping_are_each_members_own() -> None:
+def test_rates_targets_curricula_and_clipping_are_each_members_own() -> None:
     recipes = [
         {"lr": 1e-3},
         {"lr": 1e-2, "clip_norm": 0.05},
         {"warmup": 0.6, "weight_decay": 0.5},
+        {"target": "bayes"},
+        {"curriculum": "separation"},
     ]
     members = [TrainSettings(**{**TINY, **recipe}) for recipe in recipes]
     stack = together(members, torch.float64)
@@ -172,7 +179,7 @@ def test_a_model_that_diverges_takes_no_other_with_it() -> None:
 def test_a_model_can_be_taken_out_with_its_weights_of_now() -> None:
     members = [TrainSettings(**{**TINY, "seed": seed}) for seed in (0, 1)]
     stack = together(members, torch.float32)
-    batch = training_batch(members[1], problem(members[1]), 0, "cpu")
+    batch = training_batch(members[1], problem(members[1]), 0, "cpu").seen
     model = stack.model(1)
     trained, _ = alone(members[1], torch.float32)
     seen = (batch.context_x_BND, batch.context_y_BN, batch.query_x_BD)

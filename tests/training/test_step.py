@@ -41,7 +41,7 @@ def run(
 
 
 def loss_of(model: Transformer, settings: TrainSettings, index: int) -> Tensor:
-    episodes = training_batch(settings, problem(settings), index, "cpu")
+    episodes = training_batch(settings, problem(settings), index, "cpu").seen
     logit_B = model(episodes.context_x_BND, episodes.context_y_BN, episodes.query_x_BD)
     return binary_cross_entropy_with_logits(logit_B, episodes.query_y_B.float())
 
@@ -104,7 +104,7 @@ def test_what_a_step_reports_was_measured_before_it_moved() -> None:
     (first, *_) = run(SETTINGS, initial_model(SETTINGS))
     assert torch.equal(first.loss, expected.detach())
     assert float(first.gradient_norm) == pytest.approx(float(norm), rel=1e-5)
-    episodes = training_batch(SETTINGS, problem(SETTINGS), 0, "cpu")
+    episodes = training_batch(SETTINGS, problem(SETTINGS), 0, "cpu").seen
     logit_B = model(episodes.context_x_BND, episodes.context_y_BN, episodes.query_x_BD)
     assert int(first.right) == int(((logit_B > 0) == (episodes.query_y_B == 1)).sum())
 
