@@ -1,11 +1,16 @@
 """Whatever engine trains a member, its run ends alike: numbers, status and model."""
 
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from mlflow.entities import Run
+from torch import Tensor
 
 from icl_mlflow.launch.member import train_member
 from icl_mlflow.launch.members import train_members
@@ -13,39 +18,64 @@ from icl_mlflow.launch.train import train_seeds
 from icl_mlflow.suite import grid
 from icl_mlflow.tracking.models import load_model
 from icl_mlflow.tracking.run import open_run
-from icl_mlflow.tracking.store import Store
+from icl_mlflow.tracking.store import Store, connect
 from icl_mlflow.training.settings import TrainSettings
 
 SETTINGS = TrainSettings.preset(
     "smoke", train_episodes=512, val_episodes=128, test_episodes=128, threads=1
 )
 #: Two of one shape and one of another, which trains beside them.
-VARIANTS = ("baseline", "frozen_query_key", "no_labels")
-#: What tells one run from another, and the moment and the program that made it.
+MEMBERS = grid(SETTINGS, ("baseline", "frozen_query_key", "no_labels"), (0,))
+#: What tells one run from another, and the program that started it.
 OWN = ("mlflow.parentRunId", "mlflow.source.name")
 
 ON_RAY = pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra ray")
 
 
+@dataclass(frozen=True)
+class Found:
+    """What a member left behind.
+
+    Attributes:
+        described: everything that is neither a time nor an id nor a measured number.
+        numbers: every logged metric by name and step, but the one that is a time.
+        weights: of the registered model.
+    """
+
+    described: dict[str, Any]
+    numbers: dict[tuple[str, int], float]
+    weights: dict[str, Tensor]
+
+
+def found(store: Store, run_id: str) -> Found:
+    run = store.client.get_run(run_id)
+    numbers = {
+        (name, point.step): point.value
+        for name in run.data.metrics
+        if name != "episodes_per_second"
+        for point in store.client.get_metric_history(run_id, name)
+    }
+    weights = load_model(run_id, store.client).model.state_dict()
+    return Found(described(store, run), numbers, weights)
+
+
 def described(store: Store, run: Run) -> dict[str, Any]:
-    """Everything of a run that is neither a time nor an id nor a measured number."""
     (output,) = run.outputs.model_outputs
     model = store.client.get_logged_model(output.model_id)
     (version,) = store.client.search_model_versions(f"run_id='{run.info.run_id}'")
-    tags = run.data.tags
-    folders = ("", "figures", "tables")
     return {
         "name": run.info.run_name,
         "status": run.info.status,
         "params": run.data.params,
-        "tags": {k: v for k, v in tags.items() if k not in OWN},
+        "tags": {k: v for k, v in run.data.tags.items() if k not in OWN},
         "metrics": set(run.data.metrics),
         "datasets": [
-            entry.dataset.to_dictionary() for entry in run.inputs.dataset_inputs
+            (entry.dataset.name, entry.dataset.digest, str(entry.tags))
+            for entry in run.inputs.dataset_inputs
         ],
         "artifacts": [
             file.path
-            for folder in folders
+            for folder in ("", "figures", "tables")
             for file in store.client.list_artifacts(run.info.run_id, folder or None)
         ],
         "model": (model.name, model.status, set(model.tags), model.params),
@@ -53,54 +83,49 @@ def described(store: Store, run: Run) -> dict[str, Any]:
     }
 
 
-def numbers(store: Store, run: Run) -> dict[tuple[str, int], float]:
-    """Every logged metric by name and step, but the one that is a time."""
-    return {
-        (name, point.step): point.value
-        for name in run.data.metrics
-        if name != "episodes_per_second"
-        for point in store.client.get_metric_history(run.info.run_id, name)
-    }
+@pytest.fixture(scope="module")
+def alone(
+    empty_database: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[Found]]:
+    """What a single training of each member leaves behind."""
+    folder = tmp_path_factory.mktemp("alone")
+    database = shutil.copy(empty_database, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
+        store = connect("tests")
+        yield [found(store, train_member(store, member).run_id) for member in MEMBERS]
 
 
 @pytest.mark.parametrize(
     ("engine", "within"),
     [
         ("processes", 0.0),
-        pytest.param("stacked", 1e-5, id="stacked"),
+        ("stacked", 1e-5),
         pytest.param("ray", 0.0, marks=ON_RAY),
     ],
 )
 def test_a_member_ends_as_a_single_training_does(
-    store: Store, engine: str, within: float
+    alone: list[Found], store: Store, engine: str, within: float
 ) -> None:
-    members = grid(SETTINGS, VARIANTS, (0,))
     heard: list[int] = []
     with open_run(
         store, name="suite", kind="suite", params={}, tags={}, description=""
     ) as log:
         outcomes = train_members(
-            store, members, log.run_id, engine=engine, on_epoch=lambda: heard.append(1)
+            store, MEMBERS, log.run_id, engine=engine, on_epoch=lambda: heard.append(1)
         )
-    assert len(heard) == len(members) * SETTINGS.epochs
-    for member, outcome in zip(members, outcomes, strict=True):
+    assert len(heard) == len(MEMBERS) * SETTINGS.epochs
+    for outcome, single in zip(outcomes, alone, strict=True):
         assert outcome.error is None
         assert outcome.value is not None
-        alone = train_member(store, member)
-        ours, single = (
-            store.client.get_run(run_id)
-            for run_id in (outcome.value.run_id, alone.run_id)
-        )
-        assert described(store, ours) == described(store, single)
-        assert ours.data.tags["mlflow.parentRunId"] == log.run_id
-        assert numbers(store, ours) == pytest.approx(
-            numbers(store, single), rel=0, abs=within
-        )
-        assert outcome.value.test == pytest.approx(alone.test, rel=0, abs=within)
-        trained = load_model(outcome.value.run_id).model.state_dict()
-        for name, value in load_model(alone.run_id).model.state_dict().items():
-            if within == 0:
-                assert torch.equal(value, trained[name])
+        run_id = outcome.value.run_id
+        ours = found(store, run_id)
+        assert ours.described == single.described
+        assert ours.numbers == pytest.approx(single.numbers, rel=0, abs=within)
+        for name, value in single.weights.items():
+            assert within or torch.equal(value, ours.weights[name])
+        tags = store.client.get_run(run_id).data.tags
+        assert tags["mlflow.parentRunId"] == log.run_id
 
 
 def test_ray_that_is_not_installed_is_one_line_and_no_run(
@@ -114,6 +139,7 @@ def test_ray_that_is_not_installed_is_one_line_and_no_run(
 
 @ON_RAY
 def test_a_cluster_that_does_not_answer_is_one_line_and_no_run(store: Store) -> None:
-    with pytest.raises(ValueError, match=r"no Ray cluster answers at 127\.0\.0\.1:1"):
-        train_seeds(store, SETTINGS, (0, 1), engine="ray", ray_address="127.0.0.1:1")
+    place = "127.0.0.1:1"
+    with pytest.raises(ValueError, match=f"no Ray cluster answers at {place}"):
+        train_seeds(store, SETTINGS, (0, 1), engine="ray", ray_address=place)
     assert store.client.search_runs([store.experiment_id]) == []
