@@ -73,7 +73,7 @@ def ablate(
     if launch.dry_run:
         from icl_mlflow.launch.plan import plan_members
 
-        click.echo(plan_members(members, launch.jobs))
+        click.echo(plan_members(members, launch))
         return
     with usage_errors(StoreError):
         store = connect(launch.experiment)

@@ -88,7 +88,9 @@ def arrange(
         return _in_stacks(members, jobs, "as asked for")
     device = pick_device(members[0].device) if members else torch.device("cpu")
     if device.type != "cuda":
-        return _in_processes(members, jobs, f"on {device.type} stacking brings nothing")
+        return _in_processes(
+            members, jobs, "stacks pay on CUDA, which is not used here"
+        )
     if len(stacks(members)) == len(members):
         return _in_processes(members, jobs, "no two members are of one shape")
     return _in_stacks(members, jobs, "CUDA is here, and members are of one shape")

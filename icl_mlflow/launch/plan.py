@@ -1,53 +1,102 @@
-"""What a command would do, without doing it: settings, size and estimated time."""
+"""What a command would do, without doing it: the engine, settings, time and memory."""
 
 import json
-import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
-from statistics import median
 
+from icl_mlflow.launch.engine import Arrangement, Group, arrange
+from icl_mlflow.launch.estimate import (
+    program_bytes,
+    shown_bytes,
+    shown_duration,
+    training_bytes,
+    training_seconds,
+)
 from icl_mlflow.launch.processes import usable_cores
 from icl_mlflow.launch.settings import LaunchSettings, SeedSettings
 from icl_mlflow.suite import grid, parse_seeds
-from icl_mlflow.training.build import initial_model, problem, resolved, training_batch
-from icl_mlflow.training.device import compute_threads, pick_device
+from icl_mlflow.training.build import initial_model, resolved
+from icl_mlflow.training.device import pick_device
 from icl_mlflow.training.settings import TrainSettings
-from icl_mlflow.training.step import Optimisation
-
-_TIMED_STEPS = 6
 
 
 def plan(settings: TrainSettings, several: SeedSettings, launch: LaunchSettings) -> str:
     """What `train` would do."""
     if several.seeds is None:
-        return plan_members([settings], launch.jobs)
+        return plan_members([settings], launch)
     seeds = parse_seeds(several.seeds)
     members = grid(replace(settings, threads=1), [settings.variant], seeds)
-    return plan_members(members, launch.jobs)
+    return plan_members(members, launch)
 
 
-def plan_members(members: Sequence[TrainSettings], jobs: int) -> str:
-    """The settings that the members share, their names, and the time all of them take.
+def plan_members(members: Sequence[TrainSettings], launch: LaunchSettings) -> str:
+    """The settings that the members share, their names, the engine and what it takes.
 
-    One member of each variant is timed over a few steps.
+    One group of each kind is timed over a few steps.
     """
-    one_each = {member.variant: member for member in members}
-    seconds = {name: _training_seconds(member) for name, member in one_each.items()}
-    at_once = min(jobs or usable_cores(), len(members))
-    shared_out = sum(seconds[member.variant] for member in members) / at_once
-    in_all = max(*seconds.values(), shared_out)
-    sizes = sorted({_n_parameters(member) for member in one_each.values()})
+    arrangement = arrange(
+        members,
+        engine=launch.engine,
+        jobs=launch.jobs,
+        ray_address=launch.ray_address,
+    )
+    one_each = {_kind(group): group for group in arrangement.groups}
+    seconds = {kind: training_seconds(group) for kind, group in one_each.items()}
+    each = [seconds[_kind(group)] for group in arrangement.groups]
+    in_all = max(*each, sum(each) / _lanes(arrangement), 0.0)
+    largest = max(training_bytes(group) for group in one_each.values())
+    firsts = [group[0] for group in one_each.values()]
+    sizes = sorted({_n_parameters(member) for member in firsts})
     return "\n".join(
         [
             json.dumps(_shared_settings(members), indent=2),
             f"members      {', '.join(member.run_name for member in members)}",
-            f"at once      {at_once}",
+            *_engine(arrangement, len(members)),
             f"parameters   {' or '.join(f'{size:,}' for size in sizes)}",
             f"steps        {members[0].total_steps:,} each",
-            f"training     about {_duration(in_all)}, the machine as busy as now",
+            f"memory       {_memory(arrangement, largest)}",
+            f"training     about {shown_duration(in_all)}, the machine as busy as now",
             "dry run: nothing was trained, no run was created",
         ]
     )
+
+
+def _kind(group: Group) -> Hashable:
+    """Equal for groups that take equally long."""
+    return group[0].variant if len(group) == 1 else (group[0].variant, len(group))
+
+
+def _engine(arrangement: Arrangement, n_members: int) -> list[str]:
+    """Which engine it would be, why, and with which stacks."""
+    if n_members == 1:
+        return []
+    lines = [f"engine       {arrangement.engine}: {arrangement.why}"]
+    if arrangement.engine == "stacked":
+        sizes = [len(group) for group in arrangement.groups if len(group) > 1]
+        n_alone = n_members - sum(sizes)
+        beside = f"; {n_alone} of other shapes beside them" if n_alone else ""
+        stacked = " + ".join(map(str, sizes)) or "no"
+        lines.append(f"stacks       of {stacked} members{beside}")
+    at_once = arrangement.at_once or "as many as the cluster has room for"
+    return [*lines, f"at once      {at_once}"]
+
+
+def _lanes(arrangement: Arrangement) -> int:
+    """Groups that do not slow each other down."""
+    if not arrangement.at_once:
+        return usable_cores()
+    device = pick_device(arrangement.groups[0][0].device)
+    return 1 if device.type == "cuda" else arrangement.at_once
+
+
+def _memory(arrangement: Arrangement, largest: int) -> str:
+    """Of the most demanding group, and of what runs it."""
+    group = "stack" if arrangement.engine == "stacked" else "member"
+    taken = f"about {shown_bytes(largest)} a {group}"
+    program = program_bytes()
+    if program is None:
+        return taken
+    return f"{taken}, beside {shown_bytes(program)} for Python and its libraries"
 
 
 def _shared_settings(members: Sequence[TrainSettings]) -> dict[str, str | int | float]:
@@ -61,28 +110,3 @@ def _shared_settings(members: Sequence[TrainSettings]) -> dict[str, str | int | 
 
 def _n_parameters(settings: TrainSettings) -> int:
     return sum(value.numel() for value in initial_model(settings).parameters())
-
-
-def _training_seconds(settings: TrainSettings) -> float:
-    """All steps at the median time of the first few, after one to warm up."""
-    chosen, device = problem(settings), pick_device(settings.device)
-    model = initial_model(settings).to(device)
-    taken = []
-    if not settings.epochs:
-        return 0.0
-    with compute_threads(settings.threads):
-        optimisation = Optimisation(settings, model, chosen.variant.frozen)
-        for step in range(min(_TIMED_STEPS, settings.total_steps)):
-            started = time.perf_counter()
-            batch = training_batch(settings, chosen, step, device)
-            float(optimisation.step(batch).loss)
-            taken.append(time.perf_counter() - started)
-    return settings.total_steps * median(taken[1:] or taken)
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
