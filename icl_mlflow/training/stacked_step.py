@@ -78,7 +78,11 @@ class StackedOptimisation:
             .unsqueeze(-1)
         )
         self._clip_norm_R = like.new_tensor([member.clip_norm for member in members])
-        self._beta2, self._epsilon = each[0].beta2, each[0].epsilon
+        second = [(one.beta2, 1 - one.beta2) for one in each]
+        self._square_kept_R1, self._square_new_R1 = (
+            like.new_tensor(second).t().unsqueeze(-1)
+        )
+        self._epsilon = each[0].epsilon
 
         steps = (settings.total_steps, len(members))
         self._index = torch.zeros(1, dtype=torch.int64, device=like.device)
@@ -168,8 +172,8 @@ class StackedOptimisation:
         update_4R1 = self._update_T4R1.index_select(0, self._index)[0]
         kept_R1, blend_R1, size_R1, root_R1 = update_4R1
         self._mean_RP.lerp_(gradient_RP, blend_R1)
-        self._square_RP.mul_(self._beta2)
-        self._square_RP.addcmul_(gradient_RP, gradient_RP, value=1 - self._beta2)
+        self._square_RP.mul_(self._square_kept_R1)
+        self._square_RP.addcmul_(gradient_RP, gradient_RP * self._square_new_R1)
         scale_RP = (self._square_RP.sqrt() / root_R1).add_(self._epsilon)
         moved_RP = self._weights_RP * kept_R1 - size_R1 * self._mean_RP / scale_RP
         if self._free_RP is not None:
