@@ -1,4 +1,4 @@
-"""One optimisation step: loss, gradient, clipping, AdamW on the one-cycle schedule."""
+"""One optimisation step: loss, gradient, clipping, AdamW."""
 
 from dataclasses import dataclass
 
@@ -10,6 +10,7 @@ from torch.nn.utils import clip_grad_norm_
 from icl_mlflow.models import Transformer
 from icl_mlflow.models.forward import logits
 from icl_mlflow.training.build import Batch
+from icl_mlflow.training.recipe import optimizer_and_schedule
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants.base import Freeze
 
@@ -48,18 +49,8 @@ class Optimisation:
         self._is_bf16 = settings.precision == "bf16"
         self._held = _Held(model, frozen)
         self._trained = [p for p in model.parameters() if p.requires_grad]
-        self._optimizer = torch.optim.AdamW(
-            self._trained,
-            lr=settings.lr,
-            weight_decay=settings.weight_decay,
-            fused=True,
-        )
-        # It also moves AdamW's first beta between 0.95 and 0.85, against the rate.
-        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self._optimizer,
-            max_lr=settings.lr,
-            total_steps=settings.total_steps,
-            pct_start=settings.warmup,
+        self._optimizer, self._schedule = optimizer_and_schedule(
+            settings, self._trained
         )
 
     def step(self, batch: Batch) -> Step:
