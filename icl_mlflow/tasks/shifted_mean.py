@@ -85,7 +85,7 @@ class ShiftedMean:
             2, (n_episodes, n_context + 1), generator=rng, device=device
         )
         x_BSD = normal(n_episodes, n_context + 1, self.dim)
-        sign_BS1 = (2 * y_BS - 1).unsqueeze(-1)
+        sign_BS1 = (2.0 * y_BS - 1.0).unsqueeze(-1)
         x_BSD.add_(shift_B1D).addcmul_(sign_BS1, mu_B1D, value=self.separation)
         return Episodes(
             context_x_BND=x_BSD[:, :-1],

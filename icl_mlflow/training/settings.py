@@ -94,6 +94,17 @@ class TrainSettings:
     train_episodes: int = setting(50_000, "Episodes per epoch.", minimum=1)
     batch_size: int = setting(64, "Episodes per step.", minimum=1)
     lr: float = setting(3e-4, "Peak learning rate of AdamW.", above=0)
+    beta2: float = setting(
+        0.999,
+        "AdamW's memory for squared gradients; lower follows changes sooner.",
+        minimum=0,
+        maximum=0.99999,
+    )
+    schedule: str = setting(
+        "one_cycle",
+        "How the rate rises and falls: along cosines, or in straight lines.",
+        choices=lambda: ("one_cycle", "linear"),
+    )
     weight_decay: float = setting(1e-4, "Weight decay of AdamW.", minimum=0)
     warmup: float = setting(
         0.3, "Share of the steps in which the rate rises.", above=0, maximum=0.99

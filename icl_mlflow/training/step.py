@@ -1,4 +1,4 @@
-"""One optimisation step: loss, gradient, clipping, AdamW on the one-cycle schedule."""
+"""One optimisation step: loss, gradient, clipping, AdamW."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from torch.nn.utils import clip_grad_norm_
 from icl_mlflow.models import Transformer
 from icl_mlflow.models.forward import logits
 from icl_mlflow.training.build import Batch
+from icl_mlflow.training.recipe import optimizer_and_schedule
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants.base import Freeze
 
