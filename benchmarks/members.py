@@ -116,8 +116,8 @@ def _processor_seconds() -> float:
 
 def _report(rows: Sequence[Row], training: float, engine: str, jobs: int) -> str:
     about = (
-        f"Smoke-size members, engine `{engine}`, {jobs} at once, sqlite; training alone "
-        f"takes {training:.2f} s of processor time a member."
+        f"Smoke-size members, engine `{engine}`, {jobs} at once, sqlite; training "
+        f"alone takes {training:.2f} s of processor time a member."
     )
     columns = ["members", "clock s", "processor s", "overhead s a member"]
     columns += ["rows a member", "database KB a member", "files a member"]

@@ -6,10 +6,10 @@
 
 A step is everything between two updates: drawing each model's own batch, forward,
 backward, clipping and AdamW. `alone` is the loop of a single training, on the same
-device and in the same precision; where the research notebook lies beside the repository
-its own loop is measured as well. Times are on the clock, medians over rounds; at the end
-of each the device is waited for. Needs torch and scipy, but no mlflow: copy the
-repository to a machine with a GPU, install these, and run it from the root.
+device and in the same precision; where the research notebook lies beside the
+repository its own loop is measured as well. Times are on the clock, medians over
+rounds; at the end of each the device is waited for. Needs torch and scipy, but no
+mlflow: copy the repository to a machine with a GPU and run it from the root.
 """
 
 import argparse

@@ -22,7 +22,7 @@ from icl_mlflow.training.build import Batch, problem
 from icl_mlflow.training.captured import captured
 from icl_mlflow.training.packing import Packing
 from icl_mlflow.training.settings import TrainSettings
-from icl_mlflow.training.step import optimizer_and_schedule
+from icl_mlflow.training.recipe import optimizer_and_schedule
 
 # As in torch.nn.utils.clip_grad_norm_, where it keeps a quotient finite.
 _CLIP_EPSILON = 1e-6
@@ -236,9 +236,12 @@ class _Schedule:
         self.epsilon: float = group["eps"]
 
 
-def _recipe(settings: TrainSettings) -> tuple[float, ...]:
-    """What decides a schedule."""
-    return settings.lr, settings.weight_decay, settings.warmup, settings.total_steps
+def _recipe(settings: TrainSettings) -> tuple[float | str, ...]:
+    """What decides the rates and AdamW's factors at every step."""
+    return (
+        *(settings.schedule, settings.total_steps, settings.lr, settings.warmup),
+        *(settings.weight_decay, settings.beta2),
+    )
 
 
 def _joined(batches: Sequence[Batch]) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,6 +1,5 @@
 """One optimisation step: loss, gradient, clipping, AdamW."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -90,23 +89,6 @@ class Optimisation:
             parameters = {name: p.bfloat16() for name, p in parameters.items()}
         logit_B = logits(parameters, self.model.architecture, features_BSF)
         return logit_B.float() if self._is_bf16 else logit_B
-
-
-def optimizer_and_schedule(
-    settings: TrainSettings, parameters: Sequence[Tensor]
-) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.OneCycleLR]:
-    """AdamW on these parameters, and the one cycle of its rate and first beta."""
-    optimizer = torch.optim.AdamW(
-        parameters, lr=settings.lr, weight_decay=settings.weight_decay, fused=True
-    )
-    # It also moves AdamW's first beta between 0.95 and 0.85, against the rate.
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer,
-        max_lr=settings.lr,
-        total_steps=settings.total_steps,
-        pct_start=settings.warmup,
-    )
-    return optimizer, schedule
 
 
 class _Held:

@@ -123,6 +123,7 @@ def test_rates_targets_curricula_and_clipping_are_each_members_own() -> None:
         {"lr": 1e-3},
         {"lr": 1e-2, "clip_norm": 0.05},
         {"warmup": 0.6, "weight_decay": 0.5},
+        {"schedule": "linear", "beta2": 0.95},
         {"target": "bayes"},
         {"curriculum": "separation"},
     ]
