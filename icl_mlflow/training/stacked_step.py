@@ -21,8 +21,8 @@ from icl_mlflow.models.forward import logits
 from icl_mlflow.training.build import Batch, problem
 from icl_mlflow.training.captured import captured
 from icl_mlflow.training.packing import Packing
-from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.training.recipe import optimizer_and_schedule
+from icl_mlflow.training.settings import TrainSettings
 
 # As in torch.nn.utils.clip_grad_norm_, where it keeps a quotient finite.
 _CLIP_EPSILON = 1e-6

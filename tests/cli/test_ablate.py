@@ -1,5 +1,6 @@
 """`icl-mlflow ablate` in a shell: the list, the plan, and what it refuses."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,25 @@ def test_a_dry_run_names_the_members_and_does_nothing(
     assert list(new_folder.iterdir()) == []
 
 
+def test_a_dry_run_explains_the_engine_and_what_it_takes(
+    new_folder: Path, icl: Icl
+) -> None:
+    ended = icl(
+        "ablate", "--preset", "smoke", "--device", "cpu", "--seeds", "0-1",
+        "--variants", "no_position,no_labels", "--engine", "stacked", "--dry_run",
+    )  # fmt: skip
+    assert ended.code == 0
+    lines = dict(x.split(maxsplit=1) for x in ended.out.splitlines()[-9:])
+    assert lines["engine"] == "stacked: as asked for"
+    assert lines["stacks"] == "of 4 + 2 members"
+    assert lines["at"] == "once      2"
+    assert re.fullmatch(r"about \d+ MB a stack, beside .*", lines["memory"])
+    assert lines["training"].startswith("about ")
+    plain = icl("ablate", "--preset", "smoke", "--device", "cpu", "--dry_run")
+    assert "engine       processes: stacks pay on CUDA" in plain.out
+    assert list(new_folder.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -44,6 +64,8 @@ def test_a_dry_run_names_the_members_and_does_nothing(
         (["--seeds", "3-1"], "run backwards"),
         (["--variant", "no_labels"], "No such option"),
         (["--task", "C"], "choose one of: A, B"),
+        (["--engine", "stack"], "did you mean stacked"),
+        (["--ray_address", "auto"], "ray_address is for engine=ray"),
     ],
 )
 def test_bad_input_is_one_line_and_creates_nothing(

@@ -66,6 +66,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(
         (["--variant", "no_lables"], "did you mean no_labels"),
         (["--n_heads", "3"], "n_heads=3 does not divide d_model=128"),
         (["--epochs", "-1"], "epochs must be at least 0, not -1"),
+        (["--engine", "stacked"], "engine is for several models: give seeds"),
         (["--lr", "nan"], "lr must be finite, not nan"),
         (["--sigma_min", "1"], "task A has no sigma_min"),
         (["--task", "B", "--variant", "no_nuisance"], "task B"),
