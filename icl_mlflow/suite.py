@@ -9,6 +9,9 @@ from icl_mlflow.variants import VARIANTS
 #: What every other variant is compared with.
 BASELINE = "baseline"
 
+#: From how many seeds in a row on they are written as a range.
+_RANGE_FROM = 4
+
 
 def parse_seeds(text: str) -> tuple[int, ...]:
     """Seeds from ``0,1,2`` or ``0-9`` or both, in order, each once.
@@ -31,6 +34,24 @@ def parse_seeds(text: str) -> tuple[int, ...]:
             )
         seeds += range(low, high + 1)
     return tuple(dict.fromkeys(seeds))
+
+
+def shown_seeds(seeds: Sequence[int]) -> str:
+    """Seeds as people write them, short however many there are; `parse_seeds` reads it.
+
+    >>> shown_seeds([0, 1, 2]), shown_seeds([7, *range(20, 1000)])
+    ('0,1,2', '7,20-999')
+    """
+    runs: list[list[int]] = []
+    for seed in dict.fromkeys(seeds):
+        if runs and seed == runs[-1][-1] + 1:
+            runs[-1].append(seed)
+        else:
+            runs.append([seed])
+    return ",".join(
+        f"{run[0]}-{run[-1]}" if len(run) >= _RANGE_FROM else ",".join(map(str, run))
+        for run in runs
+    )
 
 
 def parse_variants(text: str) -> tuple[str, ...]:

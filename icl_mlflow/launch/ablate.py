@@ -17,7 +17,13 @@ from icl_mlflow.launch.ceilings import ceilings
 from icl_mlflow.launch.engine import check_engine
 from icl_mlflow.launch.member import check_ready
 from icl_mlflow.launch.members import raise_for_failures, train_members
-from icl_mlflow.suite import BASELINE, grid, parse_variants, with_baseline
+from icl_mlflow.suite import (
+    BASELINE,
+    grid,
+    parse_variants,
+    shown_seeds,
+    with_baseline,
+)
 from icl_mlflow.tracking.results import HISTORY, finished_runs, read_member
 from icl_mlflow.tracking.run import RunLog, open_run
 from icl_mlflow.tracking.runs import MEMBERS
@@ -139,18 +145,18 @@ def ablate(
     """
     check_engine(engine, ray_address)
     task = suite.settings.task
-    shown_seeds = ",".join(map(str, suite.seeds))
+    of_seeds = shown_seeds(suite.seeds)
     params = {
         **resolved(suite.settings),
         "variants": ",".join(suite.variants),
-        "seeds": shown_seeds,
+        "seeds": of_seeds,
     }
     for replaced in ("variant", "seed"):
         del params[replaced]
     missing = suite.missing
     with open_run(
         store,
-        name=f"{task}-ablation-seeds{shown_seeds}",
+        name=f"{task}-ablation-seeds{of_seeds}",
         kind="suite",
         params=params,
         tags={"task": task},
@@ -240,7 +246,7 @@ def _compare(
     )
     history = ablation.history(members)
     readable = shown(table)
-    title = f"Task {suite.settings.task}, seeds {', '.join(map(str, suite.seeds))}"
+    title = f"Task {suite.settings.task}, seeds {shown_seeds(suite.seeds)}"
     log.table("ablation", table)
     log.text("tables/ablation.md", markdown(readable))
     log.text("tables/ablation.tex", latex(readable))
@@ -292,7 +298,7 @@ def _description(suite: Suite) -> str:
     )
     return (
         f"Which parts of the model does the test of task {suite.settings.task} need? "
-        f"{len(suite.variants)} variants, seeds {', '.join(map(str, suite.seeds))}; "
+        f"{len(suite.variants)} variants, seeds {shown_seeds(suite.seeds)}; "
         f"{len(suite.finished)} of {len(suite.members)} members had been trained "
         f"before (`{MEMBERS}`).\n\n{questions}"
     )

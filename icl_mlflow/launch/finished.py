@@ -6,7 +6,7 @@ from icl_mlflow.evaluation import expected_accuracy
 from icl_mlflow.launch.member import Trained
 from icl_mlflow.launch.training_answer import epochs_of
 from icl_mlflow.tracking.history import training_records
-from icl_mlflow.tracking.models import models_of_run
+from icl_mlflow.tracking.models import ModelError, models_of_run
 from icl_mlflow.tracking.results import finished_run, read_member
 from icl_mlflow.tracking.store import Store
 from icl_mlflow.training.settings import TrainSettings
@@ -25,8 +25,11 @@ def finished_before(
     run_id = finished_run(store, settings.identity, parent_run_id)
     if run_id is None:
         return None
+    try:
+        (model,) = models_of_run(store.client, run_id)
+    except ModelError:  # it was deleted, or waits to be registered
+        return None
     (record,) = training_records(store.client, run_id)
-    (model,) = models_of_run(store.client, run_id)
     bayes_B = torch.from_numpy(read_member(store, run_id).bayes_B)
     return Trained(
         settings=settings,

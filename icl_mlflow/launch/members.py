@@ -52,6 +52,8 @@ def train_members(
     Raises:
         ValueError: an engine that is not installed.
     """
+    if not members:
+        return []
     arrangement = arrange(members, engine=engine, jobs=jobs, ray_address=ray_address)
     # Ray keeps what it passes on; credentials are for the workers' environments.
     uri = store.place if arrangement.engine == "ray" else store.tracking_uri

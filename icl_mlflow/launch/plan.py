@@ -19,6 +19,9 @@ from icl_mlflow.training.build import initial_model, resolved
 from icl_mlflow.training.device import pick_device
 from icl_mlflow.training.settings import TrainSettings
 
+#: Members that are listed by name.
+_NAMED = 20
+
 
 def plan(settings: TrainSettings, several: SeedSettings, launch: LaunchSettings) -> str:
     """What `train` would do."""
@@ -50,7 +53,7 @@ def plan_members(members: Sequence[TrainSettings], launch: LaunchSettings) -> st
     return "\n".join(
         [
             json.dumps(_shared_settings(members), indent=2),
-            f"members      {', '.join(member.run_name for member in members)}",
+            f"members      {_names(members)}",
             *_engine(arrangement, len(members)),
             f"parameters   {' or '.join(f'{size:,}' for size in sizes)}",
             f"steps        {members[0].total_steps:,} each",
@@ -59,6 +62,14 @@ def plan_members(members: Sequence[TrainSettings], launch: LaunchSettings) -> st
             "dry run: nothing was trained, no run was created",
         ]
     )
+
+
+def _names(members: Sequence[TrainSettings]) -> str:
+    names = [member.run_name for member in members]
+    if len(names) > _NAMED:
+        names = [str(len(names)), "from", names[0], "to", names[-1]]
+        return " ".join(names)
+    return ", ".join(names)
 
 
 def _kind(group: Group) -> Hashable:

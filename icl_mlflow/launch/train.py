@@ -11,7 +11,7 @@ from icl_mlflow.analysis.answer import over_models
 from icl_mlflow.launch.engine import check_engine
 from icl_mlflow.launch.member import Trained, check_ready, train_member
 from icl_mlflow.launch.members import raise_for_failures, train_members
-from icl_mlflow.suite import grid
+from icl_mlflow.suite import grid, shown_seeds
 from icl_mlflow.tracking.results import HISTORY
 from icl_mlflow.tracking.run import RunLog, open_run
 from icl_mlflow.tracking.store import Store, connect
@@ -86,17 +86,17 @@ def train_seeds(
     check_ready(settings)
     check_engine(engine, ray_address)
     members = grid(replace(settings, threads=1), [settings.variant], seeds)
-    shown_seeds = ",".join(map(str, seeds))
-    params = {**resolved(settings), "seeds": shown_seeds}
+    of_seeds = shown_seeds(seeds)
+    params = {**resolved(settings), "seeds": of_seeds}
     del params["seed"]
     with open_run(
         store,
-        name=f"{settings.task}-{settings.variant}-seeds{shown_seeds}",
+        name=f"{settings.task}-{settings.variant}-seeds{of_seeds}",
         kind="suite",
         params=params,
         tags={"task": settings.task, "variant": settings.variant},
         description=(
-            f"Task {settings.task}, variant `{settings.variant}`, seeds {shown_seeds}: "
+            f"Task {settings.task}, variant `{settings.variant}`, seeds {of_seeds}: "
             "means over seeds, with 95 % t intervals as `.../low` and `.../high`."
         ),
     ) as log:
