@@ -67,8 +67,7 @@ def plan_members(members: Sequence[TrainSettings], launch: LaunchSettings) -> st
 def _names(members: Sequence[TrainSettings]) -> str:
     names = [member.run_name for member in members]
     if len(names) > _NAMED:
-        names = [str(len(names)), "from", names[0], "to", names[-1]]
-        return " ".join(names)
+        return f"{len(names)}, from {names[0]} to {names[-1]}"
     return ", ".join(names)
 
 

@@ -29,8 +29,9 @@ _RETRIES = 3
 _GLANCE = 0.2
 #: Seconds that tasks get to wind up when the driver is interrupted.
 _GRACE = 15.0
-#: Pieces handed to Ray for each core, so that a hundred thousand need not wait there.
-_AHEAD = 2
+#: Pieces handed to Ray at a time: enough to ask for more machines where they come on
+#: demand, and not the hundred thousand that a suite may have.
+_HANDED_OUT = 1_000
 #: Results are small; by default Ray would claim a third of the memory for them.
 _OBJECT_STORE = 256 << 20
 
@@ -64,9 +65,7 @@ class Cluster:
     """The cluster that this process is connected to."""
 
     def __init__(self) -> None:
-        resources = ray.cluster_resources()
-        self._cores = int(resources.get("CPU", 1))
-        self._gpus = int(resources.get("GPU", 0))
+        self._gpus = int(ray.cluster_resources().get("GPU", 0))
         # A share of a GPU is a task's where there are any: the other tasks compute
         # while this one logs.
         gpu_share = 1 / STACKS_AT_ONCE if self._gpus else 0
@@ -114,7 +113,7 @@ class Cluster:
         outcomes: dict[int, Outcome[R]] = {}
         try:
             while waiting or running:
-                while waiting and len(running) < (jobs or _AHEAD * self._cores):
+                while waiting and len(running) < (jobs or _HANDED_OUT):
                     index = waiting.pop()
                     running[do.remote(pieces[index], work, index, said)] = index
                 done, _ = ray.wait(list(running), timeout=_GLANCE)
