@@ -26,8 +26,11 @@ SETTINGS = TrainSettings.preset(
 )
 #: Two of one shape and one of another, which trains beside them.
 MEMBERS = grid(SETTINGS, ("baseline", "frozen_query_key", "no_labels"), (0,))
-#: What tells one run from another: its suite, the program, a tree that is being edited.
-OWN = ("mlflow.parentRunId", "mlflow.source.name", "git_dirty")
+#: What tells one run from another: its suite, the program, what was edited meanwhile.
+OWN = (
+    *("mlflow.parentRunId", "mlflow.source.name"),
+    *("mlflow.source.git.commit", "git_dirty"),
+)
 
 ON_RAY = pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra ray")
 
