@@ -14,14 +14,17 @@ stacked parameters.
 
 import math
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from icl_mlflow.models.architecture import Architecture
 from icl_mlflow.models.embedding import EMBEDDINGS, Parameters
 
-# Below this many tokens three plain products beat the fused kernel on CPUs.
+# Below this many tokens three plain products beat the fused kernel on CPUs, whose
+# backward pass is slow in bfloat16.
 _FUSED_ATTENTION_FROM = 128
+_FUSED_BF16_ATTENTION_FROM = 1024
 
 
 def layer_prefix(layer: int) -> str:
@@ -117,7 +120,9 @@ def _embed_and_project(
 def _block(x_BSM: Tensor, qkv_BSM: Tensor, layer: Parameters, n_heads: int) -> Tensor:
     """One whole block, at every token: (B, S, M)."""
     query, key, value = split_heads(qkv_BSM, n_heads)
-    if x_BSM.shape[1] < _FUSED_ATTENTION_FROM:
+    is_slow = x_BSM.dtype == torch.bfloat16 and x_BSM.device.type == "cpu"
+    fused_from = _FUSED_BF16_ATTENTION_FROM if is_slow else _FUSED_ATTENTION_FROM
+    if x_BSM.shape[1] < fused_from:
         query = query * (1 / math.sqrt(query.shape[-1]))
         mixed_BHSK = (query @ key.transpose(-2, -1)).softmax(-1) @ value
     else:
