@@ -1,0 +1,100 @@
+"""The frontier's plan, its record, and the page made of it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from benchmarks import frontier
+from benchmarks.frontier import RECIPES, Made, Trial, trials
+from benchmarks.frontier_report import PUBLISHED, draw
+from icl_mlflow.tasks import TASKS
+
+
+def made(trial: Trial, excess_risk: float) -> Made:
+    return Made(**vars(trial), episodes=1, seconds=2.5, excess_risk=excess_risk)
+
+
+def test_every_recipe_is_tried_on_every_task_where_it_is_another() -> None:
+    planned = list(trials((0, 1), (50_000, 200_000), tuple(RECIPES)))
+    assert len(planned) == len(set(planned))
+    identities = [trial.settings().identity for trial in planned]
+    assert len(identities) == len(set(identities))
+    for task in TASKS:
+        mine = [trial for trial in planned if trial.task == task]
+        tried = {trial.recipe for trial in mine if trial.budget == 50_000}
+        assert tried <= set(RECIPES)
+        assert {"efficient", "paper", "efficient, sampled labels"} <= tried
+        assert ("efficient, no curriculum" in tried) == bool(TASKS[task].curricula)
+        longer = [trial for trial in mine if trial.budget == 200_000]
+        assert [(t.recipe, t.seed) for t in longer] == [
+            ("efficient", 0),
+            ("efficient", 1),
+        ]
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_trial_draws_its_budget_and_is_judged_like_all_others(recipe: str) -> None:
+    settings = Trial(recipe, "A", 3, 100_000).settings()
+    paper = Trial("paper", "A", 3, 100_000).settings()
+    drawn = settings.total_steps * settings.batch_size
+    assert 0.99 * 100_000 < drawn <= 100_000
+    for name in ("seed", "eval_seed", "test_episodes", "val_episodes", "epochs"):
+        assert getattr(settings, name) == getattr(paper, name)
+
+
+def test_what_is_made_is_kept_and_drawn(tmp_path: Path) -> None:
+    file = tmp_path / "frontier.csv"
+    kept = [
+        made(trial, 0.5 / (index + 1))
+        for index, trial in enumerate(trials((0, 1), (25_000, 50_000), RECIPES))
+    ]
+    for one in kept:
+        frontier._add(file, one)
+    assert frontier.read(file) == kept
+    options = ["--report_only", "--output", str(tmp_path)]
+    done = CliRunner().invoke(frontier.main, options, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert frontier.read(file) == kept
+    page = (tmp_path / "frontier.md").read_text()
+    for task in TASKS:
+        assert f"## Task {task}" in page
+        assert f"{PUBLISHED[task]} nats" in page
+    assert (tmp_path / "frontier.png").stat().st_size > 10_000
+
+
+def test_the_table_counts_seeds_and_takes_medians(tmp_path: Path) -> None:
+    trial = Trial("efficient", "A", 0, 100_000)
+    file = tmp_path / "frontier.csv"
+    for seed, nats in enumerate((0.02, 0.01, 0.0128)):
+        frontier._add(file, made(replace(trial, seed=seed), nats))
+    options = ["--report_only", "--output", str(tmp_path)]
+    CliRunner().invoke(frontier.main, options, catch_exceptions=False)
+    (row,) = (
+        line
+        for line in (tmp_path / "frontier.md").read_text().splitlines()
+        if line.startswith("| efficient")
+    )
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells == [
+        "efficient",
+        "100 000",
+        "0.0128",
+        "0.0100 to 0.0200",
+        "2 of 3",
+        "2",
+    ]
+
+
+def test_each_recipe_is_told_apart_by_colour_and_mark() -> None:
+    """More recipes than colours: a line's colour and mark together are its own."""
+
+    frame = pd.DataFrame(made(Trial(r, "A", 0, 100_000), 0.01) for r in RECIPES)
+    axes = draw(frame).axes[0]
+    looks = [(line.get_color(), line.get_marker()) for line in axes.lines]
+    own = [look for look in looks if look[1] not in {"None", "*"}]
+    assert len(own) == len(set(own)) == len(RECIPES)
+    assert axes.get_xlabel() == "training episodes"
+    assert axes.get_ylabel() == "excess risk (nats)"
