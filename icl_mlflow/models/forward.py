@@ -43,7 +43,11 @@ def layer_parameters(parameters: Parameters, layer: int) -> dict[str, Tensor]:
 
 
 def logits(
-    parameters: Parameters, architecture: Architecture, features_BSF: Tensor
+    parameters: Parameters,
+    architecture: Architecture,
+    features_BSF: Tensor,
+    *,
+    may_fuse: bool = True,
 ) -> Tensor:
     """Log-odds of y_q = 1: (B,), in nats.
 
@@ -51,6 +55,8 @@ def logits(
         parameters: by the names of the published checkpoints.
         architecture: what they were built for.
         features_BSF: `Embedding.features` of the episodes.
+        may_fuse: take the fused attention kernel where it is faster; `torch.vmap` would
+            call that once a model.
 
     Raises:
         ValueError: if the episodes make more tokens than there are positions.
@@ -64,11 +70,11 @@ def logits(
         x_BSM = features_BSF @ weight_FM + table_SM
     else:
         x_BSM, qkv_BSM = _embed_and_project(features_BSF, weight_FM, table_SM, first)
-        x_BSM = _block(x_BSM, qkv_BSM, first, architecture.n_heads)
+        x_BSM = _block(x_BSM, qkv_BSM, first, architecture.n_heads, may_fuse=may_fuse)
     for index in range(1, architecture.n_layers - 1):
         layer = layer_parameters(parameters, index)
         qkv_BSM = project(x_BSM, layer)
-        x_BSM = _block(x_BSM, qkv_BSM, layer, architecture.n_heads)
+        x_BSM = _block(x_BSM, qkv_BSM, layer, architecture.n_heads, may_fuse=may_fuse)
 
     last = layer_parameters(parameters, architecture.n_layers - 1)
     query_BM = _query_block(x_BSM, last, architecture.n_heads)
@@ -117,12 +123,14 @@ def _embed_and_project(
     return x_BSM, qkv_BS3M
 
 
-def _block(x_BSM: Tensor, qkv_BSM: Tensor, layer: Parameters, n_heads: int) -> Tensor:
+def _block(
+    x_BSM: Tensor, qkv_BSM: Tensor, layer: Parameters, n_heads: int, *, may_fuse: bool
+) -> Tensor:
     """One whole block, at every token: (B, S, M)."""
     query, key, value = split_heads(qkv_BSM, n_heads)
     is_slow = x_BSM.dtype == torch.bfloat16 and x_BSM.device.type == "cpu"
     fused_from = _FUSED_BF16_ATTENTION_FROM if is_slow else _FUSED_ATTENTION_FROM
-    if x_BSM.shape[1] < fused_from:
+    if not may_fuse or x_BSM.shape[1] < fused_from:
         query = query * (1 / math.sqrt(query.shape[-1]))
         mixed_BHSK = (query @ key.transpose(-2, -1)).softmax(-1) @ value
     else:

@@ -11,6 +11,7 @@ T = steps of the whole training.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -148,7 +149,7 @@ class StackedOptimisation:
         weights_RP, features_RBSF = self._weights_RP, self._features_RBSF
         if self._is_bf16:  # all between the weights and the loss, as a step alone does
             weights_RP, features_RBSF = weights_RP.bfloat16(), features_RBSF.bfloat16()
-        logit_RB = torch.vmap(logits, in_dims=(0, None, 0))(
+        logit_RB = torch.vmap(partial(logits, may_fuse=False), in_dims=(0, None, 0))(
             self._packing.views(weights_RP),
             self._models[0].architecture,
             features_RBSF,

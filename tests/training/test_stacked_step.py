@@ -135,6 +135,17 @@ def test_rates_targets_curricula_and_clipping_are_each_members_own() -> None:
         assert largest_difference(stack, index, model) <= 1e-10
 
 
+def test_contexts_so_long_that_a_model_alone_fuses_its_attention() -> None:
+    length = {"n_context": 130, "train_episodes": 48, "epochs": 1, "warmup": 0.5}
+    members = [TrainSettings(**{**TINY, **length, "seed": seed}) for seed in (0, 1)]
+    stack = together(members, torch.float64)
+    for index, settings in enumerate(members):
+        model, reported = alone(settings, torch.float64)
+        losses = stack.taken(range(3)).loss_TR[:, index].tolist()
+        assert losses == pytest.approx([step[0] for step in reported], abs=1e-10)
+        assert largest_difference(stack, index, model) <= 1e-10
+
+
 @pytest.mark.parametrize(("precision", "close"), [("fp32", 1e-5), ("bf16", 2e-2)])
 def test_rounding_is_all_that_sets_a_stack_apart(precision: str, close: float) -> None:
     members = [
