@@ -1,0 +1,113 @@
+"""What this machine keeps of a run while it is not safely over: one folder a run.
+
+``ROOT/runs/RUN_ID`` holds the checkpoints and the journal of a run, and a lock that the
+process has which trains it. ROOT is ICL_MLFLOW_STATE or ``.icl_mlflow`` beside the
+embedded database (with a server: in the working folder).
+"""
+
+import json
+import os
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from icl_mlflow.tracking.location import scheme_of, sqlite_file, tracking_uri
+
+STATE_VARIABLE = "ICL_MLFLOW_STATE"
+
+CHECKPOINTS = "checkpoints"
+JOURNAL = "journal"
+
+_LOCK, _OWNER = "lock", "owner.json"
+
+#: Seconds to try for a lock: one who only asks whether it is held has it for a moment.
+_PATIENCE = 0.5
+
+#: What MLflow makes run ids of; so none leads out of the folder of all runs.
+_RUN_ID = re.compile(r"[a-zA-Z0-9][\w-]{0,255}", re.ASCII)
+
+
+class RunInUseError(ValueError):
+    """A live process has the run; the message is one line and says which."""
+
+
+def state_folder(run_id: str) -> Path:
+    """The folder of a run's local state, which may not exist.
+
+    Raises:
+        ValueError: not a run id.
+    """
+    if not _RUN_ID.fullmatch(run_id):
+        raise ValueError(f"{run_id!r} is not a run id")
+    return _runs_folder() / run_id
+
+
+def local_runs() -> list[str]:
+    """The ids of all runs with local state, in order of their names."""
+    folder = _runs_folder()
+    if not folder.is_dir():
+        return []
+    return sorted(f.name for f in folder.iterdir() if _RUN_ID.fullmatch(f.name))
+
+
+@contextmanager
+def claimed(run_id: str) -> Iterator[Path]:
+    """Have a run for this process alone; yields its folder, made where missing.
+
+    The system lets go of the lock when the process dies, however it does.
+
+    Raises:
+        RunInUseError: another process has it, or another thread of this one.
+    """
+    folder = state_folder(run_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / _LOCK)
+    try:
+        lock.acquire(timeout=_PATIENCE)
+    except Timeout:
+        raise RunInUseError(
+            f"run {run_id} is being trained by {_owner(folder)}; wait for its end"
+        ) from None
+    try:
+        _say_who(folder)
+        yield folder
+    finally:
+        lock.release()
+
+
+def is_claimed(run_id: str) -> bool:
+    """Whether a live process of this machine has the run."""
+    folder = state_folder(run_id)
+    if not folder.is_dir():
+        return False
+    try:
+        with FileLock(folder / _LOCK).acquire(timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def _runs_folder() -> Path:
+    given = os.environ.get(STATE_VARIABLE, "").strip()
+    if given:
+        return Path(given).absolute() / "runs"
+    uri = tracking_uri()
+    beside = sqlite_file(uri).parent if scheme_of(uri) == "sqlite" else Path.cwd()
+    return beside / ".icl_mlflow" / "runs"
+
+
+def _say_who(folder: Path) -> None:
+    content = {"host": socket.gethostname(), "pid": os.getpid()}
+    (folder / _OWNER).write_text(json.dumps(content), encoding="utf-8")
+
+
+def _owner(folder: Path) -> str:
+    try:
+        owner = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
+        return f"process {owner['pid']} on {owner['host']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"  # it has the lock, and has not yet said who it is
