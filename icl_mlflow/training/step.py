@@ -1,5 +1,6 @@
 """One optimisation step: loss, gradient, clipping, AdamW on the one-cycle schedule."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -46,9 +47,9 @@ class Optimisation:
         self._clip_norm = settings.clip_norm
         self._bf16 = settings.precision == "bf16"
         self._held = _Held(model, frozen)
-        self._trained = [p for p in model.parameters() if p.requires_grad]
+        self._trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
         self._optimizer = torch.optim.AdamW(
-            self._trained,
+            self._trained.values(),
             lr=settings.lr,
             weight_decay=settings.weight_decay,
             fused=True,
@@ -68,7 +69,7 @@ class Optimisation:
         loss = binary_cross_entropy_with_logits(logit_B, label_B.float())
         torch.autograd.backward(loss)
         self._held.keep_gradients_off()
-        gradient_norm = clip_grad_norm_(self._trained, self._clip_norm)
+        gradient_norm = clip_grad_norm_(self._trained.values(), self._clip_norm)
         rate = float(self._schedule.get_last_lr()[0])
         self._optimizer.step()
         self._optimizer.zero_grad()
@@ -81,6 +82,38 @@ class Optimisation:
             rate=rate,
         )
 
+    def moments(self) -> dict[str, Tensor]:
+        """AdamW's memory: ``exp_avg/NAME``, ``exp_avg_sq/NAME`` and ``step/NAME``.
+
+        Of a parameter that has not been moved yet they are zero.
+        """
+        return {
+            f"{kind}/{name}": value
+            for name, parameter in self._trained.items()
+            for kind, value in self._moments_of(parameter).items()
+        }
+
+    def restore(self, moments: Mapping[str, Tensor], position: int) -> None:
+        """Go on as after so many steps; the weights are the caller's to put back.
+
+        Args:
+            moments: as `moments` gave them.
+            position: how many steps the schedule has behind it, which decides the rate.
+        """
+        for name, parameter in self._trained.items():
+            self._optimizer.state[parameter] = {
+                kind: moments[f"{kind}/{name}"].to(parameter.device, copy=True)
+                for kind in _no_moments(parameter)
+            }
+        if position:
+            # Its rate is a function of the position; at the first one it would warn.
+            before = {"last_epoch": position - 1, "_step_count": position + 1}
+            self._schedule.load_state_dict(before)
+            self._schedule.step()
+
+    def _moments_of(self, parameter: Tensor) -> dict[str, Tensor]:
+        return self._optimizer.state.get(parameter) or _no_moments(parameter)
+
     def _forward(self, episodes: Episodes) -> Tensor:
         device = episodes.query_x_BD.device.type
         with torch.autocast(device, torch.bfloat16, enabled=self._bf16):
@@ -88,6 +121,15 @@ class Optimisation:
                 episodes.context_x_BND, episodes.context_y_BN, episodes.query_x_BD
             )
         return logit_B.float()
+
+
+def _no_moments(parameter: Tensor) -> dict[str, Tensor]:
+    """AdamW's memory of a parameter before its first step."""
+    return {
+        "step": torch.zeros((), device=parameter.device),
+        "exp_avg": torch.zeros_like(parameter),
+        "exp_avg_sq": torch.zeros_like(parameter),
+    }
 
 
 class _Held:
