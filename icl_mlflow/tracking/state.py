@@ -5,9 +5,11 @@ process has which trains it. ROOT is ICL_MLFLOW_STATE or ``.icl_mlflow`` beside 
 embedded database (with a server: in the working folder).
 """
 
+import contextlib
 import json
 import os
 import re
+import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,18 +23,44 @@ STATE_VARIABLE = "ICL_MLFLOW_STATE"
 
 CHECKPOINTS = "checkpoints"
 JOURNAL = "journal"
+TRAIN_LOG = "train.log"
+
+#: Which run to go on with, where no id is given: the newest that can be, or none.
+AUTO, NEVER = "auto", "never"
 
 _LOCK, _OWNER = "lock", "owner.json"
 
 #: Seconds to try for a lock: one who only asks whether it is held has it for a moment.
 _PATIENCE = 0.5
 
-#: What MLflow makes run ids of; so none leads out of the folder of all runs.
+#: Times to try to make a folder.
+_ATTEMPTS = 100
+
+#: What MLflow makes run ids of; none leads out of the folder of all runs.
 _RUN_ID = re.compile(r"[a-zA-Z0-9][\w-]{0,255}", re.ASCII)
 
 
 class RunInUseError(ValueError):
     """A live process has the run; the message is one line and says which."""
+
+
+def runs_folder() -> Path:
+    """The folder of all runs, which may not exist; its parent is ROOT."""
+    given = os.environ.get(STATE_VARIABLE, "").strip()
+    if given:
+        return Path(given).absolute() / "runs"
+    uri = tracking_uri()
+    beside = sqlite_file(uri).parent if scheme_of(uri) == "sqlite" else Path.cwd()
+    return beside / ".icl_mlflow" / "runs"
+
+
+def is_run_id(text: str) -> bool:
+    """Whether MLflow may have given it to a run.
+
+    >>> [is_run_id(text) for text in ("0a1b2c", "../0a1b2c", "")]
+    [True, False, False]
+    """
+    return _RUN_ID.fullmatch(text) is not None
 
 
 def state_folder(run_id: str) -> Path:
@@ -41,17 +69,17 @@ def state_folder(run_id: str) -> Path:
     Raises:
         ValueError: not a run id.
     """
-    if not _RUN_ID.fullmatch(run_id):
+    if not is_run_id(run_id):
         raise ValueError(f"{run_id!r} is not a run id")
-    return _runs_folder() / run_id
+    return runs_folder() / run_id
 
 
 def local_runs() -> list[str]:
     """The ids of all runs with local state, in order of their names."""
-    folder = _runs_folder()
+    folder = runs_folder()
     if not folder.is_dir():
         return []
-    return sorted(f.name for f in folder.iterdir() if _RUN_ID.fullmatch(f.name))
+    return sorted(f.name for f in folder.iterdir() if is_run_id(f.name))
 
 
 @contextmanager
@@ -64,7 +92,7 @@ def claimed(run_id: str) -> Iterator[Path]:
         RunInUseError: another process has it, or another thread of this one.
     """
     folder = state_folder(run_id)
-    folder.mkdir(parents=True, exist_ok=True)
+    _make(folder)
     lock = FileLock(folder / _LOCK)
     try:
         lock.acquire(timeout=_PATIENCE)
@@ -79,6 +107,19 @@ def claimed(run_id: str) -> Iterator[Path]:
         lock.release()
 
 
+def forget(run_id: str) -> None:
+    """Remove the folder of a claimed run in which nothing is kept any more.
+
+    Folders above it go with the last one. A folder that holds something stays.
+    """
+    folder = state_folder(run_id)
+    if {file.name for file in folder.iterdir()} <= {_LOCK, _OWNER, TRAIN_LOG}:
+        shutil.rmtree(folder)
+    for parent in (folder.parent, folder.parent.parent):
+        with contextlib.suppress(OSError):  # it is not empty, or already gone
+            parent.rmdir()
+
+
 def is_claimed(run_id: str) -> bool:
     """Whether a live process of this machine has the run."""
     folder = state_folder(run_id)
@@ -91,13 +132,26 @@ def is_claimed(run_id: str) -> bool:
         return True
 
 
-def _runs_folder() -> Path:
-    given = os.environ.get(STATE_VARIABLE, "").strip()
-    if given:
-        return Path(given).absolute() / "runs"
-    uri = tracking_uri()
-    beside = sqlite_file(uri).parent if scheme_of(uri) == "sqlite" else Path.cwd()
-    return beside / ".icl_mlflow" / "runs"
+def has_checkpoint(run_id: str) -> bool:
+    """Whether training can go on here from where the run left off."""
+    folder = state_folder(run_id) / CHECKPOINTS
+    return folder.is_dir() and any(folder.iterdir())
+
+
+def discard_checkpoints(run_id: str) -> None:
+    """There is nothing left to go on with."""
+    with claimed(run_id) as folder:
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+        forget(run_id)
+
+
+def _make(folder: Path) -> None:
+    """Make a folder, though `forget` may remove those above it at the same time."""
+    for _ in range(_ATTEMPTS):
+        with contextlib.suppress(FileNotFoundError):
+            folder.mkdir(parents=True, exist_ok=True)
+            return
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def _say_who(folder: Path) -> None:

@@ -41,6 +41,23 @@ _QUIET = {
     "MLFLOW_UV_AUTO_DETECT": "false",
 }
 
+#: Unless the user says otherwise: a request gives up within seconds, where MLflow would
+#: try for minutes. What is not delivered then is delivered later.
+_IMPATIENT = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+}
+
+
+_LEVELS = {
+    "mlflow": logging.WARNING,
+    "alembic": logging.WARNING,
+    # Every failed attempt would be a line; that of the end of a run says it once.
+    "mlflow.utils.rest_utils": logging.ERROR,
+    "mlflow.exceptions": logging.ERROR,
+    "urllib3": logging.ERROR,
+}
+
 
 @dataclass(frozen=True)
 class Store:
@@ -69,6 +86,16 @@ class Store:
         if self.tracking_uri == sqlite_uri(Path("mlflow.db")):
             return "mlflow ui"
         return f"mlflow ui --backend-store-uri {shlex.quote(self.place)}"
+
+    def check_there(self) -> None:
+        """Check that the database file is there, which a write would make anew.
+
+        Raises:
+            StoreError: it has been moved or removed.
+        """
+        uri = self.tracking_uri
+        if scheme_of(uri) == "sqlite" and not sqlite_file(uri).exists():
+            raise StoreError(f"{sqlite_file(uri)} is not there")
 
     def run_link(self, run_id: str) -> str:
         """The run's page in the UI; for a local store where ``mlflow ui`` serves it."""
@@ -203,9 +230,8 @@ def _one_line_errors(uri: str) -> Iterator[None]:
 
 def _quieten() -> None:
     """Keep MLflow and its migrations quiet, unless the user wants to hear them."""
-    for name, value in _QUIET.items():
+    for name, value in (_QUIET | _IMPATIENT).items():
         os.environ.setdefault(name, value)
-    for name in ("mlflow", "alembic"):
-        logger = logging.getLogger(name)
-        if "MLFLOW_LOGGING_LEVEL" not in os.environ:
-            logger.setLevel(logging.WARNING)
+    if "MLFLOW_LOGGING_LEVEL" not in os.environ:
+        for name, level in _LEVELS.items():
+            logging.getLogger(name).setLevel(level)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from mlflow.entities import Run, ViewType
 
-from icl_mlflow.tracking.run import RunLog, open_run
+from icl_mlflow.tracking.run import open_run
 from icl_mlflow.tracking.store import Store, StoreError
 
 OPENING: Mapping[str, Any] = {
@@ -163,9 +163,10 @@ def test_a_run_that_is_not_there_is_named(
 
 
 def test_the_link_names_the_run(store: Store, new_folder: Path) -> None:
-    log = RunLog(store, "abc")
-    experiment = store.experiment_id
-    assert log.ui_link() == f"http://127.0.0.1:5000/#/experiments/{experiment}/runs/abc"
+    with open_run(store, **OPENING) as log:
+        link = log.ui_link()
+    page = f"experiments/{store.experiment_id}/runs/{log.run_id}"
+    assert link == f"http://127.0.0.1:5000/#/{page}"
     assert store.ui_command == "mlflow ui"
     (new_folder / "elsewhere").mkdir()
     os.chdir(new_folder / "elsewhere")
