@@ -58,7 +58,8 @@ def ablate(
 ) -> None:
     """Train every variant with every seed and compare them with the baseline.
 
-    Members that have finished before are reused, so run it again after a crash.
+    Members that have finished before are reused, and those that were cut off go on
+    where they were, so run it again after a crash.
     """
     # Imported here, so that --help and bad input need neither torch nor mlflow.
     from icl_mlflow.launch.ablate import check_members, choose_variants, plan_suite
@@ -66,6 +67,7 @@ def ablate(
 
     seeds = parse_seeds(chosen.seeds)
     with usage_errors(ValueError):
+        resume = launch.resume_members
         variants = choose_variants(chosen.variants, settings.task)
         members = check_members(settings, variants, seeds)
     if launch.dry_run:
@@ -76,10 +78,10 @@ def ablate(
     with usage_errors(StoreError):
         store = connect(launch.experiment)
         suite = plan_suite(store, settings, variants, seeds)
-    _train_and_compare(store, suite, launch.jobs)
+    _train_and_compare(store, suite, launch.jobs, resume)
 
 
-def _train_and_compare(store: "Store", suite: "Suite", jobs: int) -> None:
+def _train_and_compare(store: "Store", suite: "Suite", jobs: int, resume: str) -> None:
     from icl_mlflow.launch import ablate as launcher
     from icl_mlflow.launch.members import MembersFailedError
 
@@ -92,7 +94,9 @@ def _train_and_compare(store: "Store", suite: "Suite", jobs: int) -> None:
         exit_code(1, MembersFailedError),
         progress(missing * suite.settings.epochs, f"{missing} members") as advance,
     ):
-        result = launcher.ablate(store, suite, jobs=jobs, on_epoch=advance)
+        result = launcher.ablate(
+            store, suite, jobs=jobs, resume=resume, on_epoch=advance
+        )
     for row in result.table.to_dict("records"):
         click.echo(f"{row['variant']:22} {row['sentence']}")
     click.echo(f"parent   {result.run_id}")

@@ -34,6 +34,7 @@ def train(
 
     with usage_errors(ValueError):
         check_ready(settings)
+        resume = launch.resume if several.seeds is None else launch.resume_members
     if launch.dry_run:
         from icl_mlflow.launch.plan import plan
 
@@ -44,26 +45,40 @@ def train(
     with usage_errors(StoreError):
         store = connect(launch.experiment)
     if several.seeds is None:
-        _train_one(store, settings)
+        _train_one(store, settings, resume)
     else:
-        _train_seeds(store, settings, parse_seeds(several.seeds), launch.jobs)
+        seeds = parse_seeds(several.seeds)
+        _train_seeds(store, settings, seeds, launch.jobs, resume)
 
 
-def _train_one(store: "Store", settings: TrainSettings) -> None:
+def _train_one(store: "Store", settings: TrainSettings, resume: str) -> None:
     from icl_mlflow.launch.member import train_member
+    from icl_mlflow.tracking.resume import NotResumableError
+    from icl_mlflow.tracking.state import RunInUseError
     from icl_mlflow.training.fit import NonFiniteLossError
 
     with (
+        usage_errors(NotResumableError, RunInUseError),
         exit_code(3, NonFiniteLossError),
         progress(settings.total_steps, settings.run_name) as advance,
     ):
-        trained = train_member(store, settings, on_step=advance)
+        trained = train_member(
+            store,
+            settings,
+            resume=resume,
+            on_resume=lambda run_id: click.echo(f"resumes  {run_id}"),
+            on_step=advance,
+        )
     click.echo(summary(trained))
     click.echo(store.where(trained.ui_link))
 
 
 def _train_seeds(
-    store: "Store", settings: TrainSettings, seeds: tuple[int, ...], jobs: int
+    store: "Store",
+    settings: TrainSettings,
+    seeds: tuple[int, ...],
+    jobs: int,
+    resume: str,
 ) -> None:
     from icl_mlflow.launch.members import MembersFailedError
     from icl_mlflow.launch.train import train_seeds
@@ -72,7 +87,14 @@ def _train_seeds(
         exit_code(1, MembersFailedError),
         progress(settings.epochs * len(seeds), f"{len(seeds)} seeds") as advance,
     ):
-        suite = train_seeds(store, settings, seeds, jobs=jobs, on_epoch=advance)
+        suite = train_seeds(
+            store,
+            settings,
+            seeds,
+            jobs=jobs,
+            resume=resume,
+            on_epoch=advance,
+        )
     for member in suite.members:
         click.echo(summary(member))
     click.echo(f"parent   {suite.run_id}")
@@ -82,9 +104,10 @@ def _train_seeds(
 def summary(trained: "Trained") -> str:
     """Run, model and headline figures of a finished training."""
     test = trained.test
+    model = trained.model_uri or "not registered yet: it waits for `icl-mlflow sync`"
     return (
         f"run      {trained.run_id}  {trained.settings.run_name}\n"
-        f"model    {trained.model_uri}\n"
+        f"model    {model}\n"
         f"test     accuracy {test['test/accuracy']:.4f} "
         f"(exact Bayes {trained.bayes_accuracy:.4f}), "
         f"excess risk {test['test/excess_risk']:.4f} nats"

@@ -1,7 +1,7 @@
 """Train every variant with every seed, then compare them with the baseline.
 
 Members are found again by the hash of their settings: what has finished is reused, what
-failed or was killed is trained again.
+failed or was killed goes on where it was.
 """
 
 import math
@@ -20,6 +20,7 @@ from icl_mlflow.suite import BASELINE, grid, parse_variants, with_baseline
 from icl_mlflow.tracking.results import HISTORY, finished_runs, read_member
 from icl_mlflow.tracking.run import RunLog, open_run
 from icl_mlflow.tracking.runs import MEMBERS
+from icl_mlflow.tracking.state import AUTO
 from icl_mlflow.tracking.store import Store
 from icl_mlflow.training.build import resolved
 from icl_mlflow.training.settings import TrainSettings
@@ -117,6 +118,7 @@ def ablate(
     suite: Suite,
     *,
     jobs: int = 0,
+    resume: str = AUTO,
     on_epoch: Callable[[], None] = lambda: None,
 ) -> Ablation:
     """Train what is missing and compare all variants, under one parent run.
@@ -125,6 +127,7 @@ def ablate(
         store: where to track them.
         suite: from `plan_suite`.
         jobs: members trained at once; 0 for one a core.
+        resume: ``auto`` to go on with members that were killed, or ``never``.
         on_epoch: called after every epoch of every member that is trained.
 
     Raises:
@@ -151,7 +154,7 @@ def ablate(
     ) as log:
         log.json("settings.json", asdict(suite.settings))
         outcomes = train_members(
-            store, missing, log.run_id, jobs=jobs, on_epoch=on_epoch
+            store, missing, log.run_id, jobs=jobs, resume=resume, on_epoch=on_epoch
         )
         trained = {
             member.identity: outcome.value.run_id

@@ -4,6 +4,7 @@ from icl_mlflow.launch import ablate as suites
 from icl_mlflow.launch.train import TrainedSeeds
 from icl_mlflow.launch.train import train_seeds as train_members_of
 from icl_mlflow.suite import parse_seeds
+from icl_mlflow.tracking.state import AUTO
 from icl_mlflow.tracking.store import connect
 from icl_mlflow.training.settings import TrainSettings
 
@@ -15,6 +16,7 @@ def ablate(
     *,
     jobs: int = 0,
     experiment: str | None = None,
+    resume: str = AUTO,
 ) -> suites.Ablation:
     """Train every variant with every seed and compare them: ``icl-mlflow ablate``.
 
@@ -27,6 +29,7 @@ def ablate(
         seeds: such as ``0,1,2`` or ``0-9``.
         jobs: members trained at once; 0 for one a core.
         experiment: MLflow's experiment.
+        resume: ``auto`` to go on with members that were killed, or ``never``.
 
     Raises:
         ValueError: an unknown variant, or one that the task cannot have.
@@ -38,7 +41,7 @@ def ablate(
     suites.check_members(settings, chosen, numbers)
     store = connect(experiment)
     suite = suites.plan_suite(store, settings, chosen, numbers)
-    return suites.ablate(store, suite, jobs=jobs)
+    return suites.ablate(store, suite, jobs=jobs, resume=resume)
 
 
 def train_seeds(
@@ -47,10 +50,13 @@ def train_seeds(
     *,
     jobs: int = 0,
     experiment: str | None = None,
+    resume: str = AUTO,
 ) -> TrainedSeeds:
     """Train one model a seed below a parent run: ``icl-mlflow train --seeds``.
 
     Args and errors are those of `ablate`.
     """
     numbers = parse_seeds(seeds)
-    return train_members_of(connect(experiment), settings, numbers, jobs=jobs)
+    return train_members_of(
+        connect(experiment), settings, numbers, jobs=jobs, resume=resume
+    )

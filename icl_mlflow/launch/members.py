@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from icl_mlflow.launch.member import Trained, train_member
 from icl_mlflow.launch.processes import Outcome, run_in_processes, usable_cores
 from icl_mlflow.tracking.run import end_children
+from icl_mlflow.tracking.state import AUTO
 from icl_mlflow.tracking.store import Store, connect_experiment
 from icl_mlflow.training.fit import Epoch
 from icl_mlflow.training.settings import TrainSettings
@@ -27,6 +28,7 @@ class _Piece:
     tracking_uri: str
     experiment_id: str
     parent_run_id: str
+    resume: str
 
 
 def train_members(
@@ -35,6 +37,7 @@ def train_members(
     parent_run_id: str,
     *,
     jobs: int = 0,
+    resume: str = AUTO,
     on_epoch: Callable[[], None] = lambda: None,
 ) -> list[Outcome[Trained]]:
     """Train every member; what became of each, in order.
@@ -47,6 +50,8 @@ def train_members(
         members: with ``threads=1``, or they compete for the cores.
         parent_run_id: the suite's run.
         jobs: members trained at once; 0 for one a usable core.
+        resume: ``auto`` to go on with what an earlier call has left unfinished, or
+            ``never``.
         on_epoch: called after every epoch of every member.
     """
 
@@ -57,7 +62,9 @@ def train_members(
     try:
         return run_in_processes(
             [
-                _Piece(m, store.tracking_uri, store.experiment_id, parent_run_id)
+                _Piece(
+                    m, store.tracking_uri, store.experiment_id, parent_run_id, resume
+                )
                 for m in members
             ],
             _train_piece,
@@ -99,5 +106,6 @@ def _train_piece(piece: _Piece, send: Callable[[Epoch], None]) -> Trained:
         connect_experiment(piece.experiment_id),
         piece.settings,
         parent_run_id=piece.parent_run_id,
+        resume=piece.resume,
         on_epoch=send,
     )

@@ -13,6 +13,7 @@ from icl_mlflow.launch.members import raise_for_failures, train_members
 from icl_mlflow.suite import grid
 from icl_mlflow.tracking.results import HISTORY
 from icl_mlflow.tracking.run import RunLog, open_run
+from icl_mlflow.tracking.state import AUTO
 from icl_mlflow.tracking.store import Store, connect
 from icl_mlflow.training.build import problem, resolved
 from icl_mlflow.training.fit import evaluation_episodes
@@ -34,16 +35,21 @@ class TrainedSeeds:
     ui_link: str
 
 
-def train(settings: TrainSettings, *, experiment: str | None = None) -> Trained:
+def train(
+    settings: TrainSettings, *, experiment: str | None = None, resume: str = AUTO
+) -> Trained:
     """Train one model and log it to MLflow: the Python form of ``icl-mlflow train``.
 
     Args:
         settings: what to train.
         experiment: MLflow's experiment; MLFLOW_EXPERIMENT_NAME or ``Default`` if not
             given.
+        resume: ``auto`` to go on with the newest unfinished run of these settings,
+            ``never``, or the id of the run to go on with.
 
     Raises:
-        ValueError: settings that contradict each other.
+        ValueError: settings that contradict each other, or a run that cannot be gone on
+            with.
         StoreError: the tracking store cannot be used.
         NonFiniteLossError: training diverged.
 
@@ -51,7 +57,7 @@ def train(settings: TrainSettings, *, experiment: str | None = None) -> Trained:
         ``train(TrainSettings.preset("smoke", task="B")).test["test/excess_risk"]``
     """
     check_ready(settings)
-    return train_member(connect(experiment), settings)
+    return train_member(connect(experiment), settings, resume=resume)
 
 
 def train_seeds(
@@ -60,6 +66,7 @@ def train_seeds(
     seeds: Sequence[int],
     *,
     jobs: int = 0,
+    resume: str = AUTO,
     on_epoch: Callable[[], None] = lambda: None,
 ) -> TrainedSeeds:
     """Train one model a seed, in parallel processes of one thread each.
@@ -72,6 +79,7 @@ def train_seeds(
         settings: of every member, but for the seed.
         seeds: one member each.
         jobs: members trained at once; 0 for one a core.
+        resume: ``auto`` to go on with members that were killed, or ``never``.
         on_epoch: called after every epoch of every member.
 
     Raises:
@@ -95,7 +103,7 @@ def train_seeds(
     ) as log:
         log.json("settings.json", asdict(settings))
         outcomes = train_members(
-            store, members, log.run_id, jobs=jobs, on_epoch=on_epoch
+            store, members, log.run_id, jobs=jobs, resume=resume, on_epoch=on_epoch
         )
         finished = tuple(outcome.value for outcome in outcomes if outcome.value)
         if finished:

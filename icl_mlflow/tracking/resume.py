@@ -9,7 +9,7 @@ from icl_mlflow.tracking.heartbeat import HEARTBEAT, parse
 from icl_mlflow.tracking.state import (
     AUTO,
     NEVER,
-    has_checkpoint,
+    has_checkpoints,
     is_claimed,
     state_folder,
 )
@@ -52,7 +52,7 @@ def _newest(store: Store, identity: str) -> str | None:
         [store.experiment_id], query, order_by=["attributes.start_time DESC"]
     ):
         run_id: str = run.info.run_id
-        if has_checkpoint(run_id) and not is_claimed(run_id):
+        if has_checkpoints(run_id) and not is_claimed(run_id):
             return run_id
     return None
 
@@ -83,7 +83,7 @@ def _check(run: Run, identity: str) -> None:
         raise NotResumableError(
             f"run {run_id} has other settings; give those of its settings.json"
         )
-    if not has_checkpoint(run_id):
+    if not has_checkpoints(run_id):
         beat = parse(tags.get(HEARTBEAT, ""))
         if run.info.status == "RUNNING" and beat and not beat.is_dead(_SILENCE):
             raise NotResumableError(

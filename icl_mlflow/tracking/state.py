@@ -132,13 +132,19 @@ def is_claimed(run_id: str) -> bool:
         return True
 
 
-def has_checkpoint(run_id: str) -> bool:
-    """Whether training can go on here from where the run left off."""
+def begin_checkpoints(run_id: str) -> Path:
+    """From now on training can go on here, if only from its start; their folder."""
     folder = state_folder(run_id) / CHECKPOINTS
-    return folder.is_dir() and any(folder.iterdir())
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
-def discard_checkpoints(run_id: str) -> None:
+def has_checkpoints(run_id: str) -> bool:
+    """Whether training can go on here."""
+    return (state_folder(run_id) / CHECKPOINTS).is_dir()
+
+
+def end_checkpoints(run_id: str) -> None:
     """There is nothing left to go on with."""
     with claimed(run_id) as folder:
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
