@@ -34,6 +34,11 @@ COMMANDS = {
         "icl_mlflow.cli.export:export",
         "Write the histories and results of runs to files.",
     ),
+    "sync": (
+        "icl_mlflow.cli.sync:sync",
+        "Deliver what the tracking store could not take.",
+    ),
+    "reap": ("icl_mlflow.cli.reap:reap", "Mark runs whose process has died."),
 }
 
 _STORAGE = 4

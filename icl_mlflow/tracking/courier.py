@@ -11,6 +11,7 @@ from itertools import islice
 from mlflow.exceptions import MlflowException
 
 from icl_mlflow.tracking.delivery import METRICS_PER_BATCH, Delivery, batch_of
+from icl_mlflow.tracking.location import redacted
 from icl_mlflow.tracking.outbox import Outbox, Pending
 from icl_mlflow.tracking.records import Record
 
@@ -75,7 +76,7 @@ class Courier:
                 for one in batch:
                     self._deliver([one])
                 return
-            self._refusals[last] = str(error)
+            self._refusals[last] = redacted(" ".join(str(error).split()))
             self._outbox.refuse(last)
         except Exception:
             self._uncertain = max(last, self._uncertain)

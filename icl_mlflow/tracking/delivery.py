@@ -154,19 +154,27 @@ class Delivery:
 
 
 def batch_of(waiting: Iterable[Record]) -> list[Record]:
-    """The first of these records, as many as go into one request."""
+    """The first of these records, as many as go into one request.
+
+    A param that is given twice does not: the store decides which of two values counts.
+    """
     batch: list[Record] = []
-    sizes = {Metrics: 0, Params: 0, Tags: 0}
+    n_points, n_tags, params = 0, 0, set[str]()
     for record in waiting:
         match record:
-            case Metrics():
-                size, limit = len(record.points), METRICS_PER_BATCH
-            case Params() | Tags(run_id=None):
-                size, limit = len(record.values), PAIRS_PER_BATCH
+            case Metrics(points=points):
+                n_points += len(points)
+                fits = n_points <= METRICS_PER_BATCH
+            case Tags(values=values, run_id=None):
+                n_tags += len(values)
+                fits = n_tags <= PAIRS_PER_BATCH
+            case Params(values=values):
+                fits = params.isdisjoint(values)
+                params |= values.keys()
+                fits &= len(params) <= PAIRS_PER_BATCH
             case _:
                 return batch or [record]
-        sizes[type(record)] += size
-        if batch and sizes[type(record)] > limit:
+        if not fits:
             break
         batch.append(record)
     return batch

@@ -9,6 +9,7 @@ from icl_mlflow.tracking.delivery import Delivery
 from icl_mlflow.tracking.heartbeat import HEARTBEAT, heartbeat
 from icl_mlflow.tracking.location import without_secrets
 from icl_mlflow.tracking.outbox import About, Outbox, outbox_folder, write_about
+from icl_mlflow.tracking.preflight import meaning
 from icl_mlflow.tracking.records import Metrics, Record, Status
 from icl_mlflow.tracking.registration import Registered
 from icl_mlflow.tracking.sender import Sender
@@ -122,17 +123,22 @@ class Dispatch:
         else:
             self._outbox.discard()
 
-    def _warn(self, left: int, trouble: str) -> None:
-        uri = self._store.tracking_uri
-        reasons = [trouble or "it takes too long"] if left else self._courier.refusals
+    def _warn(self, left: int, trouble: Exception | None) -> None:
+        refusals = self._courier.refusals
         _logger.warning(
-            "%s of run %s not delivered to %s (%s); send them with: icl-mlflow sync %s",
-            _counted(left + len(self._courier.refusals)),
+            "%s of run %s not delivered: %s %s; send them with: icl-mlflow sync %s",
+            _counted(left + len(refusals)),
             self._run_id,
             self._store.place,
-            without_secrets(reasons[0], uri),
+            f"refused: {refusals[0]}" if not left else self._reason(trouble),
             runs_folder().parent,
         )
+
+    def _reason(self, trouble: Exception | None) -> str:
+        if trouble is None:
+            return "takes too long"
+        text = without_secrets(str(trouble), self._store.tracking_uri)
+        return meaning(trouble) or f"failed: {text}"
 
     def _beat(self, back: bool) -> None:  # noqa: FBT001 - the sender calls it
         self._store.check_there()

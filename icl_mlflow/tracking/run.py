@@ -20,13 +20,12 @@ from mlflow.utils.mlflow_tags import (
 
 from icl_mlflow.tracking.dispatch import Dispatch, now_ms
 from icl_mlflow.tracking.heartbeat import HEARTBEAT, heartbeat
-from icl_mlflow.tracking.location import without_secrets
 from icl_mlflow.tracking.log import RunLog
+from icl_mlflow.tracking.preflight import within_limit
 from icl_mlflow.tracking.records import Status
 from icl_mlflow.tracking.signals import (
     INTERRUPTED,
     TERMINATED,
-    signals_put_off,
     sigterm_unwinds,
 )
 from icl_mlflow.tracking.source import git_state, user_name
@@ -37,6 +36,9 @@ from icl_mlflow.version import VERSION
 __all__ = ["RunLog", "open_run"]
 
 _RUN_VARIABLE = "MLFLOW_RUN_ID"
+
+#: Seconds that the marking of dead children may take.
+_MARKING = 2.0
 
 
 _logger = logging.getLogger(__name__)
@@ -91,8 +93,9 @@ def open_run(
     with _dispatching(store, run.info.run_id, name) as dispatch:
         log = RunLog(store, run.info.run_id, dispatch, known | dispatch.points())
         with _ended_truthfully(dispatch):
-            if run_id or given:
+            if run_id:
                 dispatch.put(Status(status="RUNNING", time=now_ms()))
+            if run_id or given:
                 log.tags({**_missing_origin(run), MLFLOW_RUN_NAME: name, **ours})
             if run_id and given:
                 log.tags(_continued_in(run_id), run_id=given)
@@ -113,14 +116,17 @@ def end_children(store: Store, parent_run_id: str, identity: str = "") -> None:
     wanted = {MLFLOW_PARENT_RUN_ID: parent_run_id, "settings_hash": identity}
     of_member = [f"tags.`{key}` = '{value}'" for key, value in wanted.items() if value]
     query = " and ".join(["attributes.status = 'RUNNING'", *of_member])
+
+    def mark() -> None:
+        for run in store.client.search_runs([store.experiment_id], query):
+            store.client.set_terminated(run.info.run_id, "KILLED")
+
     try:
-        with signals_put_off():
-            for run in store.client.search_runs([store.experiment_id], query):
-                store.client.set_terminated(run.info.run_id, "KILLED")
-    except MlflowException as failure:
-        reason = without_secrets(str(failure), store.tracking_uri)
+        # Not for long: somebody may be waiting for this process to end.
+        within_limit(mark, store.tracking_uri, _MARKING)
+    except StoreError as failure:
         _logger.warning(
-            "runs below %s may not be marked as ended: %s", parent_run_id, reason
+            "runs below %s may not be marked as ended: %s", parent_run_id, failure
         )
 
 

@@ -33,7 +33,7 @@ class Sender:
         self._courier, self._beat = courier, beat
         self._stopping = False
         self._next_beat = time.monotonic() + BEAT
-        self._trouble = ""
+        self._trouble: Exception | None = None
         # A daemon: one that hangs in a request must not keep the program from ending.
         self._thread = threading.Thread(
             target=self._run, name="icl-mlflow-sender", daemon=True
@@ -41,8 +41,8 @@ class Sender:
         self._thread.start()
 
     @property
-    def trouble(self) -> str:
-        """Why the last attempt failed; empty after one that did not."""
+    def trouble(self) -> Exception | None:
+        """Why the last attempt failed; None after one that did not."""
         return self._trouble
 
     def wait(self, patience: Callable[[], float]) -> bool:
@@ -77,11 +77,11 @@ class Sender:
                     self._next_beat = time.monotonic() + BEAT
                 self._courier.deliver_next()
             except Exception as error:  # noqa: BLE001 - a program must not die of it
-                self._trouble = str(error) or type(error).__name__
+                self._trouble = error
                 self._rest(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
             else:
-                self._trouble, pause = "", _FIRST_PAUSE
+                self._trouble, pause = None, _FIRST_PAUSE
 
     def _wait_for_work(self) -> bool:
         """Wait for a record, or until it is time for a sign of life."""
