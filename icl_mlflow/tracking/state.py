@@ -122,12 +122,11 @@ def forget(run_id: str) -> None:
 
 def is_claimed(run_id: str) -> bool:
     """Whether a live process of this machine has the run."""
-    folder = state_folder(run_id)
-    if not folder.is_dir():
-        return False
     try:
-        with FileLock(folder / _LOCK).acquire(timeout=0):
+        with FileLock(state_folder(run_id) / _LOCK).acquire(timeout=0):
             return False
+    except FileNotFoundError:  # there is no such folder, or no longer
+        return False
     except Timeout:
         return True
 

@@ -3,162 +3,28 @@
 The long form, with counts, is `make test-faults`.
 """
 
+import contextlib
 import functools
 import importlib
 import os
 import shutil
 import signal
 import time
-from dataclasses import dataclass
-from io import StringIO
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
-from mlflow.entities import Run
 
-from icl_mlflow.tracking.results import HISTORY
-from icl_mlflow.tracking.store import Store, connect
-from tests.faults.forked import start
-
-KILLS = int(os.environ.get("ICL_FAULTS_KILLS", "100"))
-ABLATE_KILLS = int(os.environ.get("ICL_FAULTS_ABLATE_KILLS", "20"))
-
-#: A moment's training: 12 epochs of 20 steps.
-SMALL = [
-    "--preset", "smoke", "--epochs", "12", "--train_episodes", "640",
-    "--batch_size", "32", "--val_episodes", "64", "--test_episodes", "64",
-    "--dim", "2", "--n_context", "4", "--d_model", "16", "--threads", "1",
-    "--lr", "1e-2",
-]  # fmt: skip
-
-
-@dataclass
-class Workplace:
-    """A folder with an embedded store, and commands that run in it.
-
-    Attributes:
-        folder: the working folder.
-        store: what is in it.
-    """
-
-    folder: Path
-    store: Store
-
-    def start(self, *arguments: str, before: Any = None) -> BaseProcess:
-        return start(
-            *arguments,
-            folder=self.folder,
-            environment={"MLFLOW_TRACKING_URI": self.store.tracking_uri},
-            before=before,
-        )
-
-    def finish(self, *arguments: str) -> None:
-        process = self.start(*arguments)
-        process.join(120)
-        assert process.exitcode == 0, (self.folder / "err").read_text()
-
-    def runs(self, query: str = "") -> list[Run]:
-        experiments = [e.experiment_id for e in self.store.client.search_experiments()]
-        return list(self.store.client.search_runs(experiments, query))
-
-    def said(self) -> list[str]:
-        return (self.folder / "err").read_text().splitlines()
-
-
-@pytest.fixture
-def work(
-    new_folder: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch
-) -> Workplace:
-    shutil.copy(empty_database, new_folder)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{new_folder}/mlflow.db")
-    monkeypatch.delenv("ICL_MLFLOW_STATE", raising=False)
-    return Workplace(new_folder, connect())
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """All that a training run leaves and that must not depend on how it was run."""
-
-    sha256: tuple[str, ...]
-    history: str
-    best_epoch: str
-    metrics: dict[str, tuple[tuple[int, float], ...]]
-    datasets: int
-
-
-def outcome(work: Workplace, run: Run) -> Outcome:
-    client, run_id = work.store.client, run.info.run_id
-    versions = client.search_model_versions(f"run_id='{run_id}'")
-    file = client.download_artifacts(run_id, HISTORY, str(work.folder))
-    table = pd.read_csv(StringIO(Path(file).read_text(encoding="utf-8")))
-    metrics = {}
-    for key in run.data.metrics:
-        if key != "episodes_per_second":
-            points = client.get_metric_history(run_id, key)
-            metrics[key] = tuple((p.step, p.value) for p in points)
-    return Outcome(
-        sha256=tuple(version.tags["sha256"] for version in versions),
-        history=table.drop(columns="episodes_per_second").to_csv(),
-        best_epoch=run.data.tags["best_epoch"],
-        metrics={key: tuple(sorted(points)) for key, points in metrics.items()},
-        datasets=len(run.inputs.dataset_inputs),
-    )
-
-
-def repeated_steps(work: Workplace, run: Run) -> int:
-    """How many points of a run came again at a step that they had been at."""
-    total = 0
-    for key in run.data.metrics:
-        points = work.store.client.get_metric_history(run.info.run_id, key)
-        total += len(points) - len({point.step for point in points})
-    return total
-
-
-def missing_steps(work: Workplace, run: Run, epochs: int) -> int:
-    """How many epochs' values are missing, over all metrics of a training run."""
-    total = 0
-    for key in (*run.data.metrics, "train/loss", "val/loss"):
-        points = work.store.client.get_metric_history(run.info.run_id, key)
-        wanted = {epochs} if key.startswith("test/") else set(range(epochs))
-        total += len(wanted - {point.step for point in points})
-    return total
-
-
-@pytest.fixture(scope="module")
-def straight(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    """What the small training leaves when nothing happens to it."""
-    folder = tmp_path_factory.mktemp("straight")
-    shutil.copy(empty_database, folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
-        patch.chdir(folder)
-        work = Workplace(folder, connect())
-        work.finish("train", *SMALL)
-        (run,) = work.runs()
-        assert sorted(path.name for path in folder.glob(".icl_mlflow")) == []
-        return outcome(work, run)
-
-
-def kept_checkpoints(work: Workplace) -> list[Path]:
-    return list(work.folder.glob(".icl_mlflow/runs/*/checkpoints/step-*"))
-
-
-def wait_for_checkpoints(work: Workplace, process: BaseProcess) -> None:
-    deadline = time.monotonic() + 60
-    while not kept_checkpoints(work):
-        assert process.is_alive(), work.said()
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
-def kill(process: BaseProcess) -> None:
-    """SIGKILL, to the process and all that it has started."""
-    assert process.pid is not None
-    os.killpg(process.pid, signal.SIGKILL)
-    process.join()
+from tests.disk import small_disk
+from tests.faults.trainings import (
+    SMALL,
+    Outcome,
+    Workplace,
+    kill,
+    outcome,
+    repeated_steps,
+    wait_for_checkpoints,
+)
 
 
 def test_a_killed_run_goes_on_in_the_same_run_and_ends_the_same(
@@ -199,17 +65,27 @@ def die_in(module: str, name: str, call: int) -> None:
     setattr(place, last, die)
 
 
+SAVING = "icl_mlflow.training.checkpoint"
+MEMBER = "icl_mlflow.launch.member"
+
+
 @pytest.mark.parametrize(
     ("module", "name", "call"),
     [
-        ("icl_mlflow.training.checkpoint", "safetensors.torch.save", 3),
-        ("icl_mlflow.training.checkpoint", "os.fsync", 20),
-        ("icl_mlflow.training.checkpoint", "Path.replace", 9),
-        ("icl_mlflow.training.checkpoint", "_sync_folder", 3),
-        ("icl_mlflow.launch.member", "_finish", 1),
-        ("icl_mlflow.tracking.registration", "_link", 1),
-        ("icl_mlflow.launch.member", "Trained", 1),
-        ("icl_mlflow.launch.member", "end_checkpoints", 1),
+        (SAVING, "Path.replace", 9),
+        (MEMBER, "Trained", 1),  # all is done but for the end of the run
+        *(
+            pytest.param(*moment, marks=pytest.mark.slow)
+            for moment in (
+                (SAVING, "safetensors.torch.save", 3),
+                (SAVING, "os.fsync", 20),
+                (SAVING, "_sync_folder", 3),
+                (MEMBER, "begin_checkpoints", 1),
+                (MEMBER, "_finish", 1),
+                ("icl_mlflow.tracking.registration", "_link", 1),
+                (MEMBER, "end_checkpoints", 1),
+            )
+        ),
     ],
 )
 def test_a_death_at_the_worst_moment_changes_nothing(
@@ -223,8 +99,7 @@ def test_a_death_at_the_worst_moment_changes_nothing(
     (run,) = work.runs()
     if run.info.status != "FINISHED":
         work.finish("train", *SMALL)
-    (finished,) = work.runs()
-    assert finished.info.status == "FINISHED"
+    (finished,) = work.runs("attributes.status = 'FINISHED'")
     assert outcome(work, finished) == straight
     assert repeated_steps(work, finished) == 0
 
@@ -301,6 +176,23 @@ def test_a_run_that_cannot_be_gone_on_with_is_refused_in_one_line(
     assert len(work.runs()) == 1
 
 
+def test_what_mlflow_run_has_opened_says_where_it_went_on(
+    work: Workplace, straight: Outcome
+) -> None:
+    process = work.start("train", *SMALL)
+    wait_for_checkpoints(work, process)
+    kill(process)
+    (run,) = work.runs()
+    opened = work.store.client.create_run(work.store.experiment_id).info.run_id
+    work.finish("train", *SMALL, environment={"MLFLOW_RUN_ID": opened})
+    finished = work.store.client.get_run(run.info.run_id)
+    assert outcome(work, finished) == straight
+    tags = work.store.client.get_run(opened).data.tags
+    assert tags["resumed_run_id"] == run.info.run_id
+    assert len(work.runs()) == 2
+
+
+@pytest.mark.slow
 def test_never_starts_anew(work: Workplace, straight: Outcome) -> None:
     process = work.start("train", *SMALL)
     wait_for_checkpoints(work, process)
@@ -310,3 +202,29 @@ def test_never_starts_anew(work: Workplace, straight: Outcome) -> None:
     (finished,) = work.runs("attributes.status = 'FINISHED'")
     assert finished.info.run_id != first.info.run_id
     assert outcome(work, finished) == straight
+
+
+def test_a_full_disk_is_one_line_and_exit_code_4_and_the_run_goes_on(
+    work: Workplace, straight: Outcome, tmp_path: Path
+) -> None:
+    with small_disk(tmp_path / "disk", "8m") as disk:
+        elsewhere = {"ICL_MLFLOW_STATE": str(disk)}
+        stuffing = disk / "stuffing"
+        process = work.start("train", *SMALL, environment=elsewhere)
+        wait_for_checkpoints(work, process, disk)
+        with contextlib.suppress(OSError), stuffing.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(1 << 12))
+        process.join(60)
+        assert process.exitcode == 4
+        (line,) = work.said()
+        assert line.startswith("Error: storage: ")
+        assert "No space left on device" in line
+        (run,) = work.runs()
+        assert run.info.status == "FAILED"
+
+        stuffing.unlink()
+        work.finish("train", *SMALL, environment=elsewhere)
+        (finished,) = work.runs()
+        assert outcome(work, finished) == straight
+        assert repeated_steps(work, finished) == 0

@@ -2,9 +2,9 @@
 
 import hashlib
 import json
+import os
 import resource
 import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,6 +26,10 @@ from icl_mlflow.training.checkpoint import (
 )
 from icl_mlflow.training.fit import Epoch, Fitted, NonFiniteLossError, fit
 from icl_mlflow.training.settings import TrainSettings
+from tests.disk import small_disk
+
+#: How often a file is damaged; more with `make test-faults`.
+EXAMPLES = int(os.environ.get("ICL_FAULTS_EXAMPLES", "200"))
 
 #: Fifteen steps of a very small model.
 TINY = TrainSettings(
@@ -298,7 +302,7 @@ def damaged(file: Path, as_bytes: bytes) -> Iterator[None]:
 
 
 @examples(
-    max_examples=200,
+    max_examples=EXAMPLES,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -313,7 +317,7 @@ def test_a_truncated_one_is_refused_for_the_one_before(
 
 
 @examples(
-    max_examples=200,
+    max_examples=EXAMPLES,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -459,27 +463,12 @@ def test_a_file_that_may_not_grow_leaves_the_one_before(tmp_path: Path) -> None:
     assert steps_kept(tmp_path) == [1, 2]
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 KiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)],
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip("may not mount a tmpfs here")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-def test_a_full_disk_leaves_the_one_before(small_disk: Path) -> None:
-    folder = small_disk / "checkpoints"
-    kept = written(folder, 1)
-    assert_refused_and_resumable(kept, folder)
-    assert "No space left on device" in refusal(kept)
+def test_a_full_disk_leaves_the_one_before(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", "256k") as disk:
+        folder = disk / "checkpoints"
+        kept = written(folder, 1)
+        assert_refused_and_resumable(kept, folder)
+        assert "No space left on device" in refusal(kept)
 
 
 def refusal(kept: Checkpoints) -> str:
