@@ -19,7 +19,7 @@ from icl_mlflow.tracking.store import Store
 
 #: Seconds that the end of a run waits without a record being delivered: while the store
 #: seems well, and while it is in trouble; in all; and for a run that is being killed.
-_PATIENCE, _PATIENCE_IN_TROUBLE, _PATIENCE_IN_ALL, _PATIENCE_KILLED = 30, 10, 120, 1.5
+_PATIENCE, _PATIENCE_IN_TROUBLE, _PATIENCE_IN_ALL, _PATIENCE_KILLED = 30, 10, 120, 1.0
 
 #: Seconds after which a wait is announced.
 _SILENT = 2.0

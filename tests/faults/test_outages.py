@@ -4,6 +4,8 @@ The long form, with counts, is `make test-faults`.
 """
 
 import logging
+import os
+import signal
 import sqlite3
 import threading
 import time
@@ -22,6 +24,7 @@ from icl_mlflow.tracking.store import Store, connect
 from icl_mlflow.tracking.sync import sync, waiting_runs
 from icl_mlflow.training.build import initial_model
 from icl_mlflow.training.settings import TrainSettings
+from tests.faults.forked import start
 from tests.faults.proxy import ANSWERS, Proxy, proxy
 
 SETTINGS = TrainSettings(dim=3, n_context=4, d_model=8, n_heads=2)
@@ -261,3 +264,61 @@ def test_a_database_that_is_moved_away_and_back(store: Store, new_folder: Path) 
         (new_folder / "elsewhere.db").rename(file)
     assert store.client.get_run(log.run_id).info.status == "FINISHED"
     assert_all_there(store.client, log.run_id, range(5), range(5, 10))
+
+
+TRAIN = ["train", "--preset", "smoke", "--train_episodes", "256", "--threads", "1"]
+TRAIN += ["--val_episodes", "64", "--test_episodes", "64", "--epochs", "100000"]
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)]
+)
+def test_a_signal_ends_training_at_once_though_the_server_hangs(
+    before_server: Proxy,
+    client: MlflowClient,
+    new_folder: Path,
+    number: signal.Signals,
+    code: int,
+) -> None:
+    experiment = connect("signals").experiment_id
+    before = {run.info.run_id for run in client.search_runs([experiment])}
+    process = start(
+        *TRAIN,
+        "--experiment",
+        "signals",
+        folder=new_folder,
+        environment={"MLFLOW_TRACKING_URI": before_server.uri},
+    )
+    run_id = _first_run(client, experiment, before)
+    before_server.mode = "hang"
+    time.sleep(0.5)
+    assert process.pid is not None
+    sent = time.monotonic()
+    os.kill(process.pid, number)
+    process.join(30)
+    took = time.monotonic() - sent
+    assert process.exitcode == code
+    assert took < 2
+    lines = (new_folder / "err").read_text().split("\n")
+    assert sum("not delivered: " in line for line in lines) == 1
+    assert client.get_run(run_id).info.status == "RUNNING"
+
+    before_server.mode = "well"
+    done = sync(run_id)
+    assert done is not None
+    assert (done.problem, done.has_ended) == ("", True)
+    assert client.get_run(run_id).info.status == "KILLED"
+    steps = [m.step for m in client.get_metric_history(run_id, "val/loss")]
+    assert steps == list(range(len(steps)))
+
+
+def _first_run(client: MlflowClient, experiment: str, before: set[str]) -> str:
+    """The id of the first new run that has logged an epoch."""
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        for run in client.search_runs([experiment]):
+            if run.info.run_id not in before and "val/loss" in run.data.metrics:
+                found: str = run.info.run_id
+                return found
+        time.sleep(0.05)
+    pytest.fail("no run has logged anything")
