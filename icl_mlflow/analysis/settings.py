@@ -44,6 +44,9 @@ class AnalyzeSettings:
     tau: float | None = setting(
         None, "Task A: another standard deviation of the shift.", minimum=0
     )
+    separation: float | None = setting(
+        None, "Task A: another half distance of the means.", minimum=0
+    )
     sigma_min: float | None = setting(
         None, "Task B: another smallest standard deviation.", above=0
     )
@@ -117,6 +120,9 @@ class CompareSettings:
     seed: int = setting(0, "Seed of the episodes and of the bootstrap.", minimum=0)
     tau: float | None = setting(
         None, "Task A: another standard deviation of the shift.", minimum=0
+    )
+    separation: float | None = setting(
+        None, "Task A: another half distance of the means.", minimum=0
     )
     sigma_min: float | None = setting(
         None, "Task B: another smallest standard deviation.", above=0

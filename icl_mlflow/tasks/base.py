@@ -39,6 +39,9 @@ class Task(Protocol):
     #: Parameters worth sweeping, and over which values.
     sweeps: ClassVar[Mapping[str, tuple[float, ...]]]
 
+    #: Easier beginnings for training: by what each parameter is multiplied at first.
+    curricula: ClassVar[Mapping[str, Mapping[str, float]]]
+
     @property
     def dim(self) -> int:
         """Dimension D of x."""
@@ -102,7 +105,7 @@ def parameters(task: Task) -> dict[str, float]:
 
     >>> from icl_mlflow.tasks import TASKS
     >>> parameters(TASKS["A"])
-    {'dim': 16, 'tau': 3.0}
+    {'dim': 16, 'tau': 3.0, 'separation': 1.0}
     """
     return {f.name: getattr(task, f.name) for f in fields(task)}
 

@@ -2,10 +2,11 @@ r"""Task A: two unit Gaussians around a random, shared shift.
 
 Per episode mu ~ Uniform(unit sphere in R^D), k ~ N(0, tau^2 I), and
 
-    x | y ~ N(k + (2y - 1) mu, I),    LLR(x) = 2 mu . (x - k)   (nats).
+    x | y ~ N(k + (2y - 1) r mu, I),    LLR(x) = 2 r mu . (x - k)   (nats).
 
 The exact test is linear in x; the shift k is the nuisance that the context must
-reveal. Source: arXiv 2603.10573, task A (tau = 3; 9 out of distribution; 0 control).
+reveal. Source: arXiv 2603.10573, task A (tau = 3; 9 out of distribution; 0 control),
+where the separation r is 1.
 """
 
 import math
@@ -34,12 +35,16 @@ class ShiftedMean:
     Attributes:
         dim: dimension of x.
         tau: standard deviation of every coordinate of the shift k.
+        separation: r, half the distance between the two means.
     """
 
     dim: int = setting(16, "Dimension of x.", minimum=1)
     # Far beyond, float32 no longer resolves the unit noise around the shift.
     tau: float = setting(
         3.0, "Standard deviation of the shift.", minimum=0, maximum=1e5
+    )
+    separation: float = setting(
+        1.0, "Half the distance between the two means.", minimum=0, maximum=1e3
     )
 
     shifts: ClassVar[Mapping[str, Mapping[str, float]]] = {
@@ -48,6 +53,10 @@ class ShiftedMean:
     }
     sweeps: ClassVar[Mapping[str, tuple[float, ...]]] = {
         "tau": (0.0, 0.5, 1.0, 2.0, 3.0, 4.5, 6.0, 9.0, 15.0, 30.0)
+    }
+    curricula: ClassVar[Mapping[str, Mapping[str, float]]] = {
+        "nuisance": {"tau": 0.0},
+        "separation": {"separation": 3.0},
     }
 
     def __post_init__(self) -> None:
@@ -76,7 +85,8 @@ class ShiftedMean:
             2, (n_episodes, n_context + 1), generator=rng, device=device
         )
         x_BSD = normal(n_episodes, n_context + 1, self.dim)
-        x_BSD.add_(shift_B1D).addcmul_((2 * y_BS - 1).unsqueeze(-1), mu_B1D)
+        sign_BS1 = (2.0 * y_BS - 1.0).unsqueeze(-1)
+        x_BSD.add_(shift_B1D).addcmul_(sign_BS1, mu_B1D, value=self.separation)
         return Episodes(
             context_x_BND=x_BSD[:, :-1],
             context_y_BN=y_BS[:, :-1],
@@ -86,19 +96,19 @@ class ShiftedMean:
         )
 
     def oracle_llr(self, episodes: Episodes) -> Tensor:
-        """2 mu . (x_q - k): (B,) float64, nats."""
+        """2 r mu . (x_q - k): (B,) float64, nats."""
         mu_BD = episodes.latents["mu"].double()
-        shift_BD = episodes.latents["shift"].double()
-        return 2 * (mu_BD * (episodes.query_x_BD.double() - shift_BD)).sum(-1)
+        return self._llr(episodes, mu_BD, episodes.latents["shift"].double())
 
     def bayes_logit(self, episodes: Episodes) -> Tensor:
         r"""The exact log-odds of y_q = 1 with mu and k integrated out: (B,) float64.
 
         With the query as the last of n + 1 points X and a supposed sign s_q for it,
         Sigma = I + tau^2 1 1^T, c = tau^2 / (1 + (n + 1) tau^2) and
-        kappa = |X^T Sigma^-1 s|, the log marginal likelihood is, up to a constant,
+        kappa = r |X^T Sigma^-1 s|, the log marginal likelihood is, up to a constant,
 
-            m(s_q) = log I_nu(kappa) - nu log kappa + c (sum s)^2 / 2,   nu = D/2 - 1,
+            m(s_q) = log I_nu(kappa) - nu log kappa + c r^2 (sum s)^2 / 2,
+            nu = D/2 - 1,
 
         and the log-odds are m(+1) - m(-1).
         """
@@ -116,9 +126,9 @@ class ShiftedMean:
             total_B = sign_total_B + query_sign
             direction_BD = signed_sum_BD + query_sign * query_x_BD
             direction_BD = direction_BD - c * total_B.unsqueeze(-1) * sum_BD
-            kappa_B = direction_BD.norm(dim=-1)
-            nu = self.dim / 2 - 1
-            return log_bessel_over_power(nu, kappa_B) + c * total_B**2 / 2
+            kappa_B = self.separation * direction_BD.norm(dim=-1)
+            offset_B = c * (self.separation * total_B).square() / 2
+            return log_bessel_over_power(self.dim / 2 - 1, kappa_B) + offset_B
 
         return log_marginal(+1.0) - log_marginal(-1.0)
 
@@ -129,13 +139,13 @@ class ShiftedMean:
 
         By importance sampling over mu, see `shifted_mean_corrupted`.
         """
-        return corrupted_logit(self.tau, episodes, known, rng)
+        return corrupted_logit(self.tau, self.separation, episodes, known, rng)
 
     def plug_in_logit(self, episodes: Episodes) -> Tensor:
-        """2 mu . (x_q - k) at the most probable mu and k: (B,) float64, nats.
+        """2 r mu . (x_q - k) at the most probable mu and k: (B,) float64, nats.
 
         With c = tau^2 / (1 + n tau^2), these are mu = v / |v| for
-        v = sum s x - c (sum s) (sum x), and k = c (sum x - (sum s) mu).
+        v = sum s x - c (sum s) (sum x), and k = c (sum x - r (sum s) mu).
         """
         context_x_BND = episodes.context_x_BND.double()
         sign_BN = 2.0 * episodes.context_y_BN.double() - 1.0
@@ -144,12 +154,19 @@ class ShiftedMean:
         total_B1 = sign_BN.sum(1, keepdim=True)
         signed_sum_BD = torch.einsum("bn,bnd->bd", sign_BN, context_x_BND)
         mu_BD = normalize(signed_sum_BD - c * total_B1 * sum_BD, dim=-1)
-        shift_BD = c * (sum_BD - total_B1 * mu_BD)
-        return 2 * (mu_BD * (episodes.query_x_BD.double() - shift_BD)).sum(-1)
+        shift_BD = c * (sum_BD - self.separation * total_B1 * mu_BD)
+        return self._llr(episodes, mu_BD, shift_BD)
 
     def oracle(self) -> OracleConstants:
-        """Phi(1) and Phi(sqrt 2): LLR | y ~ N(+-2, 4) for every dim and tau."""
-        return OracleConstants(accuracy=float(ndtr(1.0)), auc=float(ndtr(math.sqrt(2))))
+        """Phi(r) and Phi(sqrt 2 r): LLR | y ~ N(+-2 r^2, 4 r^2) for every dim, tau."""
+        r = self.separation
+        return OracleConstants(
+            accuracy=float(ndtr(r)), auc=float(ndtr(math.sqrt(2) * r))
+        )
+
+    def _llr(self, episodes: Episodes, mu_BD: Tensor, shift_BD: Tensor) -> Tensor:
+        centred_BD = episodes.query_x_BD.double() - shift_BD
+        return 2 * self.separation * (mu_BD * centred_BD).sum(-1)
 
 
 DEFAULT = ShiftedMean()

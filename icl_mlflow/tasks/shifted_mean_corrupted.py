@@ -1,10 +1,10 @@
 r"""Task A when the context's labels are hidden: the posterior of the query's label.
 
 Write X (N x D) for the N = n + 1 points, query last, s for their signs, T for the sum
-of s, and c = tau^2 / (1 + N tau^2). With the shift integrated out, and y = X mu the
-points seen along mu,
+of s, and c = tau^2 / (1 + N tau^2). With the shift integrated out, and y = r X mu
+the points seen along mu, r the separation,
 
-    log p(X | mu, s) = s . y - c T (sum y) + c T^2 / 2 + constant.
+    log p(X | mu, s) = s . y - c T (sum y) + c r^2 T^2 / 2 + constant.
 
 Given how many labels are 1, T is fixed, and the sum over all labellings of the context
 is that of independent labels with log-odds 2 y_i + lambda_i, where lambda_i is what is
@@ -34,12 +34,17 @@ _FLATNESS = 0.5
 
 
 def corrupted_logit(
-    tau: float, episodes: Episodes, known: KnownLabels, rng: Generator
+    tau: float,
+    separation: float,
+    episodes: Episodes,
+    known: KnownLabels,
+    rng: Generator,
 ) -> Tensor:
     """The log-odds of y_q = 1 given the points and what is known of their labels.
 
     Args:
         tau: standard deviation of the shift.
+        separation: half the distance between the means.
         episodes: their context labels are not looked at.
         known: what is known instead.
         rng: draws the directions.
@@ -50,6 +55,7 @@ def corrupted_logit(
     parts = [
         _logit(
             tau,
+            separation,
             episodes.rows(start, start + _CHUNK),
             known.rows(start, start + _CHUNK),
             rng,
@@ -60,13 +66,17 @@ def corrupted_logit(
 
 
 def _logit(
-    tau: float, episodes: Episodes, known: KnownLabels, rng: Generator
+    tau: float,
+    separation: float,
+    episodes: Episodes,
+    known: KnownLabels,
+    rng: Generator,
 ) -> Tensor:
     n_context = episodes.n_context
     c = tau**2 / (1 + (n_context + 1) * tau**2)
     context_BND = episodes.context_x_BND.double()
     query_B1D = episodes.query_x_BD.double().unsqueeze(1)
-    x_BSD = torch.cat([context_BND, query_B1D], dim=1)
+    x_BSD = separation * torch.cat([context_BND, query_B1D], dim=1)
     half_BDP, log_density_BP = _proposals(x_BSD, known, rng)
     along_BSP = x_BSD @ half_BDP
     along_BSP = torch.cat([along_BSP, -along_BSP], dim=-1)
@@ -94,7 +104,7 @@ def _logit(
             log_count_BCP
             + context_BC1 * offset_B1P
             - c * total_BC1 * total_BP.unsqueeze(1)
-            + c * total_BC1.square() / 2
+            + c * (separation * total_BC1).square() / 2
         )
         query_BP = query_sign * along_BSP[:, -1]
         weight_BP = by_count_BCP.logsumexp(1) + log_cosh_BP + query_BP - log_density_BP

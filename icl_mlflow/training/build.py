@@ -2,14 +2,16 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import torch
+from torch import Tensor
 
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.models import EMBEDDINGS, Architecture, Transformer
 from icl_mlflow.streams import generator
-from icl_mlflow.tasks import TASKS
+from icl_mlflow.tasks import TASKS, curricula
 from icl_mlflow.tasks.base import Task, parameters, with_parameters
 from icl_mlflow.training.settings import TASK_FIELDS, TrainSettings
 from icl_mlflow.variants import VARIANTS
@@ -26,12 +28,30 @@ class Problem:
         variant: what is changed.
         architecture: of the model.
         n_context: context points of every episode.
+        easing: what makes the task easier at first: `icl_mlflow.tasks.curricula`.
     """
 
     task: Task
     variant: Variant
     architecture: Architecture
     n_context: int
+    easing: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """The episodes of one step and what they teach.
+
+    Attributes:
+        seen: as the model is to see them.
+        target_B: the probability of y_q = 1 that the model is to answer, float32: the
+            sampled label, or Bayes' posterior given the context as it was drawn. Both
+            have the same best answer, since the label is a draw from the posterior; the
+            posterior's gradients are far less noisy.
+    """
+
+    seen: Episodes
+    target_B: Tensor
 
 
 def problem(settings: TrainSettings) -> Problem:
@@ -71,7 +91,8 @@ def problem(settings: TrainSettings) -> Problem:
         n_heads=settings.n_heads,
         embedding=variant.embedding,
     )
-    return Problem(task, variant, architecture, n_context)
+    easing = curricula.factors(task, settings.curriculum)
+    return Problem(task, variant, architecture, n_context, easing)
 
 
 def initial_model(settings: TrainSettings) -> Transformer:
@@ -90,10 +111,12 @@ def initial_model(settings: TrainSettings) -> Transformer:
 
 def training_batch(
     settings: TrainSettings, chosen: Problem, step: int, device: torch.device | str
-) -> Episodes:
-    """The batch of one step, as the model is to see it."""
+) -> Batch:
+    """The batch of one step: a function of settings and step alone."""
     seed = data_seed(settings)
-    episodes = chosen.task.sample(
+    eased_for = settings.curriculum_share * settings.total_steps
+    task = curricula.eased(chosen.task, chosen.easing, step / eased_for)
+    episodes = task.sample(
         settings.batch_size,
         chosen.n_context,
         seed=seed,
@@ -101,8 +124,12 @@ def training_batch(
         step=step,
         device=device,
     )
+    if settings.target == "bayes":
+        target_B = task.bayes_logit(episodes).sigmoid().float()
+    else:
+        target_B = episodes.query_y_B.float()
     rng = generator(seed, "train intervention", step, device)
-    return chosen.variant.on_train(episodes, rng)
+    return Batch(seen=chosen.variant.on_train(episodes, rng), target_B=target_B)
 
 
 def resolved(settings: TrainSettings) -> dict[str, str | int | float]:
@@ -110,7 +137,8 @@ def resolved(settings: TrainSettings) -> dict[str, str | int | float]:
     given = {
         name: value for name, value in asdict(settings).items() if value is not None
     }
-    return {**given, **parameters(problem(settings).task)}
+    own = {**parameters(problem(settings).task), "curriculum": settings.curricula}
+    return {**given, **own}
 
 
 def data_digest(settings: TrainSettings) -> str:
@@ -121,6 +149,8 @@ def data_digest(settings: TrainSettings) -> str:
         **parameters(chosen.task),
         "n_context": chosen.n_context,
         "shown": chosen.variant.on_train.does,
+        "eased": dict(chosen.easing),
+        "eased_for": settings.curriculum_share if chosen.easing else 0.0,
         "batch_size": settings.batch_size,
         "steps": settings.total_steps,
         "seed": data_seed(settings),

@@ -25,7 +25,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 
 #: The fields that are parameters of some tasks; None stands for the task's own value.
-TASK_FIELDS = ("tau", "sigma_min", "sigma_max")
+TASK_FIELDS = ("tau", "separation", "sigma_min", "sigma_max")
 
 #: Raised whenever the same settings would give, or record, something else than before.
 RECIPE = 1
@@ -54,6 +54,9 @@ class TrainSettings:
     tau: float | None = setting(
         None, "Task A: standard deviation of the shift (3 if not given).", minimum=0
     )
+    separation: float | None = setting(
+        None, "Task A: half the distance of the means (1 if not given).", minimum=0
+    )
     sigma_min: float | None = setting(
         None, "Task B: smallest standard deviation (0.5 if not given).", above=0
     )
@@ -71,11 +74,37 @@ class TrainSettings:
         choices=lambda: ("copied", "independent"),
     )
 
+    # What each step teaches
+    target: str = setting(
+        "labels",
+        "Learn from sampled labels, or from their exact probabilities given the rest.",
+        choices=lambda: ("labels", "bayes"),
+    )
+    curriculum: str = setting(
+        "none",
+        "Begin with an easier task: none, all that the task offers, or by name "
+        "(task A: nuisance, separation, nuisance+separation).",
+    )
+    curriculum_share: float = setting(
+        0.4, "Share of the steps after which the task is as given.", above=0, maximum=1
+    )
+
     # The optimisation
     epochs: int = setting(20, "Times over train_episodes fresh episodes.", minimum=0)
     train_episodes: int = setting(50_000, "Episodes per epoch.", minimum=1)
     batch_size: int = setting(64, "Episodes per step.", minimum=1)
     lr: float = setting(3e-4, "Peak learning rate of AdamW.", above=0)
+    beta2: float = setting(
+        0.999,
+        "AdamW's memory for squared gradients; lower follows changes sooner.",
+        minimum=0,
+        maximum=0.99999,
+    )
+    schedule: str = setting(
+        "one_cycle",
+        "How the rate rises and falls: along cosines, or in straight lines.",
+        choices=lambda: ("one_cycle", "linear"),
+    )
     weight_decay: float = setting(1e-4, "Weight decay of AdamW.", minimum=0)
     warmup: float = setting(
         0.3, "Share of the steps in which the rate rises.", above=0, maximum=0.99
@@ -161,6 +190,18 @@ class TrainSettings:
         }
 
     @property
+    def curricula(self) -> str:
+        """The one spelling of what `curriculum` stands for on this task.
+
+        Raises:
+            ValueError: a curriculum that the task does not offer.
+        """
+        # It needs torch, which settings must not import.
+        from icl_mlflow.tasks.curricula import canonical  # noqa: PLC0415
+
+        return canonical(TASKS[self.task], self.curriculum)
+
+    @property
     def identity(self) -> str:
         """A hash of all that decides the result: equal for equal results.
 
@@ -169,6 +210,9 @@ class TrainSettings:
         """
         decisive = {k: v for k, v in asdict(self).items() if k not in _EXECUTION_FIELDS}
         decisive |= self.task_parameters
+        decisive["curriculum"] = self.curricula
+        if self.curricula == "none":
+            del decisive["curriculum_share"]
         if self.data_seed is None:
             decisive["data_seed"] = self.seed
         text = json.dumps({**decisive, "recipe": RECIPE}, sort_keys=True)

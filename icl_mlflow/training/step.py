@@ -1,4 +1,4 @@
-"""One optimisation step: loss, gradient, clipping, AdamW on the one-cycle schedule."""
+"""One optimisation step: loss, gradient, clipping, AdamW."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,9 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.nn.utils import clip_grad_norm_
+from torch.optim.lr_scheduler import LRScheduler
 
-from icl_mlflow.episodes import Episodes
 from icl_mlflow.models import Transformer
+from icl_mlflow.models.forward import logits
+from icl_mlflow.training.build import Batch
+from icl_mlflow.training.recipe import optimizer_and_schedule
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants.base import Freeze
 
@@ -19,7 +22,7 @@ class Step:
     """What a step measured, before it moved the weights; tensors are on the device.
 
     Attributes:
-        loss: mean log-loss of the batch, nats.
+        loss: mean log-loss of the batch, expected under its targets, nats.
         right: how many of its answers are right.
         gradient_norm: before clipping.
         rate: the learning rate of the step.
@@ -45,28 +48,17 @@ class Optimisation:
     ) -> None:
         self.model = model
         self._clip_norm = settings.clip_norm
-        self._bf16 = settings.precision == "bf16"
+        self._is_bf16 = settings.precision == "bf16"
         self._held = _Held(model, frozen)
         self._trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
-        self._optimizer = torch.optim.AdamW(
-            self._trained.values(),
-            lr=settings.lr,
-            weight_decay=settings.weight_decay,
-            fused=True,
-        )
-        # It also moves AdamW's first beta between 0.95 and 0.85, against the rate.
-        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self._optimizer,
-            max_lr=settings.lr,
-            total_steps=settings.total_steps,
-            pct_start=settings.warmup,
+        self._optimizer, self._schedule = optimizer_and_schedule(
+            settings, list(self._trained.values())
         )
 
-    def step(self, episodes: Episodes) -> Step:
+    def step(self, batch: Batch) -> Step:
         """Move the weights once, by the gradient of the batch's mean log-loss."""
-        logit_B = self._forward(episodes)
-        label_B = episodes.query_y_B
-        loss = binary_cross_entropy_with_logits(logit_B, label_B.float())
+        logit_B = self._forward(batch)
+        loss = binary_cross_entropy_with_logits(logit_B, batch.target_B)
         torch.autograd.backward(loss)
         self._held.keep_gradients_off()
         gradient_norm = clip_grad_norm_(self._trained.values(), self._clip_norm)
@@ -77,7 +69,7 @@ class Optimisation:
         self._schedule.step()
         return Step(
             loss=loss.detach(),
-            right=((logit_B.detach() > 0) == label_B.bool()).sum(),
+            right=((logit_B.detach() > 0) == batch.seen.query_y_B.bool()).sum(),
             gradient_norm=gradient_norm,
             rate=rate,
         )
@@ -108,19 +100,28 @@ class Optimisation:
         if position:
             # Its rate is a function of the position; at the first one it would warn.
             before = {"last_epoch": position - 1, "_step_count": position + 1}
-            self._schedule.load_state_dict(before)
+            LRScheduler.load_state_dict(self._schedule, before)
             self._schedule.step()
 
     def _moments_of(self, parameter: Tensor) -> dict[str, Tensor]:
         return self._optimizer.state.get(parameter) or _no_moments(parameter)
 
-    def _forward(self, episodes: Episodes) -> Tensor:
-        device = episodes.query_x_BD.device.type
-        with torch.autocast(device, torch.bfloat16, enabled=self._bf16):
-            logit_B: Tensor = self.model(
-                episodes.context_x_BND, episodes.context_y_BN, episodes.query_x_BD
-            )
-        return logit_B.float()
+    def _forward(self, batch: Batch) -> Tensor:
+        """Log-odds in float32.
+
+        In bf16 everything between the float32 weights and the loss is bfloat16. That
+        saves the hundred and seventy casts a step that autocast makes between the two;
+        sums inside products, norms and softmax are float32 in either.
+        """
+        seen = batch.seen
+        features_BSF = self.model.features(
+            seen.context_x_BND, seen.context_y_BN, seen.query_x_BD
+        )
+        parameters: dict[str, Tensor] = dict(self.model.named_parameters())
+        if self._is_bf16:
+            features_BSF = features_BSF.bfloat16()
+            parameters = {name: p.bfloat16() for name, p in parameters.items()}
+        return logits(parameters, self.model.architecture, features_BSF).float()
 
 
 def _no_moments(parameter: Tensor) -> dict[str, Tensor]:

@@ -66,6 +66,8 @@ def by_enumeration(task: Task, episodes: Episodes, known: KnownLabels) -> Tensor
         ("A", {"dim": 1, "tau": 0.0}, 1e-12),
         ("A", {"dim": 3}, 0.015),  # one call is 0.05 off; the mean of 32 is not
         ("A", {"dim": 3, "tau": 9.0}, 0.015),
+        ("A", {"dim": 1, "separation": 2.0}, 1e-12),
+        ("A", {"dim": 3, "separation": 0.5}, 0.015),
         ("B", {"dim": 3}, 1e-8),
         ("B", {"dim": 1, "sigma_min": 0.25, "sigma_max": 6.0}, 1e-8),
     ],

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import logsumexp
-from scipy.stats import kstest, multivariate_normal
+from scipy.stats import kstest, multivariate_normal, norm
 from torch import Tensor
 
 from icl_mlflow.episodes import Episodes
+from icl_mlflow.evaluation import auc
 from icl_mlflow.tasks.shifted_mean import ShiftedMean
 
 
@@ -39,32 +40,38 @@ def sphere_rule(dim: int) -> tuple[np.ndarray, np.ndarray]:
     return points, np.repeat(weight / 2, 400) / 400
 
 
-def by_integration(x_SD: np.ndarray, sign_N: np.ndarray, tau: float) -> float:
+def by_integration(task: ShiftedMean, x_SD: np.ndarray, sign_N: np.ndarray) -> float:
     """The log-odds from the density of all points, k integrated out by scipy's normal.
 
-    Given mu, the coordinates of x_i - s_i mu are independent between dimensions and
+    Given mu, the coordinates of x_i - s_i r mu are independent between dimensions and
     jointly normal over the points, with covariance I + tau^2 1 1^T.
     """
     n_points, dim = x_SD.shape
     mu_GD, weight_G = sphere_rule(dim)
-    law = multivariate_normal(cov=np.eye(n_points) + tau**2)
+    law = multivariate_normal(cov=np.eye(n_points) + task.tau**2)
     log_marginal = []
     for query_sign in (+1, -1):
         sign_S = np.append(sign_N, query_sign)
-        centred_GDS = (x_SD - sign_S[:, None] * mu_GD[:, None, :]).swapaxes(1, 2)
+        mean_GSD = task.separation * sign_S[:, None] * mu_GD[:, None, :]
+        centred_GDS = (x_SD - mean_GSD).swapaxes(1, 2)
         log_G = law.logpdf(centred_GDS).reshape(len(mu_GD), dim).sum(-1)
         log_marginal.append(logsumexp(log_G, b=weight_G))
     return float(log_marginal[0] - log_marginal[1])
 
 
-@pytest.mark.parametrize("tau", [0.0, 0.7, 3.0, 30.0])
+@pytest.mark.parametrize(
+    ("tau", "separation"),
+    [(0.0, 1.0), (0.7, 1.0), (3.0, 1.0), (30.0, 1.0), (3.0, 2.5), (0.7, 0.3)],
+)
 @pytest.mark.parametrize("dim", [1, 2, 3])
-def test_bayes_is_the_integral_over_the_prior(dim: int, tau: float) -> None:
-    task = ShiftedMean(dim=dim, tau=tau)
+def test_bayes_is_the_integral_over_the_prior(
+    dim: int, tau: float, separation: float
+) -> None:
+    task = ShiftedMean(dim=dim, tau=tau, separation=separation)
     episodes = task.sample(6, 5, stream="test")
     x_BSD, sign_BN = points_and_signs(episodes)
     expected = [
-        by_integration(x_SD, sign_N, tau)
+        by_integration(task, x_SD, sign_N)
         for x_SD, sign_N in zip(x_BSD, sign_BN, strict=True)
     ]
     np.testing.assert_allclose(
@@ -161,6 +168,31 @@ def test_with_much_context_bayes_becomes_the_oracle() -> None:
     assert error_B.square().mean().sqrt() == pytest.approx(
         2 * math.sqrt(4 / 2_000), rel=0.1
     )
+
+
+@pytest.mark.parametrize("separation", [0.5, 3.0])
+def test_the_separation_sets_how_far_apart_the_classes_are(separation: float) -> None:
+    """LLR | y ~ N(+-2 r^2, 4 r^2), and the plug-in with much context is the oracle."""
+    task = ShiftedMean(dim=4, separation=separation)
+    episodes = task.sample(5_000, 500, stream="test")
+    llr_B, exact = task.oracle_llr(episodes), task.oracle()
+    label_B = episodes.query_y_B.double()
+    right = float(((llr_B > 0) == (label_B > 0)).double().mean())
+    error = math.sqrt(exact.accuracy * (1 - exact.accuracy) / 5_000)
+    assert right == pytest.approx(exact.accuracy, abs=3 * error)
+    assert auc(llr_B, label_B) == pytest.approx(exact.auc, abs=3 * error)
+    signed_B = llr_B * (2 * label_B - 1)
+    law = norm(2 * separation**2, 2 * separation)
+    assert kstest(signed_B.numpy(), law.cdf).pvalue > 1e-3
+    for estimate_B in (task.plug_in_logit(episodes), task.bayes_logit(episodes)):
+        error_B = estimate_B - llr_B
+        assert float(error_B.std()) < 0.25 * float(llr_B.std())
+
+
+def test_classes_that_lie_together_cannot_be_told_apart() -> None:
+    task = ShiftedMean(dim=3, separation=0.0)
+    assert not task.bayes_logit(task.sample(50, 8)).any()
+    assert task.oracle().accuracy == 0.5
 
 
 def test_the_bayes_ceiling_of_the_default_size() -> None:

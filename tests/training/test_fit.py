@@ -88,7 +88,9 @@ def test_validation_and_test_share_no_episode_with_training() -> None:
     seen = {
         tuple(row)
         for step in range(settings.total_steps)
-        for row in training_batch(settings, chosen, step, "cpu").query_x_BD.tolist()
+        for row in training_batch(
+            settings, chosen, step, "cpu"
+        ).seen.query_x_BD.tolist()
     }
     assert len(seen) == settings.total_steps * settings.batch_size
     for stream in ("validation", "test"):
@@ -101,7 +103,7 @@ def test_validation_and_test_share_no_episode_with_training() -> None:
 def test_the_data_seed_alone_decides_the_episodes() -> None:
     settings = tiny(seed=1, data_seed=0)
     x_BND, same_x_BND = (
-        training_batch(s, problem(s), 3, "cpu").context_x_BND
+        training_batch(s, problem(s), 3, "cpu").seen.context_x_BND
         for s in (settings, tiny(seed=0))
     )
     assert torch.equal(x_BND, same_x_BND)

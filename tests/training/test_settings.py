@@ -36,6 +36,8 @@ def test_the_defaults_are_the_papers() -> None:
         ({"task": ""}, r"unknown task ''; choose one of: A, B"),
         ({"variant": "baselin"}, r"'baselin'; did you mean baseline\?"),
         ({"precision": "fp16"}, r"unknown precision 'fp16'; .*fp32, bf16"),
+        ({"schedule": "cosine"}, r"unknown schedule .*one_cycle, linear"),
+        ({"beta2": 1.0}, r"beta2 must be at most 0\.99999, not 1\.0"),
         ({"layer_init": "other"}, r"unknown layer_init .*copied, independent"),
         ({"device": "tpu"}, r"unknown device 'tpu'; .*: auto, cpu, cuda, mps"),
         ({"epochs": -1}, r"epochs must be at least 0, not -1"),
@@ -63,10 +65,12 @@ def test_a_wrong_setting_is_refused_by_name(
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"sigma_min": 1.0}, "task A has no sigma_min; its parameters are: dim, tau"),
+        ({"sigma_min": 1.0}, "task A has no sigma_min; its parameters are: dim, sep"),
         ({"task": "B", "tau": 1.0}, "task B has no tau; its parameters are: dim, sig"),
         ({"task": "B", "sigma_min": 4.0}, "sigma_min=4.0 must be below sigma_max=3.0"),
         ({"tau": 1e9}, "tau must be at most 100000.0, not 1000000000.0"),
+        ({"curriculum": "easy"}, "no curriculum 'easy'; choose one of: none, all, nui"),
+        ({"task": "B", "curriculum": "nuisance"}, "choose one of: none, all, or sev"),
         ({"n_heads": 5}, "n_heads=5 does not divide d_model=128; choose one of: 1, 2"),
     ],
 )
@@ -95,6 +99,15 @@ def test_the_identity_is_what_decides_the_result() -> None:
     assert TrainSettings(lr=0.0003).identity == TrainSettings(lr=3e-4).identity
     spelled_out = replace(settings, tau=3.0, data_seed=settings.seed, device="cpu")
     assert spelled_out.identity == settings.identity
+    # Where nothing is eased, it does not matter for how long; nor what it is called.
+    assert replace(settings, curriculum_share=0.5).identity == settings.identity
+    by_name, all_there_are = (
+        replace(settings, curriculum=name).identity
+        for name in ("separation+nuisance", "all")
+    )
+    assert by_name == all_there_are
+    task_b = TrainSettings(task="B")
+    assert replace(task_b, curriculum="all").identity == task_b.identity
     changes: list[dict[str, Any]] = [
         {"seed": 1},
         {"eval_seed": 1},
@@ -106,6 +119,13 @@ def test_the_identity_is_what_decides_the_result() -> None:
         {"precision": "bf16"},
         {"epochs": 21},
         {"layer_init": "independent"},
+        {"target": "bayes"},
+        {"beta2": 0.95},
+        {"schedule": "linear"},
+        {"curriculum": "nuisance"},
+        {"curriculum": "all"},
+        {"curriculum": "all", "curriculum_share": 0.5},
+        {"separation": 2.0},
         {"test_episodes": 20_001},
     ]
     identities = {replace(settings, **change).identity for change in changes}
@@ -116,6 +136,9 @@ def test_what_is_resolved_names_the_tasks_own_values() -> None:
     found = resolved(TrainSettings(task="B", sigma_max=2.0))
     assert (found["sigma_min"], found["sigma_max"]) == (0.5, 2.0)
     assert "tau" not in found
+    assert resolved(TrainSettings(curriculum="all"))["curriculum"] == (
+        "nuisance+separation"
+    )
 
 
 def test_layers_start_alike_or_not_as_asked() -> None:

@@ -41,7 +41,7 @@ def run(
 
 
 def loss_of(model: Transformer, settings: TrainSettings, index: int) -> Tensor:
-    episodes = training_batch(settings, problem(settings), index, "cpu")
+    episodes = training_batch(settings, problem(settings), index, "cpu").seen
     logit_B = model(episodes.context_x_BND, episodes.context_y_BN, episodes.query_x_BD)
     return binary_cross_entropy_with_logits(logit_B, episodes.query_y_B.float())
 
@@ -90,6 +90,48 @@ def test_the_rate_rises_for_three_tenths_and_then_falls_to_almost_nothing() -> N
     assert rates[-1] == pytest.approx(1e-3 / 25 / 1e4)
 
 
+def test_the_linear_schedule_rises_and_falls_in_straight_lines() -> None:
+    settings = TrainSettings(**{**vars(SETTINGS), "schedule": "linear", "warmup": 0.2})
+    rates = [step.rate / 1e-3 for step in run(settings, initial_model(settings))]
+    assert rates[:8] == pytest.approx([(i + 1) / 8 for i in range(8)])
+    assert rates[8:] == pytest.approx([(40 - i) / 32 for i in range(8, 40)])
+
+
+def test_a_linear_recipe_is_the_textbooks_too() -> None:
+    """AdamW with a constant first beta and the second as given, by hand."""
+    settings = TrainSettings(
+        **{**vars(SETTINGS), "schedule": "linear", "beta2": 0.9, "clip_norm": 1e9}
+    )
+    ours, textbook = initial_model(settings), initial_model(settings)
+    steps = run(settings, ours)
+    value = textbook.get_parameter("head.weight")
+    optimizer = torch.optim.AdamW(
+        textbook.parameters(), lr=1e-3, betas=(0.9, 0.9), weight_decay=0.1
+    )
+    for index, step in enumerate(steps):
+        optimizer.param_groups[0]["lr"] = 1e-3 * min(
+            (index + 1) / 12, (40 - index) / 28, 1.0
+        )
+        optimizer.zero_grad()
+        loss_of(textbook, settings, index).backward()
+        optimizer.step()
+        assert step.rate == pytest.approx(optimizer.param_groups[0]["lr"])
+    torch.testing.assert_close(
+        ours.get_parameter("head.weight"), value, rtol=0, atol=2e-5
+    )
+
+
+def test_bf16_steps_follow_float32_ones_roughly() -> None:
+    """Losses within what eight bits of mantissa allow, and weights kept in float32."""
+    low = TrainSettings(**{**vars(SETTINGS), "precision": "bf16"})
+    model = initial_model(low)
+    losses = [float(step.loss) for step in run(low, model)]
+    exact = [float(step.loss) for step in run(SETTINGS, initial_model(SETTINGS))]
+    assert losses == pytest.approx(exact, abs=0.02)
+    assert losses != exact
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+
+
 def test_the_warmup_moves_the_peak() -> None:
     settings = TrainSettings(**{**vars(SETTINGS), "warmup": 0.5})
     rates = [step.rate for step in run(settings, initial_model(settings))]
@@ -104,7 +146,7 @@ def test_what_a_step_reports_was_measured_before_it_moved() -> None:
     (first, *_) = run(SETTINGS, initial_model(SETTINGS))
     assert torch.equal(first.loss, expected.detach())
     assert float(first.gradient_norm) == pytest.approx(float(norm), rel=1e-5)
-    episodes = training_batch(SETTINGS, problem(SETTINGS), 0, "cpu")
+    episodes = training_batch(SETTINGS, problem(SETTINGS), 0, "cpu").seen
     logit_B = model(episodes.context_x_BND, episodes.context_y_BN, episodes.query_x_BD)
     assert int(first.right) == int(((logit_B > 0) == (episodes.query_y_B == 1)).sum())
 

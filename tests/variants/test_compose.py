@@ -57,8 +57,8 @@ def test_it_intervenes_as_both_parts_do() -> None:
     settings = smoke("shuffled_context+noisy_labels_1.0")
     chosen = problem(settings)
     plain = smoke("baseline")
-    drawn = training_batch(plain, problem(plain), 0, "cpu")
-    shown = training_batch(settings, chosen, 0, "cpu")
+    drawn = training_batch(plain, problem(plain), 0, "cpu").seen
+    shown = training_batch(settings, chosen, 0, "cpu").seen
     # Every pair of the drawn context is there, elsewhere, with its label flipped.
     distance_BNN = torch.cdist(shown.context_x_BND, drawn.context_x_BND)
     origin_BN = distance_BNN.argmin(-1)

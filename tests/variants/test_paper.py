@@ -101,7 +101,7 @@ def test_the_wide_table_sees_the_data_of_the_baseline() -> None:
     assert problem(wide).architecture.positions == 2 * N_CONTEXT + 1
     for step in range(3):
         one, other = (
-            training_batch(s, problem(s), step, "cpu") for s in (wide, baseline)
+            training_batch(s, problem(s), step, "cpu").seen for s in (wide, baseline)
         )
         assert torch.equal(one.context_x_BND, other.context_x_BND)
         assert torch.equal(one.context_y_BN, other.context_y_BN)
@@ -116,7 +116,7 @@ def test_more_context_is_drawn_trained_on_and_used() -> None:
     settings = tiny("context_increase")
     chosen = problem(settings)
     assert chosen.architecture.positions == 2 * N_CONTEXT + 1
-    assert training_batch(settings, chosen, 0, "cpu").n_context == 2 * N_CONTEXT
+    assert training_batch(settings, chosen, 0, "cpu").seen.n_context == 2 * N_CONTEXT
     episodes = evaluation_episodes(settings, chosen, "test").seen
     assert episodes.n_context == 2 * N_CONTEXT
     moved_BND = episodes.context_x_BND.clone()
@@ -155,6 +155,6 @@ def test_shuffling_is_for_evaluation_too(variant: str) -> None:
 
 def test_without_nuisance_nothing_is_shifted() -> None:
     settings = tiny("no_nuisance")
-    episodes = training_batch(settings, problem(settings), 0, "cpu")
+    episodes = training_batch(settings, problem(settings), 0, "cpu").seen
     assert not episodes.latents["shift"].any()
     assert episodes.latents["mu"].any()

@@ -1,0 +1,1 @@
+"""What every speed figure is measured with; `python -m benchmarks --help`."""

@@ -1,0 +1,88 @@
+"""How does our step grow with context points, batch size, width and depth?
+
+One of them is changed at a time: a quarter or a half of the preset's value to sixteen
+times of it.
+"""
+
+from functools import partial
+from typing import Any
+
+from benchmarks import ours
+from benchmarks.contest import Contestant, contest
+from benchmarks.plan import Plan
+from benchmarks.table import Table, milliseconds, per_second, spread, times
+from icl_mlflow.training.settings import TrainSettings
+
+_PRECISIONS = ("fp32", "bf16")
+
+#: Tokens that a shape's steps should come to in a round, so that none is too short.
+_TOKENS = 8_192
+
+
+def measure(plan: Plan) -> list[Table]:
+    """A row a shape."""
+    contestants = [
+        Contestant(
+            name=precision,
+            work=partial(ours.growth, _shapes(plan, precision)),
+            pieces=1,
+        )
+        for precision in _PRECISIONS
+    ]
+    found = contest(contestants, plan.rounds)
+    rows = []
+    for name, settings, n_steps in _shapes(plan, "fp32"):
+        fp32, bf16 = (
+            [seconds / n_steps for seconds in found[precision].phase(name).cpu]
+            for precision in _PRECISIONS
+        )
+        rows.append(
+            (
+                name,
+                milliseconds(fp32),
+                spread(fp32),
+                milliseconds(bf16),
+                spread(bf16),
+                per_second(settings.batch_size, fp32),
+                per_second(settings.batch_size, bf16),
+                times(fp32, bf16),
+            )
+        )
+    return [
+        Table(
+            title="Growth of our step",
+            columns=(
+                "shape",
+                "fp32 CPU ms",
+                "(range)",
+                "bf16 CPU ms",
+                "(range)",
+                "fp32 episodes/s",
+                "bf16 episodes/s",
+                "bf16 against fp32",
+            ),
+            rows=rows,
+            note="What is not named is as in the first row.",
+        )
+    ]
+
+
+def _shapes(plan: Plan, precision: str) -> list[tuple[str, TrainSettings, int]]:
+    """Name, settings and steps a round of every shape."""
+    base = plan.settings()
+    grown = {
+        "n_context": (4 * base.n_context, 16 * base.n_context),
+        "batch_size": (base.batch_size // 4, 4 * base.batch_size),
+        "d_model": (base.d_model // 2, 2 * base.d_model),
+        "n_layers": (base.n_layers // 2, 2 * base.n_layers),
+    }
+    first = " ".join(f"{name}={getattr(base, name)}" for name in grown)
+    changes: dict[str, dict[str, Any]] = {first: {}}
+    for name, values in grown.items():
+        changes |= {f"{name}={value}": {name: value} for value in values}
+    shapes = []
+    for title, change in changes.items():
+        settings = plan.settings(precision=precision, **change)
+        tokens = settings.batch_size * (settings.n_context + 1)
+        shapes.append((title, settings, max(1, round(_TOKENS / tokens))))
+    return shapes

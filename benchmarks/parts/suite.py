@@ -1,0 +1,67 @@
+"""How many episodes a second train when all cores of the machine work on a suite?
+
+The plain loop uses all cores for one model, as torch does by default; we train as many
+models at once as there are cores, each in a process with one thread.
+"""
+
+from functools import partial
+
+from benchmarks import ours
+from benchmarks.contest import Contestant, contest
+from benchmarks.plain import plain
+from benchmarks.plan import Plan
+from benchmarks.table import NONE, Table, milliseconds, per_second, spread, times
+from icl_mlflow.launch.processes import usable_cores
+
+_OURS = {"ours, fp32": ("fp32", NONE), "ours, bf16": ("bf16", "4.0x")}
+
+
+def measure(plan: Plan) -> list[Table]:
+    """Throughput of the whole machine."""
+    reference = plain(plan)
+    size = plan.settings().batch_size
+    contestants = [
+        Contestant(name=reference.name, work=reference.steps, threads=None),
+        *(
+            Contestant(
+                name=name,
+                work=partial(ours.steps, plan.settings(precision=precision)),
+                processes=usable_cores(),
+            )
+            for name, (precision, _) in _OURS.items()
+        ),
+    ]
+    found = contest(contestants, plan.rounds)
+    slowest = found[reference.name]
+    goals = {name: goal for name, (_, goal) in _OURS.items()}
+    rows = [
+        (
+            each.name,
+            f"{each.processes} x {found[each.name].threads}",
+            milliseconds(found[each.name].wall),
+            spread(found[each.name].wall),
+            per_second(size, found[each.name].wall),
+            times(slowest.wall, found[each.name].wall),
+            times(slowest.cpu, found[each.name].cpu),
+            plan.goal(goals.get(each.name, NONE)),
+        )
+        for each in contestants
+    ]
+    return [
+        Table(
+            title="A suite on all cores",
+            columns=(
+                "loop",
+                "processes x threads",
+                "wall ms a step",
+                "(range)",
+                "episodes/s",
+                "speed-up, wall",
+                "CPU",
+                "goal",
+            ),
+            rows=rows,
+            note="Steps of all processes together; on a busy machine wall time is not "
+            "meaningful.",
+        )
+    ]

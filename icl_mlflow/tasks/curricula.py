@@ -1,0 +1,75 @@
+"""Easier beginnings of a task: which there are, and the task at some progress.
+
+A curriculum multiplies parameters of the task by a factor at first, which then moves in
+a straight line to 1: with ``{"tau": 0.0}`` the nuisance grows from nothing, with
+``{"separation": 3.0}`` the classes start three times as far apart.
+"""
+
+from collections.abc import Mapping
+
+from icl_mlflow.tasks.base import T, Task, parameters, with_parameters
+
+#: Train on the task as it is.
+NONE = "none"
+#: Every curriculum that the task offers, at once; none if it offers none.
+ALL = "all"
+
+
+def canonical(task: Task, name: str) -> str:
+    """The one spelling of a choice of curricula: ``none``, or names joined by a plus.
+
+    >>> from icl_mlflow.tasks import TASKS
+    >>> canonical(TASKS["A"], "separation+nuisance")
+    'nuisance+separation'
+    >>> canonical(TASKS["B"], "all")
+    'none'
+
+    Raises:
+        ValueError: a name that the task does not offer, or one twice.
+    """
+    if name == NONE:
+        return NONE
+    names = sorted(task.curricula) if name == ALL else sorted(name.split("+"))
+    for each in names:
+        if each not in task.curricula or names.count(each) > 1:
+            offered = ", ".join([NONE, ALL, *task.curricula])
+            raise ValueError(
+                f"this task has no curriculum {name!r}; choose one of: {offered}, "
+                "or several joined by a plus"
+            )
+    return "+".join(names) or NONE
+
+
+def factors(task: Task, name: str) -> dict[str, float]:
+    """By what each parameter is multiplied at the very beginning.
+
+    Raises:
+        ValueError: as `canonical`.
+    """
+    found: dict[str, float] = {}
+    name = canonical(task, name)
+    for each in [] if name == NONE else name.split("+"):
+        found |= task.curricula[each]
+    return found
+
+
+def eased(task: T, start: Mapping[str, float], progress: float) -> T:
+    """The task at some progress through a curriculum.
+
+    Args:
+        task: as it is to be at the end.
+        start: from `factors`.
+        progress: 0 at the beginning; the task is as given from 1 on.
+
+    >>> from icl_mlflow.tasks import TASKS
+    >>> eased(TASKS["A"], {"tau": 0.0}, 0.5).tau
+    1.5
+    """
+    if not start or progress >= 1:
+        return task
+    own = parameters(task)
+    changes = {
+        name: own[name] * (factor + (1 - factor) * progress)
+        for name, factor in start.items()
+    }
+    return with_parameters(task, changes)

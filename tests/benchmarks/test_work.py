@@ -1,0 +1,106 @@
+"""The contestants' work, in this process: what they do, and into which phases."""
+
+import multiprocessing
+from functools import partial
+
+import pytest
+import torch
+
+from benchmarks import notebook, ours, textbook
+from benchmarks.contest import Meter, Round, Spent, Work
+from benchmarks.marks import PHASES
+from benchmarks.plan import Plan
+from icl_mlflow.episodes import Episodes
+from icl_mlflow.evaluation import accuracy, expected_accuracy
+from icl_mlflow.tasks import TASKS
+from tests.notebook import needs_notebook, undone
+
+SETTINGS = Plan(size="smoke").settings()
+
+
+def one_round(work: Work) -> Round:
+    """What two pieces of it took."""
+    ours, theirs = multiprocessing.Pipe()
+    for order in (2, 0):
+        ours.send(order)
+    with pytest.raises(SystemExit):
+        work(Meter(theirs))
+    assert ours.recv() == torch.get_num_threads()
+    found = ours.recv()
+    assert isinstance(found, Round)
+    return found
+
+
+def check_phases(found: Round, *names: str) -> None:
+    """These phases in this order, each of some length, and together the piece."""
+    assert tuple(found.phases) == names
+    assert min(each.cpu for each in found.phases.values()) > 0
+    rest = found.piece - sum(found.phases.values(), Spent())
+    assert 0 <= rest.wall < 0.2 * found.piece.wall
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_our_steps(precision: str) -> None:
+    settings = Plan(size="smoke").settings(precision=precision)
+    check_phases(one_round(partial(ours.steps, settings)), *PHASES)
+
+
+def test_textbook_steps() -> None:
+    check_phases(one_round(partial(textbook.steps, SETTINGS)), *PHASES)
+
+
+@needs_notebook
+def test_notebook_steps() -> None:
+    with undone():
+        check_phases(one_round(notebook.steps), *PHASES)
+
+
+def test_the_backward_pass_is_watched_only_meanwhile() -> None:
+    before = torch.autograd.backward
+    one_round(partial(textbook.steps, SETTINGS))
+    assert torch.autograd.backward is before
+
+
+def test_growth() -> None:
+    shapes = [("one", SETTINGS, 1), ("three", SETTINGS, 3)]
+    check_phases(one_round(partial(ours.growth, shapes)), "one", "three")
+
+
+def test_evaluation() -> None:
+    found = one_round(partial(ours.evaluation, SETTINGS))
+    check_phases(found, "draw", "exact answers", "predict", "scores")
+    assert one_round(partial(textbook.evaluation, SETTINGS)).piece.cpu > 0
+
+
+@pytest.mark.parametrize("sampler", [ours.sampler, ours.normals, textbook.sampler])
+def test_samplers(sampler: object) -> None:
+    check_phases(one_round(partial(sampler, SETTINGS, ("B", "A"))), "B", "A")
+
+
+@needs_notebook
+@pytest.mark.parametrize("sampler", [notebook.loader, notebook.sampler])
+def test_notebook_samplers(sampler: object) -> None:
+    with undone():
+        check_phases(one_round(partial(sampler, ("B", "A"))), "B", "A")
+
+
+@pytest.mark.parametrize("task", ["A", "B"])
+def test_textbook_episodes_follow_the_task(task: str) -> None:
+    """Bayes' answers, which rest on its law, are right as often as they expect."""
+    dataset = textbook.EpisodeDataset(task, 4_000, Plan().settings())
+    x_BSD, y_BS = map(
+        torch.stack, zip(*(dataset[i] for i in range(4_000)), strict=True)
+    )
+    episodes = Episodes(
+        context_x_BND=x_BSD[:, :-1],
+        context_y_BN=y_BS[:, :-1].long(),
+        query_x_BD=x_BSD[:, -1],
+        query_y_B=y_BS[:, -1].long(),
+        latents={},
+    )
+    bayes_B = TASKS[task].bayes_logit(episodes)
+    expected = float(expected_accuracy(bayes_B, bayes_B).mean())
+    found = accuracy(bayes_B, episodes.query_y_B)
+    assert found == pytest.approx(expected, abs=3 * 0.5 / 4_000**0.5)
+    known = {"A": 0.789, "B": 0.838}
+    assert expected == pytest.approx(known[task], abs=0.01)

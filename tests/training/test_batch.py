@@ -1,0 +1,82 @@
+"""What a step teaches: labels or their exact probabilities, easier ones first."""
+
+import pytest
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from icl_mlflow.tasks import TASKS
+from icl_mlflow.training.build import initial_model, problem, training_batch
+from icl_mlflow.training.settings import TrainSettings
+from icl_mlflow.variants import VARIANTS
+from icl_mlflow.variants.applicable import check_applicable
+
+EVERY_MEMBER = [(task, variant) for task in TASKS for variant in VARIANTS]
+
+
+def batch_of(settings: TrainSettings, step: int = 0):  # type: ignore[no-untyped-def]
+    return training_batch(settings, problem(settings), step, "cpu")
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_labels_are_taught_as_they_were_drawn(task: str) -> None:
+    batch = batch_of(TrainSettings(task=task))
+    assert torch.equal(batch.target_B, batch.seen.query_y_B.float())
+
+
+@pytest.mark.parametrize(("task", "variant"), EVERY_MEMBER)
+def test_bayes_is_taught_for_the_context_as_it_was_drawn(
+    task: str, variant: str
+) -> None:
+    """Whatever a variant shows: the same episodes, the posterior as the target."""
+    try:
+        check_applicable(variant, task)
+    except ValueError:
+        pytest.skip("the task cannot have this variant")
+    settings = TrainSettings(task=task, variant=variant, target="bayes")
+    chosen = problem(settings)
+    drawn = chosen.task.sample(
+        settings.batch_size, chosen.n_context, seed=0, stream="train", step=3
+    )
+    batch = batch_of(settings, 3)
+    assert torch.equal(batch.seen.query_x_BD, drawn.query_x_BD)
+    expected_B = chosen.task.bayes_logit(drawn).sigmoid()
+    torch.testing.assert_close(batch.target_B, expected_B.float(), rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_both_targets_have_the_same_gradient_on_average_and_one_less_noise(
+    task: str,
+) -> None:
+    """Over many batches the means agree within three standard errors."""
+    gradients: dict[str, list[torch.Tensor]] = {"labels": [], "bayes": []}
+    for target, found in gradients.items():
+        settings = TrainSettings(
+            task=task, target=target, dim=4, n_context=8, d_model=16, batch_size=256
+        )
+        model = initial_model(settings)
+        for step in range(60):
+            batch = batch_of(settings, step)
+            seen = batch.seen
+            logit_B = model(seen.context_x_BND, seen.context_y_BN, seen.query_x_BD)
+            loss = binary_cross_entropy_with_logits(logit_B, batch.target_B)
+            (gradient,) = torch.autograd.grad(loss, [model.get_parameter("head.bias")])
+            found.append(gradient)
+    labels, bayes = (torch.cat(found).double() for found in gradients.values())
+    difference = labels - bayes
+    assert abs(difference.mean()) <= 3 * difference.std() / len(difference) ** 0.5
+    assert bayes.std() < 0.8 * labels.std()
+
+
+def test_a_curriculum_eases_the_first_steps_alone() -> None:
+    """Task A begins without a shift, far apart; from its share on it is the task."""
+    settings = TrainSettings(curriculum="all", curriculum_share=0.25, target="bayes")
+    plain = TrainSettings(target="bayes")
+    first = batch_of(settings).seen
+    assert not first.latents["shift"].any()
+    assert float(batch_of(settings).target_B.sub(0.5).abs().mean()) > 0.49
+    last = settings.total_steps // 4 + 1
+    eased, as_given = batch_of(settings, last), batch_of(plain, last)
+    assert torch.equal(eased.seen.context_x_BND, as_given.seen.context_x_BND)
+    assert torch.equal(eased.target_B, as_given.target_B)
+    before = batch_of(settings, last - 200)
+    assert not torch.equal(before.target_B, batch_of(plain, last - 200).target_B)
