@@ -1,20 +1,21 @@
 """`icl-mlflow sync`: deliver what the tracking store could not take at the time."""
 
-import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from icl_mlflow.cli.errors import say, usage_errors
 from icl_mlflow.cli.options import CONTEXT
 
+if TYPE_CHECKING:
+    from icl_mlflow.tracking.sync import Synced
+
 _EXAMPLE = """\b
 Example:
   icl-mlflow sync
   icl-mlflow sync /data/project/.icl_mlflow
 """
-
-_STATE = ".icl_mlflow"
 
 _STORAGE = 4
 
@@ -34,35 +35,32 @@ def sync(folder: Path | None) -> None:
     given again at any time, also after it was interrupted.
     """
     # Imported here, so that --help and bad input need neither torch nor mlflow.
-    from icl_mlflow.tracking.state import STATE_VARIABLE
     from icl_mlflow.tracking.store import StoreError
-    from icl_mlflow.tracking.sync import sync as deliver
-    from icl_mlflow.tracking.sync import waiting_runs
+    from icl_mlflow.tracking.sync import state_in, waiting_runs
 
-    if folder is not None:
-        inner = folder / _STATE
-        os.environ[STATE_VARIABLE] = str(
-            (inner if inner.is_dir() else folder).absolute()
-        )
-    with usage_errors(StoreError):
+    with usage_errors(StoreError), state_in(folder):
         runs = waiting_runs()
+        done = [delivered for run_id in runs if (delivered := _deliver(run_id))]
     if not runs:
         click.echo("nothing waits to be delivered")
-        return
-    problems = 0
-    for run_id in runs:
-        done = deliver(run_id)
-        if done is None:
-            continue
-        if done.delivered:
-            click.echo(f"run {run_id}: {done.delivered} records to {done.place}")
-        if not done.has_ended:
-            click.echo(
-                f"run {run_id} did not end: `icl-mlflow reap` marks it, "
-                "or train on with --resume"
-            )
-        if done.problem:
-            problems += 1
-            say(f"run {run_id}: {done.problem}")
-    if problems:
+    if any(one.problem for one in done):
         raise click.exceptions.Exit(_STORAGE)
+
+
+def _deliver(run_id: str) -> "Synced | None":
+    """Deliver the records of one run, and say what became of them."""
+    from icl_mlflow.tracking.sync import sync as deliver
+
+    done = deliver(run_id)
+    if done is None:
+        return None
+    if done.delivered:
+        click.echo(f"run {run_id}: {done.delivered} records to {done.place}")
+    if not done.has_ended:
+        click.echo(
+            f"run {run_id} did not end: `icl-mlflow reap` marks it, "
+            "or train on with --resume"
+        )
+    if done.problem:
+        say(f"run {run_id}: {done.problem}")
+    return done

@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from icl_mlflow.tracking.location import scheme_of, sqlite_file, tracking_uri
 
-STATE_VARIABLE = "ICL_MLFLOW_STATE"
+STATE_VARIABLE, STATE = "ICL_MLFLOW_STATE", ".icl_mlflow"
 
 CHECKPOINTS = "checkpoints"
 JOURNAL = "journal"
@@ -51,7 +51,7 @@ def runs_folder() -> Path:
         return Path(given).absolute() / "runs"
     uri = tracking_uri()
     beside = sqlite_file(uri).parent if scheme_of(uri) == "sqlite" else Path.cwd()
-    return beside / ".icl_mlflow" / "runs"
+    return beside / STATE / "runs"
 
 
 def is_run_id(text: str) -> bool:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from icl_mlflow.tracking.courier import Courier
 from icl_mlflow.tracking.delivery import Delivery
@@ -16,7 +17,14 @@ from icl_mlflow.tracking.location import (
 from icl_mlflow.tracking.outbox import About, Outbox, outbox_folder, read_about
 from icl_mlflow.tracking.preflight import meaning
 from icl_mlflow.tracking.records import Status
-from icl_mlflow.tracking.state import RunInUseError, claimed, forget, local_runs
+from icl_mlflow.tracking.state import (
+    STATE,
+    STATE_VARIABLE,
+    RunInUseError,
+    claimed,
+    forget,
+    local_runs,
+)
 from icl_mlflow.tracking.store import Store, connect_experiment
 
 _STORE_VARIABLE = "MLFLOW_TRACKING_URI"
@@ -39,6 +47,22 @@ class Synced:
     place: str
     has_ended: bool = True
     problem: str = ""
+
+
+@contextmanager
+def state_in(folder: Path | None) -> Iterator[None]:
+    """Look for records in a folder ``.icl_mlflow``, or in one with such a folder in it.
+
+    None stands for where runs of this place keep them.
+    """
+    if folder is None:
+        yield
+        return
+    inner = folder / STATE
+    with _variable(
+        STATE_VARIABLE, str((inner if inner.is_dir() else folder).resolve())
+    ):
+        yield
 
 
 def waiting_runs() -> list[str]:
@@ -69,12 +93,12 @@ def _deliver(about: About) -> Synced:
     problems, before = [], 0
     courier: Courier | None = None
     try:
-        with _store_of(about) as store:
-            courier = Courier(outbox, Delivery(store, about.run_id, outbox))
-            before = courier.n_waiting
-            problem = _deliver_all(courier, store)
-            problems += [problem] if problem else []
-            problems += [f"refused: {text}" for text in courier.refusals]
+        store = _store_of(about)
+        courier = Courier(outbox, Delivery(store, about.run_id, outbox))
+        before = courier.n_waiting
+        problem = _deliver_all(courier, store)
+        problems += [problem] if problem else []
+        problems += [f"refused: {text}" for text in courier.refusals]
     except StoreError as error:
         problems.append(str(error))
     problems += [f"damaged: {damage}" for damage in outbox.damaged]
@@ -110,15 +134,22 @@ def _has_ended(outbox: Outbox) -> bool:
     return bool(said) and said[-1].status != "RUNNING"
 
 
-@contextmanager
-def _store_of(about: About) -> Iterator[Store]:
+def _store_of(about: About) -> Store:
     """The store of a run: by the user's URI, which has the password, if it is that."""
-    given = os.environ.get(_STORE_VARIABLE)
-    if shown(tracking_uri()) != about.place:
-        os.environ[_STORE_VARIABLE] = about.place
+    if shown(tracking_uri()) == about.place:
+        return connect_experiment(about.experiment_id)
+    with _variable(_STORE_VARIABLE, about.place):
+        return connect_experiment(about.experiment_id)
+
+
+@contextmanager
+def _variable(name: str, value: str) -> Iterator[None]:
+    """Set a variable of the environment, and give it back."""
+    before = os.environ.get(name)
+    os.environ[name] = value
     try:
-        yield connect_experiment(about.experiment_id)
+        yield
     finally:
-        os.environ.pop(_STORE_VARIABLE, None)
-        if given is not None:
-            os.environ[_STORE_VARIABLE] = given
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before
