@@ -103,7 +103,10 @@ def run(command: click.Command = cli) -> NoReturn:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    say(message)
+    try:
+        say(message)
+    except OSError:  # a log file on a disk that is full; do not try again at the end
+        sys.stderr = None
     sys.exit(code)
 
 

@@ -11,6 +11,7 @@ import os
 import signal
 import time
 from collections import Counter
+from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -51,18 +52,37 @@ def report(
             print(f"  {name:36} {counts[name]:5}")
 
 
-def judge(work: Workplace, run: Run, expected: Outcome, counts: Counter[str]) -> None:
-    """Add up how a finished run compares with one that nothing had happened to."""
-    counts["finished"] += 1
-    counts["bit-identical"] += outcome(work, run) == expected
-    counts["duplicate steps"] += repeated_steps(work, run)
-    counts["missing steps"] += missing_steps(work, run, EPOCHS)
+def judge_all(
+    work: Workplace,
+    finished: list[Run],
+    victims: list[str],
+    expected: Callable[[Run], Outcome],
+    counts: Counter[str],
+) -> None:
+    """Add up how finished runs compare with those that nothing had happened to.
+
+    Args:
+        work: where they are.
+        finished: all of them.
+        victims: for every kill the runs that were under way.
+        expected: what a run should have left.
+        counts: gets the numbers.
+    """
+    same = ids([run for run in finished if outcome(work, run) == expected(run)])
+    counts["kills of a run under way"] = len(victims)
+    counts["... resumed, bit-identical"] = sum(victim in same for victim in victims)
+    counts["runs killed"] = len(set(victims))
+    counts["runs finished"] = len(finished)
+    counts["... bit-identical"] = len(same)
+    counts["duplicate steps"] = sum(repeated_steps(work, run) for run in finished)
+    counts["missing steps"] = sum(missing_steps(work, run, EPOCHS) for run in finished)
+    reap(work, counts)
 
 
 def reap(work: Workplace, counts: Counter[str]) -> None:
     """Count what still says RUNNING once the dead are marked."""
     work.finish("reap", "--yes", "--older_than", "0s")
-    counts["RUNNING after reap"] += len(work.runs(RUNNING))
+    counts["RUNNING after reap"] = len(work.runs(RUNNING))
 
 
 @pytest.mark.slow
@@ -70,33 +90,33 @@ def test_a_hundred_kills_of_trainings(
     work: Workplace, straight: Outcome, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rng = np.random.default_rng(SEED)
+    process = work.start("train", *SMALL)
+    wait_for_trainers(work, process)
     began = time.monotonic()
-    work.finish("train", *SMALL)
-    whole = time.monotonic() - began
+    process.join()
+    at_work = time.monotonic() - began
     counts: Counter[str] = Counter(kills=0)
-    killed: set[str] = set()
+    victims: list[str] = []
     stillborn: set[str] = set()
     while counts["kills"] < KILLS:
         process = work.start("train", *SMALL)
         if rng.random() < AT_WORK:
             wait_for_trainers(work, process)
-        process.join(rng.uniform(0, whole / 2))
+        process.join(rng.uniform(0, at_work))
         if not process.is_alive():
             assert process.exitcode == 0, work.said()
             continue
         kill(process)
         counts["kills"] += 1
-        for run in work.runs(RUNNING):
-            begun = resumable(work, run.info.run_id)
-            (killed if begun else stillborn).add(run.info.run_id)
+        for run_id in ids(work.runs(RUNNING)) - stillborn:
+            if resumable(work, run_id):
+                victims.append(run_id)
+            else:
+                stillborn.add(run_id)
     work.finish("train", *SMALL)
     finished = work.runs("attributes.status = 'FINISHED'")
-    counts["runs killed"] = len(killed)
     counts["runs killed before training began"] = len(stillborn)
-    counts["runs resumed to their end"] = len(killed & ids(finished))
-    for run in finished:
-        judge(work, run, straight, counts)
-    reap(work, counts)
+    judge_all(work, finished, victims, lambda _: straight, counts)
     report(capsys, "trainings", counts)
     assert_nothing_lost(counts)
 
@@ -110,8 +130,9 @@ def ids(runs: list[Run]) -> set[str]:
 
 
 def assert_nothing_lost(counts: Counter[str]) -> None:
-    assert counts["runs resumed to their end"] == counts["runs killed"] > 0
-    assert counts["bit-identical"] == counts["finished"] > 0
+    under_way = counts["kills of a run under way"]
+    assert counts["... resumed, bit-identical"] == under_way > 0
+    assert counts["... bit-identical"] == counts["runs finished"] > 0
     assert counts["duplicate steps"] == counts["missing steps"] == 0
     assert counts["RUNNING after reap"] == 0
 
@@ -190,7 +211,7 @@ def test_twenty_kills_of_suites(
     expected = outcomes(work, work.runs(MEMBERS))
     assert len(expected) == 4
     counts: Counter[str] = Counter(kills=0)
-    killed: set[str] = set()
+    victims: list[str] = []
     for number in itertools.count():
         while counts["kills"] < ABLATE_KILLS:
             process = work.start(*command, f"round-{number}")
@@ -203,18 +224,17 @@ def test_twenty_kills_of_suites(
             wait_for_end_of_group(process.pid)
             counts["kills"] += 1
             unfinished = work.runs(f"{MEMBERS} AND attributes.status != 'FINISHED'")
-            killed |= {i for i in ids(unfinished) if resumable(work, i)}
+            victims += [one for one in ids(unfinished) if resumable(work, one)]
         work.finish(*command, f"round-{number}")
         counts["suites"] += 1
         if counts["kills"] >= ABLATE_KILLS:
             break
     finished = work.runs(f"{MEMBERS} AND attributes.status = 'FINISHED'")
-    counts["runs killed"] = len(killed)
-    counts["runs resumed to their end"] = len(killed & ids(finished))
-    for run in finished:
-        of_member = run.data.tags["variant"], run.data.tags["seed"]
-        judge(work, run, expected[of_member], counts)
-    reap(work, counts)
+
+    def straight_member(run: Run) -> Outcome:
+        return expected[run.data.tags["variant"], run.data.tags["seed"]]
+
+    judge_all(work, finished, victims, straight_member, counts)
     report(capsys, "suites", counts)
     assert_nothing_lost(counts)
-    assert counts["finished"] == 4 * (counts["suites"] + 1)
+    assert counts["runs finished"] == 4 * (counts["suites"] + 1)
