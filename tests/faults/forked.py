@@ -51,7 +51,7 @@ def _run(
     environment: dict[str, str],
     before: Callable[[], None] | None,
 ) -> None:
-    os.setsid()  # a group of its own, which can be killed as one
+    os.setpgrp()  # a group of its own, which can be killed as one
     os.chdir(folder)
     os.environ.update(environment)
     for name, stream in (("out", 1), ("err", 2)):
