@@ -36,9 +36,12 @@ test-slow: $(INSTALLED)  ## the tests that take minutes
 KILLS ?= 100
 ABLATE_KILLS ?= 20
 EXAMPLES ?= 1000
+SERVER_KILLS ?= 10
+OUTAGE ?= 300
 
-test-faults: $(INSTALLED)  ## everything that can go wrong, with counts: KILLS=100 ABLATE_KILLS=20 EXAMPLES=1000
+test-faults: $(INSTALLED)  ## everything that can go wrong, with counts: KILLS=100 ABLATE_KILLS=20 EXAMPLES=1000 SERVER_KILLS=10 OUTAGE=300
 	$(RUN) OMP_NUM_THREADS=1 ICL_FAULTS_KILLS=$(KILLS) ICL_FAULTS_ABLATE_KILLS=$(ABLATE_KILLS) ICL_FAULTS_EXAMPLES=$(EXAMPLES) \
+		ICL_FAULTS_SERVER_KILLS=$(SERVER_KILLS) ICL_FAULTS_OUTAGE=$(OUTAGE) \
 		$(BIN)/python -m pytest -q tests/faults tests/training/test_checkpoint.py
 
 ui: $(INSTALLED)  ## compare runs at http://127.0.0.1:5000

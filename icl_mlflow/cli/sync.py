@@ -59,7 +59,7 @@ def _deliver(run_id: str) -> "Synced | None":
     if not done.has_ended:
         click.echo(
             f"run {run_id} did not end: `icl-mlflow reap` marks it, "
-            "or train on with --resume"
+            f"`icl-mlflow train --resume {run_id}` may go on with it"
         )
     if done.problem:
         say(f"run {run_id}: {done.problem}")
