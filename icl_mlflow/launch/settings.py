@@ -15,7 +15,9 @@ class LaunchSettings:
     preset: str = setting(
         "paper", "Named defaults; any option given wins.", choices=lambda: PRESETS
     )
-    jobs: int = setting(0, "Members trained at once; 0 for one per core.", minimum=0)
+    jobs: int = setting(
+        0, "Members trained at once; 0 for one per core.", minimum=0, maximum=1_024
+    )
     experiment: str | None = setting(
         None, "MLflow experiment (MLFLOW_EXPERIMENT_NAME or Default if not given)."
     )
