@@ -73,7 +73,7 @@ class Server:
             self._process = None
 
     def _wait_until_healthy(
-        self, process: subprocess.Popen[bytes], limit: float = 60
+        self, process: subprocess.Popen[bytes], limit: float = 180
     ) -> None:
         deadline = time.monotonic() + limit
         while time.monotonic() < deadline and process.poll() is None:

@@ -9,11 +9,15 @@ from icl_mlflow.launch.processes import Outcome, run_in_processes, usable_cores
 from icl_mlflow.tracking.run import end_children
 from icl_mlflow.tracking.state import AUTO
 from icl_mlflow.tracking.store import Store, connect_experiment
+from icl_mlflow.tracking.sync import sync_all
 from icl_mlflow.training.fit import Epoch
 from icl_mlflow.training.settings import TrainSettings
 
 #: Failed members that an error names.
 _NAMED = 5
+
+#: Seconds that a member waits before it starts for a store that is away.
+_PATIENCE = 600.0
 
 
 class MembersFailedError(RuntimeError):
@@ -60,7 +64,7 @@ def train_members(
             end_children(store, parent_run_id, members[index].identity)
 
     try:
-        return run_in_processes(
+        outcomes = run_in_processes(
             [
                 _Piece(
                     m, store.tracking_uri, store.experiment_id, parent_run_id, resume
@@ -72,6 +76,9 @@ def train_members(
             on_message=lambda _index, _epoch: on_epoch(),
             on_outcome=note,
         )
+        # What a store could not take from members that ended while it was away.
+        sync_all(outcome.value.run_id for outcome in outcomes if outcome.value)
+        return outcomes
     finally:
         # A server may have opened a run for a process that had died by then.
         end_children(store, parent_run_id)
@@ -103,7 +110,7 @@ def _train_piece(piece: _Piece, send: Callable[[Epoch], None]) -> Trained:
     """Train one member in a worker process, in the store that its parent has open."""
     os.environ["MLFLOW_TRACKING_URI"] = piece.tracking_uri
     return train_member(
-        connect_experiment(piece.experiment_id),
+        connect_experiment(piece.experiment_id, _PATIENCE),
         piece.settings,
         parent_run_id=piece.parent_run_id,
         resume=piece.resume,

@@ -4,6 +4,7 @@ import hashlib
 import logging
 import os
 import shlex
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ from icl_mlflow.tracking.schema import client_with_schema
 __all__ = ["Store", "StoreError", "connect", "connect_experiment", "open_client"]
 
 _DEFAULT = "Default"
+
+#: Seconds between two attempts to reach a store that is away.
+_PAUSE = 1.0
 
 #: Unless the user says otherwise: no URLs, no progress bars, and no looking around in
 #: the working folder for files to add to a model.
@@ -136,14 +140,26 @@ def connect(experiment: str | None = None) -> Store:
     return Store(uri, experiment_id, client)
 
 
-def connect_experiment(experiment_id: str) -> Store:
+def connect_experiment(experiment_id: str, patience: float = 0) -> Store:
     """Open the store and an experiment that is known to be there, as workers do.
+
+    Args:
+        experiment_id: of the experiment.
+        patience: for how many seconds to wait for a store that is away.
 
     Raises:
         StoreError: the store cannot be used.
     """
-    client = open_client()
-    return Store(client.tracking_uri, experiment_id, client)
+    until = time.monotonic() + patience
+    while True:
+        try:
+            client = open_client()
+        except StoreError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(_PAUSE)
+        else:
+            return Store(client.tracking_uri, experiment_id, client)
 
 
 def open_client() -> MlflowClient:

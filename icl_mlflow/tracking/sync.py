@@ -1,7 +1,7 @@
 """Deliver what runs of this machine have written down and their store does not have."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +68,12 @@ def state_in(folder: Path | None) -> Iterator[None]:
 def waiting_runs() -> list[str]:
     """The ids of the runs with records that wait, or that a live process writes to."""
     return [run for run in local_runs() if outbox_folder(run).is_dir()]
+
+
+def sync_all(run_ids: Iterable[str]) -> None:
+    """Deliver what some of these runs may have left, if their store takes it now."""
+    for run_id in set(waiting_runs()).intersection(run_ids):
+        sync(run_id)
 
 
 def sync(run_id: str) -> Synced | None:

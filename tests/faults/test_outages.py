@@ -322,3 +322,49 @@ def _first_run(client: MlflowClient, experiment: str, before: set[str]) -> str:
                 return found
         time.sleep(0.05)
     pytest.fail("no run has logged anything")
+
+
+@pytest.mark.slow
+def test_a_suite_goes_on_through_an_outage(
+    before_server: Proxy, client: MlflowClient, new_folder: Path
+) -> None:
+    experiment = connect("suite").experiment_id
+    process = start(
+        *[*TRAIN[:-2], "--epochs", "2", "--jobs", "1", "--seeds", "0,1"],
+        *["--experiment", "suite"],
+        folder=new_folder,
+        environment={"MLFLOW_TRACKING_URI": before_server.uri},
+    )
+    try:
+        deadline = time.monotonic() + 300
+        while len(client.search_runs([experiment])) < 2:  # the parent and one member
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        before_server.mode = "away"
+        time.sleep(4)
+        before_server.mode = "well"
+        process.join(300)
+    finally:
+        process.kill()
+    assert process.exitcode == 0, (new_folder / "err").read_text()
+    runs = client.search_runs([experiment])
+    assert [run.info.status for run in runs] == ["FINISHED"] * 3
+    for run in runs:
+        steps = [m.step for m in client.get_metric_history(run.info.run_id, "val/loss")]
+        assert steps == [0, 1]
+    assert not list(new_folder.glob(".icl_mlflow"))
+
+
+def test_writing_something_down_takes_milliseconds(before_server: Proxy) -> None:
+    values = {f"metric{n}": n / 7 for n in range(12)}
+    took = []
+    with open_run(connect("outages"), **OPENING) as log:
+        for mode in ("well", "away", "hang"):
+            before_server.mode = mode
+            for step in range(50):
+                started = time.perf_counter()
+                log.metrics(values, step=step)
+                took.append(time.perf_counter() - started)
+                time.sleep(0.01)
+        before_server.mode = "well"
+    assert sorted(took)[len(took) // 2] < 0.005
