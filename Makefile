@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: help install train check test test-slow ui clean
+.PHONY: help install train check test test-slow test-faults ui clean
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,17 @@ test: check  ## every check and every test but the slow ones
 
 test-slow: $(INSTALLED)  ## the tests that take minutes
 	$(RUN) $(BIN)/python -m pytest -q -m slow
+
+KILLS ?= 100
+ABLATE_KILLS ?= 20
+EXAMPLES ?= 1000
+SERVER_KILLS ?= 10
+OUTAGE ?= 300
+
+test-faults: $(INSTALLED)  ## everything that can go wrong, with counts: KILLS=100 ABLATE_KILLS=20 EXAMPLES=1000 SERVER_KILLS=10 OUTAGE=300
+	$(RUN) OMP_NUM_THREADS=1 ICL_FAULTS_KILLS=$(KILLS) ICL_FAULTS_ABLATE_KILLS=$(ABLATE_KILLS) ICL_FAULTS_EXAMPLES=$(EXAMPLES) \
+		ICL_FAULTS_SERVER_KILLS=$(SERVER_KILLS) ICL_FAULTS_OUTAGE=$(OUTAGE) \
+		$(BIN)/python -m pytest -q tests/faults tests/training/test_checkpoint.py
 
 ui: $(INSTALLED)  ## compare runs at http://127.0.0.1:5000
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlflow.db

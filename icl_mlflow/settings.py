@@ -14,6 +14,9 @@ from icl_mlflow.registry import unknown_name
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+#: Of whole numbers that have no bound of their own: what 64 bits hold.
+_LARGEST_INT = 2**63 - 1
+
 T = TypeVar("T")
 Choices = Callable[[], Collection[str]]
 
@@ -109,6 +112,8 @@ def _check_bounds(declared: Field[Any], value: Any) -> None:
         raise ValueError(f"{declared.name} must be finite, not {value}")
     low = declared.metadata.get("minimum")
     high = declared.metadata.get("maximum")
+    if high is None and type(value) is int:
+        high = _LARGEST_INT
     above = declared.metadata.get("above")
     if low is not None and value < low:
         raise ValueError(f"{declared.name} must be at least {low}, not {value}")

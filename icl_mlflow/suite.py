@@ -1,5 +1,6 @@
 """Which members a suite has: seeds and variants as people write them, and the grid."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -11,27 +12,31 @@ BASELINE = "baseline"
 
 #: From how many seeds in a row on they are written as a range.
 _RANGE_FROM = 4
+_SEEDS = re.compile(r"(\d{1,18})(?:-(\d{1,18}))?", re.ASCII)
+_MOST_SEEDS = 10_000
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
     """Seeds from ``0,1,2`` or ``0-9`` or both, in order, each once.
 
     Raises:
-        ValueError: no seed, or one that is not a whole number of at least 0.
+        ValueError: no seed, one that is not a whole number of at least 0, or too many.
 
     >>> parse_seeds("7,0-2")
     (7, 0, 1, 2)
     """
     seeds: list[int] = []
     for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
+        found = _SEEDS.fullmatch(part.strip())
+        if found is None:
             raise ValueError(f"seeds must be like 0,1,2 or 0-9, not {text!r}")
-        low, high = int(first), int(last or first)
+        low, high = int(found[1]), int(found[2] or found[1])
         if high < low:
             raise ValueError(
                 f"seeds {part.strip()!r} run backwards; write {high}-{low}"
             )
+        if high - low + len(seeds) >= _MOST_SEEDS:
+            raise ValueError(f"more than {_MOST_SEEDS:,} seeds: {text!r}")
         seeds += range(low, high + 1)
     return tuple(dict.fromkeys(seeds))
 

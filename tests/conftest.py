@@ -2,17 +2,11 @@
 
 import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import requests
 
 # Before MLflow is imported: it would call home, and servers would start job workers.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
@@ -22,6 +16,7 @@ from icl_mlflow.launch.member import train_member
 from icl_mlflow.tracking.run import open_run
 from icl_mlflow.tracking.store import Store, connect
 from icl_mlflow.training.settings import TrainSettings
+from tests.server import Server
 
 _FROM_OUTSIDE = (
     "MLFLOW_TRACKING_URI",
@@ -142,28 +137,12 @@ def server_uri(
     """A real MLflow server on this machine, the same for all tests."""
     folder = tmp_path_factory.mktemp("server")
     shutil.copy(empty_database, folder)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    uri = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port)]
-    command += ["--host", "127.0.0.1", "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
-    command += ["--artifacts-destination", str(folder / "artifacts")]
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            command, cwd=folder, stdout=log, stderr=log, start_new_session=True
-        )
+    server = Server(folder)
     try:
-        _wait_until_healthy(uri, server, folder / "log")
-        yield uri
+        server.start()
+        yield server.uri
     finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        try:
-            server.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            os.killpg(server.pid, signal.SIGKILL)
-            server.wait()
+        server.end()
 
 
 @pytest.fixture
@@ -178,16 +157,3 @@ def server_store(
 def _forget_environment(patch: pytest.MonkeyPatch) -> None:
     for name in _FROM_OUTSIDE:
         patch.delenv(name, raising=False)
-
-
-def _wait_until_healthy(
-    uri: str, server: subprocess.Popen[bytes], log: Path, limit: float = 60
-) -> None:
-    deadline = time.monotonic() + limit
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            if requests.get(f"{uri}/health", timeout=1).ok:
-                return
-        except requests.ConnectionError:
-            time.sleep(0.1)
-    pytest.fail(f"the server did not start:\n{log.read_text()}")

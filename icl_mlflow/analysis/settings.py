@@ -10,7 +10,7 @@ from icl_mlflow.training.settings import TASK_FIELDS
 
 _ALL = "all"
 #: Fewer episodes pin nothing down, and leave correlations without an interval.
-_FEWEST = 100
+_FEWEST, _MOST = 100, 100_000_000
 
 
 def _devices() -> Collection[str]:
@@ -39,6 +39,7 @@ class AnalyzeSettings:
         5_000,
         "Episodes that every model is asked about; costly questions take the first.",
         minimum=_FEWEST,
+        maximum=_MOST,
     )
     seed: int = setting(0, "Seed of the episodes and of every other draw.", minimum=0)
     tau: float | None = setting(
@@ -55,7 +56,10 @@ class AnalyzeSettings:
     )
     device: str = setting("auto", "Where to compute.", choices=_devices)
     jobs: int = setting(
-        0, "Models measured at once; 0 for one per core where it pays.", minimum=0
+        0,
+        "Models measured at once; 0 for one per core where it pays.",
+        minimum=0,
+        maximum=1_024,
     )
     experiment: str | None = setting(
         None, "MLflow experiment of the results (the training run's if not given)."
@@ -115,7 +119,10 @@ class CompareSettings:
     run_1: str = required("Run, or parent run, or models:/..., to compare with.")
     run_2: str = required("Run, or parent run, or models:/..., to judge.")
     episodes: int = setting(
-        20_000, "Episodes that every model is asked about.", minimum=_FEWEST
+        20_000,
+        "Episodes that every model is asked about.",
+        minimum=_FEWEST,
+        maximum=_MOST,
     )
     seed: int = setting(0, "Seed of the episodes and of the bootstrap.", minimum=0)
     tau: float | None = setting(

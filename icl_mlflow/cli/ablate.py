@@ -58,7 +58,8 @@ def ablate(
 ) -> None:
     """Train every variant with every seed and compare them with the baseline.
 
-    Members that have finished before are reused, so run it again after a crash.
+    Members that have finished before are reused, and those that were cut off go on
+    where they were, so run it again after a crash.
     """
     # Imported here, so that --help and bad input need neither torch nor mlflow.
     from icl_mlflow.launch.ablate import check_members, choose_variants, plan_suite
@@ -67,6 +68,7 @@ def ablate(
 
     seeds = parse_seeds(chosen.seeds)
     with usage_errors(ValueError):
+        resume = launch.resume_members
         variants = choose_variants(chosen.variants, settings.task)
         members = check_members(settings, variants, seeds)
         check_engine(launch.engine, launch.ray_address)
@@ -78,10 +80,12 @@ def ablate(
     with usage_errors(StoreError):
         store = connect(launch.experiment)
         suite = plan_suite(store, settings, variants, seeds)
-    _train_and_compare(store, suite, launch)
+    _train_and_compare(store, suite, launch, resume)
 
 
-def _train_and_compare(store: "Store", suite: "Suite", launch: LaunchSettings) -> None:
+def _train_and_compare(
+    store: "Store", suite: "Suite", launch: LaunchSettings, resume: str
+) -> None:
     from icl_mlflow.launch import ablate as launcher
     from icl_mlflow.launch.members import MembersFailedError
 
@@ -100,6 +104,7 @@ def _train_and_compare(store: "Store", suite: "Suite", launch: LaunchSettings) -
             jobs=launch.jobs,
             engine=launch.engine,
             ray_address=launch.ray_address,
+            resume=resume,
             on_epoch=advance,
         )
     for row in result.table.to_dict("records"):

@@ -5,10 +5,20 @@ from contextlib import contextmanager
 
 import click
 
+from icl_mlflow.tracking.location import redacted
+
+#: Characters of a message; of a longer one the middle is left out.
+_LONGEST = 2_000
+
 
 def say(message: str) -> None:
-    """Print one ``Error:`` line, whatever the message looks like."""
-    click.echo(f"Error: {' '.join(message.split())}", err=True)
+    """Print one ``Error:`` line without secrets, whatever the message looks like."""
+    line = redacted(" ".join(message.split()))
+    if len(line) > _LONGEST:
+        line = f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
+    # What an option was given may hold anything, such as commands to a terminal.
+    shown = "".join(c if c.isprintable() else "?" for c in line)
+    click.echo(f"Error: {shown}", err=True)
 
 
 def is_of_storage(error: Exception) -> bool:

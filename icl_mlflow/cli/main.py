@@ -34,6 +34,11 @@ COMMANDS = {
         "icl_mlflow.cli.export:export",
         "Write the histories and results of runs to files.",
     ),
+    "sync": (
+        "icl_mlflow.cli.sync:sync",
+        "Deliver what the tracking store could not take.",
+    ),
+    "reap": ("icl_mlflow.cli.reap:reap", "Mark runs whose process has died."),
 }
 
 _STORAGE = 4
@@ -98,7 +103,10 @@ def run(command: click.Command = cli) -> NoReturn:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    say(message)
+    try:
+        say(message)
+    except OSError:  # a log file on a disk that is full; do not try again at the end
+        sys.stderr = None
     sys.exit(code)
 
 

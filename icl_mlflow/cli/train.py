@@ -38,6 +38,7 @@ def train(
     with usage_errors(ValueError):
         check_ready(settings)
         check_engine(launch.engine, launch.ray_address)
+        resume = launch.resume if several.seeds is None else launch.resume_members
     if launch.dry_run:
         from icl_mlflow.launch.plan import plan
 
@@ -48,20 +49,30 @@ def train(
     with usage_errors(StoreError):
         store = connect(launch.experiment)
     if several.seeds is None:
-        _train_one(store, settings)
+        _train_one(store, settings, resume)
     else:
-        _train_seeds(store, settings, parse_seeds(several.seeds), launch)
+        seeds = parse_seeds(several.seeds)
+        _train_seeds(store, settings, seeds, launch, resume)
 
 
-def _train_one(store: "Store", settings: TrainSettings) -> None:
+def _train_one(store: "Store", settings: TrainSettings, resume: str) -> None:
     from icl_mlflow.launch.member import train_member
+    from icl_mlflow.tracking.resume import NotResumableError
+    from icl_mlflow.tracking.state import RunInUseError
     from icl_mlflow.training.fit import NonFiniteLossError
 
     with (
+        usage_errors(NotResumableError, RunInUseError),
         exit_code(3, NonFiniteLossError),
         progress(settings.total_steps, settings.run_name) as advance,
     ):
-        trained = train_member(store, settings, on_step=advance)
+        trained = train_member(
+            store,
+            settings,
+            resume=resume,
+            on_resume=lambda run_id: click.echo(f"resumes  {run_id}"),
+            on_step=advance,
+        )
     click.echo(summary(trained))
     click.echo(store.where(trained.ui_link))
 
@@ -71,6 +82,7 @@ def _train_seeds(
     settings: TrainSettings,
     seeds: tuple[int, ...],
     launch: LaunchSettings,
+    resume: str,
 ) -> None:
     from icl_mlflow.launch.members import MembersFailedError
     from icl_mlflow.launch.train import train_seeds
@@ -86,6 +98,7 @@ def _train_seeds(
             jobs=launch.jobs,
             engine=launch.engine,
             ray_address=launch.ray_address,
+            resume=resume,
             on_epoch=advance,
         )
     for member in suite.members:
@@ -97,9 +110,10 @@ def _train_seeds(
 def summary(trained: "Trained") -> str:
     """Run, model and headline figures of a finished training."""
     test = trained.test
+    model = trained.model_uri or "not registered yet: it waits for `icl-mlflow sync`"
     return (
         f"run      {trained.run_id}  {trained.settings.run_name}\n"
-        f"model    {trained.model_uri}\n"
+        f"model    {model}\n"
         f"test     accuracy {test['test/accuracy']:.4f} "
         f"(exact Bayes {trained.bayes_accuracy:.4f}), "
         f"excess risk {test['test/excess_risk']:.4f} nats"

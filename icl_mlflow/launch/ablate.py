@@ -1,7 +1,7 @@
 """Train every variant with every seed, then compare them with the baseline.
 
 Members are found again by the hash of their settings: what has finished is reused, what
-failed or was killed is trained again.
+failed or was killed goes on where it was.
 """
 
 import math
@@ -27,6 +27,7 @@ from icl_mlflow.suite import (
 from icl_mlflow.tracking.results import HISTORY, finished_runs, read_member
 from icl_mlflow.tracking.run import RunLog, open_run
 from icl_mlflow.tracking.runs import MEMBERS
+from icl_mlflow.tracking.state import AUTO
 from icl_mlflow.tracking.store import Store
 from icl_mlflow.training.build import resolved
 from icl_mlflow.training.settings import TrainSettings
@@ -126,6 +127,7 @@ def ablate(
     jobs: int = 0,
     engine: str = "auto",
     ray_address: str | None = None,
+    resume: str = AUTO,
     on_epoch: Callable[[], None] = lambda: None,
 ) -> Ablation:
     """Train what is missing and compare all variants, under one parent run.
@@ -136,6 +138,7 @@ def ablate(
         jobs: as for `icl_mlflow.launch.members.train_members`.
         engine: as there.
         ray_address: as there.
+        resume: as there.
         on_epoch: called after every epoch of every member that is trained.
 
     Raises:
@@ -171,6 +174,7 @@ def ablate(
             engine=engine,
             ray_address=ray_address,
             may_reuse=True,
+            resume=resume,
             on_epoch=on_epoch,
         )
         done = [outcome.value for outcome in outcomes if outcome.value]

@@ -74,8 +74,7 @@ class AnalysisLog:
                 ]
             )
         )
-        source = RunLog(self._log.store, self._pulled.run_id)
-        source.tags({LINK_TAG: self.run_id})
+        self._log.tags({LINK_TAG: self.run_id}, run_id=self._pulled.run_id)
 
     def _log_figures(self, sections: Sequence[Section]) -> None:
         with TemporaryDirectory() as folder:

@@ -4,6 +4,7 @@ from icl_mlflow.launch import ablate as suites
 from icl_mlflow.launch.train import TrainedSeeds
 from icl_mlflow.launch.train import train_seeds as train_members_of
 from icl_mlflow.suite import parse_seeds
+from icl_mlflow.tracking.state import AUTO
 from icl_mlflow.tracking.store import connect
 from icl_mlflow.training.settings import TrainSettings
 
@@ -17,6 +18,7 @@ def ablate(
     engine: str = "auto",
     ray_address: str | None = None,
     experiment: str | None = None,
+    resume: str = AUTO,
 ) -> suites.Ablation:
     """Train every variant with every seed and compare them: ``icl-mlflow ablate``.
 
@@ -31,6 +33,7 @@ def ablate(
         engine: ``auto``, ``processes``, ``stacked`` or ``ray``.
         ray_address: of a running cluster, for ``ray``; by default one on this machine.
         experiment: MLflow's experiment.
+        resume: ``auto`` to go on with members that were killed, or ``never``.
 
     Raises:
         ValueError: an unknown variant, or one that the task cannot have.
@@ -43,7 +46,12 @@ def ablate(
     store = connect(experiment)
     suite = suites.plan_suite(store, settings, chosen, numbers)
     return suites.ablate(
-        store, suite, jobs=jobs, engine=engine, ray_address=ray_address
+        store,
+        suite,
+        jobs=jobs,
+        engine=engine,
+        ray_address=ray_address,
+        resume=resume,
     )
 
 
@@ -55,6 +63,7 @@ def train_seeds(
     engine: str = "auto",
     ray_address: str | None = None,
     experiment: str | None = None,
+    resume: str = AUTO,
 ) -> TrainedSeeds:
     """Train one model a seed below a parent run: ``icl-mlflow train --seeds``.
 
@@ -68,4 +77,5 @@ def train_seeds(
         jobs=jobs,
         engine=engine,
         ray_address=ray_address,
+        resume=resume,
     )

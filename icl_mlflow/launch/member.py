@@ -5,6 +5,7 @@ A single `train` and every member of a suite go through this one function.
 
 import contextlib
 import logging
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,14 +17,21 @@ from safetensors.torch import save_file
 from icl_mlflow.analysis import calibration, learning_curves, llr_regression
 from icl_mlflow.evaluation import expected_accuracy
 from icl_mlflow.tracking.results import HISTORY, PREDICTIONS
+from icl_mlflow.tracking.resume import run_to_resume
 from icl_mlflow.tracking.run import RunLog, open_run
+from icl_mlflow.tracking.signals import signals_put_off
+from icl_mlflow.tracking.state import (
+    AUTO,
+    TRAIN_LOG,
+    begin_checkpoints,
+    end_checkpoints,
+    state_folder,
+)
 from icl_mlflow.tracking.store import Store
 from icl_mlflow.training.build import data_digest, problem, resolved
 from icl_mlflow.training.device import pick_device
 from icl_mlflow.training.fit import Epoch, Fitted, NonFiniteLossError, fit
 from icl_mlflow.training.settings import TrainSettings
-
-_LOG_FILE = "train.log"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +41,8 @@ class Trained:
     Attributes:
         settings: what was trained.
         run_id: of its MLflow run.
-        model_uri: of its registered model, ``models:/NAME/VERSION``.
+        model_uri: of its registered model, ``models:/NAME/VERSION``; None if that waits
+            for a store that could not be reached, and for ``icl-mlflow sync``.
         history: one entry an epoch.
         best_epoch: whose weights were kept; None without training.
         test: final metrics by tracked name.
@@ -45,7 +54,7 @@ class Trained:
 
     settings: TrainSettings
     run_id: str
-    model_uri: str
+    model_uri: str | None
     history: tuple[Epoch, ...]
     best_epoch: int | None
     test: dict[str, float]
@@ -59,34 +68,54 @@ def train_member(
     settings: TrainSettings,
     *,
     parent_run_id: str | None = None,
+    resume: str = AUTO,
+    on_resume: Callable[[str], None] = lambda _: None,
     on_step: Callable[[], None] = lambda: None,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
 ) -> Trained:
     """Train one model in a run of its own and register it.
 
+    A run that was cut off goes on where it was, as if nothing had happened.
+
     Args:
         store: where to track it.
         settings: what to train.
         parent_run_id: the suite's run.
-        on_step: called after every step.
-        on_epoch: called with every finished epoch.
+        resume: ``auto`` to go on with the newest unfinished run of these settings,
+            ``never``, or the id of the run to go on with.
+        on_resume: called with the id of the run that is gone on with.
+        on_step: called for every step of the run.
+        on_epoch: called with every finished epoch of the run.
 
     Raises:
         ValueError: settings that contradict each other; no run is created then.
+        NotResumableError: the run that ``resume`` names cannot be gone on with.
+        RunInUseError: another process has it.
         NonFiniteLossError: the run is FAILED; the last good weights are kept with it.
     """
-    with member_run(store, settings, parent_run_id) as run:
+    with member_run(
+        store, settings, parent_run_id, resume=resume, on_resume=on_resume
+    ) as run:
 
         def report(epoch: Epoch) -> None:
             run.report(epoch)
             on_epoch(epoch)
 
         try:
-            fitted = fit(settings, on_step=on_step, on_epoch=report)
+            fitted = fit(
+                settings,
+                on_step=on_step,
+                on_epoch=report,
+                checkpoints=run.checkpoints,
+                uninterrupted=signals_put_off,
+            )
         except NonFiniteLossError as error:
             run.keep_last_good(error)
             raise
-        return run.finish(fitted)
+        trained = run.finish(fitted)
+    # Not before the run has ended: until then it can be gone on with.
+    end_checkpoints(trained.run_id)
+    return trained
 
 
 class MemberRun:
@@ -95,9 +124,13 @@ class MemberRun:
     Args:
         log: where all of it is kept.
         logger: whose lines become an artifact of the run.
+        checkpoints: where its training keeps checkpoints; None for nowhere.
     """
 
-    def __init__(self, log: RunLog, logger: logging.Logger) -> None:
+    def __init__(
+        self, log: RunLog, logger: logging.Logger, checkpoints: Path | None
+    ) -> None:
+        self.checkpoints = checkpoints
         self._log, self._logger = log, logger
 
     def report(self, epoch: Epoch) -> None:
@@ -115,18 +148,37 @@ class MemberRun:
         """The training diverged: keep the weights from before."""
         self._logger.info("stopped: %s", error)
         _keep_last_good(self._log, error)
+        if self.checkpoints is not None:  # it would end there again
+            shutil.rmtree(self.checkpoints)
 
 
 @contextlib.contextmanager
 def member_run(
-    store: Store, settings: TrainSettings, parent_run_id: str | None = None
+    store: Store,
+    settings: TrainSettings,
+    parent_run_id: str | None = None,
+    *,
+    resume: str | None = None,
+    on_resume: Callable[[str], None] = lambda _: None,
 ) -> Iterator[MemberRun]:
     """Open the run of one member; see `train_member`.
 
+    Args:
+        store: as there.
+        settings: as there.
+        parent_run_id: as there.
+        resume: as there; None for a training that keeps no checkpoints.
+        on_resume: as there.
+
     Raises:
         ValueError: settings that contradict each other; no run is created then.
+        NotResumableError: the run that ``resume`` names cannot be gone on with.
+        RunInUseError: another process has it.
     """
     check_ready(settings)
+    earlier = resume and run_to_resume(store, settings.identity, resume)
+    if earlier is not None:
+        on_resume(earlier)
     with (
         open_run(
             store,
@@ -136,9 +188,11 @@ def member_run(
             tags=_tags(settings),
             description=_description(settings),
             parent_run_id=parent_run_id,
+            run_id=earlier,
         ) as log,
         _log_file(log) as logger,
     ):
+        checkpoints = None if resume is None else begin_checkpoints(log.run_id)
         log.json("settings.json", asdict(settings))
         log.dataset(
             f"episodes-{settings.task}",
@@ -146,7 +200,7 @@ def member_run(
             profile=resolved(settings),
             context="training",
         )
-        yield MemberRun(log, logger)
+        yield MemberRun(log, logger, checkpoints)
 
 
 def check_ready(settings: TrainSettings) -> None:
@@ -194,12 +248,12 @@ def _finish(log: RunLog, fitted: Fitted) -> Trained:
     _log_results(log, fitted)
     # Last, so that a run that fails before has no registered model.
     registered = log.model(fitted.model, settings, best | fitted.test)
-    log.metrics(fitted.test, step=len(history), model_id=registered.model_id)
+    log.metrics(fitted.test, step=len(history), of_model=True)
     bayes_B = fitted.test_set.bayes_B
     return Trained(
         settings=settings,
         run_id=log.run_id,
-        model_uri=registered.uri,
+        model_uri=registered.uri if registered else None,
         history=history,
         best_epoch=fitted.best_epoch,
         test=fitted.test,
@@ -240,18 +294,20 @@ def _keep_last_good(log: RunLog, error: NonFiniteLossError) -> None:
 
 @contextlib.contextmanager
 def _log_file(log: RunLog) -> Iterator[logging.Logger]:
-    """A logger whose lines become the artifact ``train.log``, however the run ends."""
-    with TemporaryDirectory() as folder:
-        file = Path(folder, _LOG_FILE)
-        handler = logging.FileHandler(file, encoding="utf-8")
-        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-        logger = logging.Logger(f"icl_mlflow.run.{log.run_id}", level=logging.INFO)
-        logger.addHandler(handler)
-        try:
-            yield logger
-        except BaseException as error:
-            logger.info("ended by %s: %s", type(error).__name__, error)
-            raise
-        finally:
-            handler.close()
-            log.artifact(file)
+    """A logger whose lines become the artifact ``train.log``, however the run ends.
+
+    It goes on below the lines of a run that is gone on with.
+    """
+    file = state_folder(log.run_id) / TRAIN_LOG
+    handler = logging.FileHandler(file, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    logger = logging.Logger(f"icl_mlflow.run.{log.run_id}", level=logging.INFO)
+    logger.addHandler(handler)
+    try:
+        yield logger
+    except BaseException as error:
+        logger.info("ended by %s: %s", type(error).__name__, error)
+        raise
+    finally:
+        handler.close()
+        log.artifact(file)

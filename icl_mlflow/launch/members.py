@@ -11,7 +11,9 @@ from icl_mlflow.launch.piece import Piece, SuitePlace, train_piece
 from icl_mlflow.launch.processes import Outcome, run_in_processes
 from icl_mlflow.tracking.location import scheme_of
 from icl_mlflow.tracking.run import end_children
+from icl_mlflow.tracking.state import AUTO
 from icl_mlflow.tracking.store import Store, StoreError
+from icl_mlflow.tracking.sync import sync_all
 from icl_mlflow.training.settings import TrainSettings
 
 #: Failed members that an error names.
@@ -31,6 +33,7 @@ def train_members(
     engine: str = "auto",
     ray_address: str | None = None,
     may_reuse: bool = False,
+    resume: str = AUTO,
     on_epoch: Callable[[], None] = lambda: None,
 ) -> list[Outcome[Trained]]:
     """Train every member; what became of each, in order.
@@ -47,6 +50,8 @@ def train_members(
         ray_address: of a running cluster, for ``ray``.
         may_reuse: a member that another suite has finished by the time its turn comes
             is not trained again.
+        resume: ``auto`` to go on with what an earlier call has left unfinished, or
+            ``never``.
         on_epoch: called after every epoch of every member.
 
     Raises:
@@ -69,13 +74,15 @@ def train_members(
 
     try:
         with _engine(arrangement, store) as (groups, run):
-            pieces = [Piece(group, suite, may_reuse) for group in groups]
+            pieces = [Piece(group, suite, may_reuse, resume) for group in groups]
             run(
                 pieces,
                 train_piece,
                 on_message=lambda _index, _epoch: on_epoch(),
                 on_outcome=lambda index, outcome: note(pieces[index], outcome),
             )
+        # What a store could not take from members that ended while it was away.
+        sync_all(each.value.run_id for each in found.values() if each.value)
     finally:
         # A server may have opened a run for a process that had died by then.
         end_children(store, parent_run_id)

@@ -21,6 +21,9 @@ from icl_mlflow.training.settings import TrainSettings
 
 _URI = "MLFLOW_TRACKING_URI"
 
+#: Seconds that a worker waits before it starts for a store that is away.
+_PATIENCE = 600.0
+
 
 @dataclass(frozen=True)
 class SuitePlace:
@@ -45,11 +48,14 @@ class Piece:
         members: one, or several that can be stacked.
         suite: where the runs belong.
         may_reuse: a run that another suite has finished counts too.
+        resume: ``auto`` to go on with what was left unfinished, or ``never``; a stack
+            keeps no checkpoints and begins anew.
     """
 
     members: tuple[TrainSettings, ...]
     suite: SuitePlace
     may_reuse: bool
+    resume: str
 
 
 def train_piece(piece: Piece, send: Callable[[Epoch], None]) -> list[Outcome[Trained]]:
@@ -71,7 +77,7 @@ def train_piece(piece: Piece, send: Callable[[Epoch], None]) -> list[Outcome[Tra
             end_children(store, parent_run_id, member.identity)
     missing = [member for member in piece.members if member not in outcomes]
     if len(missing) == 1:
-        outcomes[missing[0]] = _train_one(store, missing[0], parent_run_id, send)
+        outcomes[missing[0]] = _train_one(store, missing[0], piece, send)
     elif missing:
         found = train_stack(store, missing, parent_run_id=parent_run_id, on_epoch=send)
         outcomes |= zip(missing, found, strict=True)
@@ -82,18 +88,22 @@ def _store(suite: SuitePlace) -> Store:
     """The suite's store; with the credentials of our environment, if it has any."""
     if shown(os.environ.get(_URI, "")) != suite.tracking_uri:
         os.environ[_URI] = suite.tracking_uri
-    return connect_experiment(suite.experiment_id)
+    return connect_experiment(suite.experiment_id, _PATIENCE)
 
 
 def _train_one(
     store: Store,
     settings: TrainSettings,
-    parent_run_id: str,
+    piece: Piece,
     send: Callable[[Epoch], None],
 ) -> Outcome[Trained]:
     try:
         trained = train_member(
-            store, settings, parent_run_id=parent_run_id, on_epoch=send
+            store,
+            settings,
+            parent_run_id=piece.suite.parent_run_id,
+            resume=piece.resume,
+            on_epoch=send,
         )
     except Exception as error:  # noqa: BLE001 (whatever it is, the suite reports it)
         return Outcome(None, one_line(error))

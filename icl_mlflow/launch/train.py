@@ -14,6 +14,7 @@ from icl_mlflow.launch.members import raise_for_failures, train_members
 from icl_mlflow.suite import grid, shown_seeds
 from icl_mlflow.tracking.results import HISTORY
 from icl_mlflow.tracking.run import RunLog, open_run
+from icl_mlflow.tracking.state import AUTO
 from icl_mlflow.tracking.store import Store, connect
 from icl_mlflow.training.build import problem, resolved
 from icl_mlflow.training.fit import evaluation_episodes
@@ -35,16 +36,21 @@ class TrainedSeeds:
     ui_link: str
 
 
-def train(settings: TrainSettings, *, experiment: str | None = None) -> Trained:
+def train(
+    settings: TrainSettings, *, experiment: str | None = None, resume: str = AUTO
+) -> Trained:
     """Train one model and log it to MLflow: the Python form of ``icl-mlflow train``.
 
     Args:
         settings: what to train.
         experiment: MLflow's experiment; MLFLOW_EXPERIMENT_NAME or ``Default`` if not
             given.
+        resume: ``auto`` to go on with the newest unfinished run of these settings,
+            ``never``, or the id of the run to go on with.
 
     Raises:
-        ValueError: settings that contradict each other.
+        ValueError: settings that contradict each other, or a run that cannot be gone on
+            with.
         StoreError: the tracking store cannot be used.
         NonFiniteLossError: training diverged.
 
@@ -52,7 +58,7 @@ def train(settings: TrainSettings, *, experiment: str | None = None) -> Trained:
         ``train(TrainSettings.preset("smoke", task="B")).test["test/excess_risk"]``
     """
     check_ready(settings)
-    return train_member(connect(experiment), settings)
+    return train_member(connect(experiment), settings, resume=resume)
 
 
 def train_seeds(
@@ -63,6 +69,7 @@ def train_seeds(
     jobs: int = 0,
     engine: str = "auto",
     ray_address: str | None = None,
+    resume: str = AUTO,
     on_epoch: Callable[[], None] = lambda: None,
 ) -> TrainedSeeds:
     """Train one model a seed, at the same time, with one CPU thread each.
@@ -77,6 +84,7 @@ def train_seeds(
         jobs: as for `icl_mlflow.launch.members.train_members`.
         engine: as there.
         ray_address: as there.
+        resume: as there.
         on_epoch: called after every epoch of every member.
 
     Raises:
@@ -108,6 +116,7 @@ def train_seeds(
             jobs=jobs,
             engine=engine,
             ray_address=ray_address,
+            resume=resume,
             on_epoch=on_epoch,
         )
         finished = tuple(outcome.value for outcome in outcomes if outcome.value)

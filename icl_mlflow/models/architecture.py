@@ -18,10 +18,12 @@ class Architecture:
         embedding: how episodes become tokens.
     """
 
-    dim: int = setting(16, "Dimension of x.", minimum=1)
+    dim: int = setting(16, "Dimension of x.", minimum=1, maximum=65_536)
     positions: int = setting(33, "Rows of the position table.", minimum=1)
-    d_model: int = setting(128, "Width of the residual stream.", minimum=1)
-    n_layers: int = setting(2, "Transformer blocks.", minimum=1)
+    d_model: int = setting(
+        128, "Width of the residual stream.", minimum=1, maximum=16_384
+    )
+    n_layers: int = setting(2, "Transformer blocks.", minimum=1, maximum=1_000)
     n_heads: int = setting(4, "Attention heads per block.", minimum=1)
     embedding: str = setting(
         "summed",

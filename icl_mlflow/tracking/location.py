@@ -1,11 +1,18 @@
 """Where runs are kept: the tracking URI, made absolute, and shown without secrets."""
 
 import os
+import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 SERVERS = ("http", "https")
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+
+#: Variables with such a word in their names hold secrets; shorter values hide nothing.
+_SECRET_WORDS = ("TOKEN", "PASSWORD", "KEY", "SECRET")
+_SHORTEST_SECRET = 6
+
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
 
 
 class StoreError(Exception):
@@ -101,4 +108,18 @@ def without_secrets(text: str, uri: str) -> str:
     secrets = [urlsplit(uri).password, urlsplit(uri).username]
     for secret in filter(None, secrets):
         line = line.replace(secret, "***").replace(unquote(secret), "***")
-    return line.replace(uri, shown(uri))
+    return redacted(line.replace(uri, shown(uri)))
+
+
+def redacted(text: str) -> str:
+    """``text`` without the values of secret variables and without users in URIs.
+
+    Secret is what a variable holds with TOKEN, PASSWORD, KEY or SECRET in its name.
+
+    >>> redacted("git clone https://ann:pw@example.org/repo")
+    'git clone https://***@example.org/repo'
+    """
+    for name, value in os.environ.items():
+        if len(value) >= _SHORTEST_SECRET and any(w in name for w in _SECRET_WORDS):
+            text = text.replace(value, "***")
+    return _CREDENTIALS.sub("***@", text)

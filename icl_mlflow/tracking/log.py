@@ -3,27 +3,40 @@
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 import pandas as pd
 from matplotlib.figure import Figure
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.entities import Metric, Param, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
+from mlflow.utils.validation import _validate_batch_log_data
 
 from icl_mlflow.models import Transformer
-from icl_mlflow.tracking.registration import Registered, register
-from icl_mlflow.tracking.signals import signals_put_off
+from icl_mlflow.tracking.delivery import METRICS_PER_BATCH, PAIRS_PER_BATCH
+from icl_mlflow.tracking.dispatch import Dispatch
+from icl_mlflow.tracking.location import redacted
+from icl_mlflow.tracking.records import (
+    Artifact,
+    DatasetInput,
+    Metrics,
+    ModelVersion,
+    Params,
+    Tags,
+)
+from icl_mlflow.tracking.registration import Registered, packaged, registered_name
 from icl_mlflow.tracking.store import Store
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.version import VERSION
 
+T = TypeVar("T")
+
 NON_FINITE_TAG = "non_finite_metrics"
 
-# What MLflow takes in one request, and in one value.
-_METRICS_PER_BATCH = 1000
-_PAIRS_PER_BATCH = 100
+# What MLflow takes in one value.
 _LONGEST_TAG = 8000
 _LONGEST_DIGEST = 36
 
@@ -31,52 +44,81 @@ _LONGEST_DIGEST = 36
 class RunLog:
     """Everything that is written to one open run goes through here.
 
+    Nothing waits for the store: all is written down on this machine first, and what
+    MLflow would refuse is refused at once.
+
     Attributes:
         store: where the run is.
         run_id: its id.
     """
 
-    def __init__(self, store: Store, run_id: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        run_id: str,
+        dispatch: Dispatch,
+        known: Collection[tuple[str, int]] = (),
+    ) -> None:
+        """Args as the attributes, and: metrics that are there already, by step."""
         self.store = store
         self.run_id = run_id
+        self._dispatch = dispatch
+        self._known = frozenset(known)
         self._noted: list[str] = []
 
     def metrics(
         self,
         values: Mapping[str, float],
         step: int | None = None,
-        model_id: str | None = None,
+        *,
+        of_model: bool = False,
     ) -> None:
-        """Log metrics of one step, in one request; of a stored model too, by its id.
+        """Log metrics of one step; also of the model that the run has kept, if wanted.
 
         MLflow cannot hold an infinity (it returns as 1.8e308), so a value that is not
         finite is named in the tag ``non_finite_metrics`` instead. A plus sign, as in
         the names of combined variants, becomes a colon: MLflow takes none in a metric.
+        A run that was opened again keeps what it had at the same step.
         """
-        self.metric_series([(step or 0, values)], model_id)
+        self.metric_series([(step or 0, values)], of_model=of_model)
 
     def metric_series(
         self,
         rows: Sequence[tuple[int, Mapping[str, float]]],
-        model_id: str | None = None,
+        *,
+        of_model: bool = False,
     ) -> None:
-        """Log many steps at once, as (step, values), in as few requests as can be."""
+        """Log many steps at once, as (step, values)."""
         now = int(time.time() * 1000)
         flat = [
-            Metric(key.replace("+", ":"), float(value), now, step, model_id=model_id)
+            Metric(key.replace("+", ":"), float(value), now, step)
             for step, values in rows
             for key, value in values.items()
         ]
         finite = [metric for metric in flat if math.isfinite(metric.value)]
-        for start in range(0, len(finite), _METRICS_PER_BATCH):
-            self._batch(metrics=finite[start : start + _METRICS_PER_BATCH])
+        _validate_batch_log_data(finite, [], [])
+        points = [
+            (metric.key, metric.value, metric.timestamp, metric.step)
+            for metric in finite
+            if (metric.key, metric.step) not in self._known
+        ]
+        for some in _batches(points, METRICS_PER_BATCH):
+            self._dispatch.put(Metrics(points=some, of_model=of_model))
         self._note([metric for metric in flat if not math.isfinite(metric.value)])
 
-    def tags(self, values: Mapping[str, object]) -> None:
-        """Set tags; a tag set before gets the new value."""
-        pairs = [RunTag(key, str(value)) for key, value in values.items()]
-        for start in range(0, len(pairs), _PAIRS_PER_BATCH):
-            self._batch(tags=pairs[start : start + _PAIRS_PER_BATCH])
+    def tags(self, values: Mapping[str, object], run_id: str | None = None) -> None:
+        """Set tags; a tag set before gets the new value.
+
+        Args:
+            values: by name.
+            run_id: of another run, which gets them instead.
+        """
+        pairs = [RunTag(key, redacted(str(value))) for key, value in values.items()]
+        _, _, pairs = _validate_batch_log_data([], [], pairs)
+        for some in _batches(pairs, PAIRS_PER_BATCH):
+            self._dispatch.put(
+                Tags(values={tag.key: tag.value for tag in some}, run_id=run_id)
+            )
 
     def description(self, markdown: str) -> None:
         """Say what the run is, in place of what was said when it was opened."""
@@ -84,9 +126,12 @@ class RunLog:
 
     def params(self, values: Mapping[str, object]) -> None:
         """Log params; None stands for one that is not given and is left out."""
-        pairs = [Param(k, str(v)) for k, v in values.items() if v is not None]
-        for start in range(0, len(pairs), _PAIRS_PER_BATCH):
-            self._batch(params=pairs[start : start + _PAIRS_PER_BATCH])
+        given = [Param(k, redacted(str(v))) for k, v in values.items() if v is not None]
+        _, pairs, _ = _validate_batch_log_data([], given, [])
+        for some in _batches(pairs, PAIRS_PER_BATCH):
+            self._dispatch.put(
+                Params(values={param.key: param.value for param in some})
+            )
 
     def dataset(
         self, name: str, digest: str, profile: Mapping[str, object], context: str
@@ -99,16 +144,15 @@ class RunLog:
             profile: how they are drawn, for readers.
             context: what for: ``training``, ``evaluation``, ...
         """
-        dataset = Dataset(
-            name=name,
-            digest=digest[:_LONGEST_DIGEST],
-            source_type="code",
-            source=json.dumps({"drawn by": f"icl-mlflow {VERSION}"}),
-            profile=json.dumps(profile),
+        self._dispatch.put(
+            DatasetInput(
+                name=name,
+                digest=digest[:_LONGEST_DIGEST],
+                source=json.dumps({"drawn by": f"icl-mlflow {VERSION}"}),
+                profile=json.dumps(profile),
+                context=context,
+            )
         )
-        entry = DatasetInput(dataset, [InputTag("mlflow.data.context", context)])
-        with signals_put_off():
-            self.store.client.log_inputs(self.run_id, datasets=[entry])
 
     def figure(self, name: str, figure: Figure) -> None:
         """Keep a figure as ``figures/NAME.png``."""
@@ -129,21 +173,52 @@ class RunLog:
         """Keep ``text`` at ``path`` among the artifacts."""
         with TemporaryDirectory() as folder:
             file = Path(folder, Path(path).name)
-            file.write_text(text, encoding="utf-8")
+            file.write_text(redacted(text), encoding="utf-8")
             within = Path(path).parent.as_posix()
             self.artifact(file, None if within == "." else within)
 
     def artifact(self, local_path: Path, folder: str | None = None) -> None:
-        """Keep a file under its own name in ``folder`` of the artifacts."""
-        with signals_put_off():
-            self.store.client.log_artifact(self.run_id, str(local_path), folder)
+        """Keep a file, as it is now, under its own name in ``folder``."""
+        path = PurePosixPath(folder or "", local_path.name)
+        sha256 = self._dispatch.keep(local_path)
+        self._dispatch.put(Artifact(path=str(path), sha256=sha256))
 
     def model(
         self, model: Transformer, settings: TrainSettings, metrics: Mapping[str, float]
-    ) -> Registered:
-        """Store and register a trained model: `icl_mlflow.tracking.registration`."""
-        with signals_put_off():
-            return register(self.store, self.run_id, model, settings, metrics)
+    ) -> Registered | None:
+        """Store and register a trained model: `icl_mlflow.tracking.registration`.
+
+        This waits for the store, some seconds at most. None stands for a registration
+        that waits with everything else for a store that cannot be reached.
+        """
+        with TemporaryDirectory() as folder:
+            root, facts = packaged(Path(folder), self.run_id, model, settings)
+            files = {
+                file.relative_to(root).as_posix(): self._dispatch.keep(file)
+                for file in sorted(root.rglob("*"))
+                if file.is_file()
+            }
+        given = {k: str(v) for k, v in asdict(settings).items() if v is not None}
+        self._dispatch.put(
+            ModelVersion(
+                name=registered_name(settings),
+                sha256=facts["sha256"],
+                files=files,
+                params=given,
+                facts=facts,
+                results={name: str(value) for name, value in metrics.items()},
+            )
+        )
+        self._dispatch.wait()
+        return self._dispatch.registered
+
+    def sync(self) -> None:
+        """Have all that was logged on the disk, which otherwise follows in a moment."""
+        self._dispatch.sync()
+
+    def wait(self) -> bool:
+        """Wait some seconds until the store has all that was logged; whether it has."""
+        return self._dispatch.wait()
 
     def ui_link(self) -> str:
         """The run's page in the UI."""
@@ -154,11 +229,7 @@ class RunLog:
             self._noted += [f"{m.key}={m.value} at step {m.step}" for m in non_finite]
             self.tags({NON_FINITE_TAG: "; ".join(self._noted)[:_LONGEST_TAG]})
 
-    def _batch(
-        self,
-        metrics: Sequence[Metric] = (),
-        params: Sequence[Param] = (),
-        tags: Sequence[RunTag] = (),
-    ) -> None:
-        with signals_put_off():
-            self.store.client.log_batch(self.run_id, metrics, params, tags)
+
+def _batches(items: Sequence[T], size: int) -> Iterator[tuple[T, ...]]:
+    for start in range(0, len(items), size):
+        yield tuple(items[start : start + size])

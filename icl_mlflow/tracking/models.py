@@ -4,16 +4,23 @@ Only files of fixed names are fetched, and only this package's own format is rea
 model that someone else logged is refused, never handed to a loader that runs code.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.utils.file_utils import local_file_uri_to_path
+from mlflow.utils.uri import is_local_uri
 
+from icl_mlflow.tracking.location import SERVERS, scheme_of, shown, without_secrets
 from icl_mlflow.tracking.package import (
     DESCRIPTION_FILE,
     WEIGHTS_FILE,
@@ -113,7 +120,7 @@ def load_stored(client: MlflowClient, stored: StoredModel) -> LoadedModel:
         ModelError: the files are missing or damaged, or of another project.
     """
     with TemporaryDirectory() as folder:
-        with one_line_errors(client):
+        with one_line_errors(client), _one_line_failures(stored):
             _fetch(client, stored, Path(folder))
         try:
             loaded = read_package(Path(folder, DATA_FOLDER))
@@ -130,8 +137,11 @@ def load_stored(client: MlflowClient, stored: StoredModel) -> LoadedModel:
 
 def _fetch(client: MlflowClient, stored: StoredModel, folder: Path) -> None:
     """Download the two files by their own names, whatever else lies beside them."""
+    _check_location(client, stored)
     remote = get_artifact_repository(stored.location, tracking_uri=client.tracking_uri)
-    present = {entry.path for entry in remote.list_artifacts(DATA_FOLDER)}
+    present = {
+        entry.path for entry in remote.list_artifacts(DATA_FOLDER) if not entry.is_dir
+    }
     if f"{DATA_FOLDER}/{DESCRIPTION_FILE}" not in present:
         raise ModelError(
             f"{stored.reference} is not a model of this project: "
@@ -141,6 +151,43 @@ def _fetch(client: MlflowClient, stored: StoredModel, folder: Path) -> None:
         path = f"{DATA_FOLDER}/{name}"
         if path in present:
             remote.download_artifacts(path, str(folder))
+
+
+def _check_location(client: MlflowClient, stored: StoredModel) -> None:
+    """Refuse a place that leads elsewhere: whoever registered a model has named it.
+
+    Raises:
+        ModelError: links in a folder, or another server, which would get our password.
+    """
+    location = stored.location
+    if is_local_uri(location):
+        root = Path(local_file_uri_to_path(location))
+        for name in (DESCRIPTION_FILE, WEIGHTS_FILE):
+            within = Path(DATA_FOLDER, name)
+            if (root / within).resolve() != root.resolve() / within:
+                raise ModelError(f"{stored.reference}: {within} is behind a link")
+    elif scheme_of(location) in SERVERS:
+        theirs, ours = urlsplit(location).netloc, urlsplit(client.tracking_uri).netloc
+        if theirs.rpartition("@")[2] != ours.rpartition("@")[2]:
+            raise ModelError(
+                f"{stored.reference}: its files are said to be on another server, "
+                f"{shown(location)}; nothing was fetched"
+            )
+
+
+@contextmanager
+def _one_line_failures(stored: StoredModel) -> Iterator[None]:
+    """Turn what the many kinds of storage raise into a ModelError."""
+    try:
+        yield
+    except (MlflowException, ModelError):
+        raise
+    except Exception as error:
+        reason = without_secrets(str(error), stored.location)
+        raise ModelError(
+            f"{stored.reference}: its files cannot be fetched from "
+            f"{shown(stored.location)}: {reason}"
+        ) from error
 
 
 def _find_version(client: MlflowClient, reference: str) -> StoredModel:
@@ -184,6 +231,11 @@ def _stored(client: MlflowClient, version: ModelVersion) -> StoredModel:
 def _by_variant_and_seed(model: StoredModel) -> tuple[str, int, str]:
     return (
         model.tags.get("variant", ""),
-        int(model.tags.get("seed", -1)),
+        _number(model.tags.get("seed", "")),
         model.reference,
     )
+
+
+def _number(text: str) -> int:
+    """A seed, for sorting; -1 for what others have written there."""
+    return int(text) if re.fullmatch(r"[0-9]{1,20}", text) else -1

@@ -6,6 +6,7 @@ no code and unpickles nothing: classes come from this package, by name.
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from icl_mlflow.models import Architecture, Transformer
+from icl_mlflow.models.initial import Layout
+from icl_mlflow.models.transformer import layout
+from icl_mlflow.tracking.reading import LONGEST_JSON, content_of, json_of
 from icl_mlflow.training.build import problem
 from icl_mlflow.training.settings import TrainSettings
 
@@ -23,6 +27,8 @@ WEIGHTS_FILE = "model.safetensors"
 DESCRIPTION_FILE = "model.json"
 
 _FORMAT = 1
+#: Bytes of a weight, and of what may stand before the weights.
+_FLOAT, _LARGEST_HEADER = 4, 1 << 20
 _PARTS = {"format", "architecture", "settings", "sha256"}
 
 
@@ -71,32 +77,35 @@ def read_package(folder: Path) -> LoadedModel:
         ModelError: names the file, and what is wrong with it.
     """
     described = _description(folder / DESCRIPTION_FILE)
-    weights = _read(folder / WEIGHTS_FILE)
+    settings, architecture = _recipe(described)
+    expected = layout(architecture)
+    # Before anything is made: a few bytes may describe more than there is memory for.
+    n_values = sum(math.prod(initial.shape) for initial in expected.values())
+    weights = _read(folder / WEIGHTS_FILE, _LARGEST_HEADER + _FLOAT * n_values)
     found = hashlib.sha256(weights).hexdigest()
     if found != described["sha256"]:
         raise ModelError(
             f"{WEIGHTS_FILE} is damaged: its SHA-256 is {found[:12]}..., "
             f"but {DESCRIPTION_FILE} says {str(described['sha256'])[:12]}..."
         )
-    settings, architecture = _recipe(described)
     try:
         tensors = safetensors.torch.load(weights)
-    except SafetensorError as error:
+    except (SafetensorError, KeyError) as error:  # KeyError: a type torch has not
         raise ModelError(
-            f"{WEIGHTS_FILE} is not a safetensors file: {error}"
+            f"{WEIGHTS_FILE} is not a safetensors file of torch: {error}"
         ) from error
+    _check_shapes(tensors, expected)
     model = Transformer(architecture)
-    _check_shapes(tensors, model.state_dict())
     model.load_state_dict(tensors)
     return LoadedModel(model.eval(), settings, found)
 
 
 def _description(file: Path) -> dict[str, Any]:
-    text = _read(file)
+    text = _read(file, LONGEST_JSON)
     try:
-        content = json.loads(text)
+        content = json_of(text)
     except ValueError as error:
-        raise ModelError(f"{file.name} is damaged: it is not JSON") from error
+        raise ModelError(f"{file.name} is damaged: {error}") from error
     if not isinstance(content, dict) or "format" not in content:
         raise ModelError(f"{file.name} does not describe a model of this project")
     if content["format"] != _FORMAT:
@@ -109,11 +118,11 @@ def _description(file: Path) -> dict[str, Any]:
     return content
 
 
-def _read(file: Path) -> bytes:
+def _read(file: Path, limit: int) -> bytes:
     try:
-        return file.read_bytes()
-    except FileNotFoundError:
-        raise ModelError(f"{file.name} is missing") from None
+        return content_of(file, limit)
+    except ValueError as error:
+        raise ModelError(str(error)) from error
 
 
 def _recipe(described: Mapping[str, Any]) -> tuple[TrainSettings, Architecture]:
@@ -134,13 +143,13 @@ def _recipe(described: Mapping[str, Any]) -> tuple[TrainSettings, Architecture]:
     return settings, architecture
 
 
-def _check_shapes(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+def _check_shapes(found: Mapping[str, Tensor], wanted: Layout) -> None:
     for name in sorted(found.keys() | wanted.keys()):
         if name not in found:
             raise ModelError(f"{WEIGHTS_FILE} has another architecture: no {name}")
         if name not in wanted:
             raise ModelError(f"{WEIGHTS_FILE} has another architecture: extra {name}")
-        here, there = _shape(found[name]), _shape(wanted[name])
+        here, there = _shape(found[name]), f"float32 {wanted[name].shape}"
         if here != there:
             raise ModelError(
                 f"{WEIGHTS_FILE} has another architecture: "

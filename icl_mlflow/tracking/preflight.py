@@ -1,5 +1,6 @@
 """Can the tracking store be used? Asked within 5 s, before anything is created."""
 
+import math
 import os
 import tempfile
 import threading
@@ -26,6 +27,20 @@ from icl_mlflow.tracking.location import (
 #: Seconds that the whole check may take.
 LIMIT = 4.5
 
+#: What a sign in the text of an error means.
+_MEANINGS = {
+    "certificate": "has a certificate that is not trusted; "
+    "set MLFLOW_TRACKING_SERVER_CERT_PATH to its authority's file",
+    "wrong version number": "does not speak TLS; try http://",
+    "refused": "is not reachable: connection refused; is the server running?",
+    "timed out": "does not answer in time",
+    "resolve": "has a host name that cannot be resolved",
+    "name or service": "has a host name that cannot be resolved",
+    "unreachable": "is not reachable: no route to the host",
+    "connection aborted": "is not reachable: the connection broke off",
+    "database is locked": "is locked by another program",
+}
+
 _EXPERIMENTS = "/api/2.0/mlflow/experiments/search?max_results=1"
 _SQLITE_HEADER = b"SQLite format 3\x00"
 
@@ -39,15 +54,15 @@ def check_store(uri: str) -> None:
     """
     scheme = scheme_of(uri)
     if scheme in SERVERS:
-        _within_limit(lambda: _check_server(uri), uri)
+        within_limit(lambda: _check_server(uri), uri)
     elif scheme == "sqlite":
         _check_sqlite(sqlite_file(uri))
         folder = artifact_folder(uri)
         assert folder is not None
         check_writable(folder)
-        _within_limit(lambda: _check_database(uri), uri)
+        within_limit(lambda: _check_database(uri), uri)
     elif scheme in DATABASES:
-        _within_limit(lambda: _check_database(uri), uri)
+        within_limit(lambda: _check_database(uri), uri)
 
 
 def check_writable(folder: Path) -> None:
@@ -111,7 +126,8 @@ def _check_server(uri: str) -> None:
             raise_on_status=False,
         )
     except Exception as error:
-        raise StoreError(f"{shown(uri)} {_unreachable(error)}") from error
+        reason = meaning(error) or "is not reachable: the connection broke off"
+        raise StoreError(f"{shown(uri)} {reason}") from error
     if answer.status_code == HTTPStatus.OK and _lists_experiments(answer):
         return
     raise StoreError(f"{shown(uri)} {_refusal(answer)}")
@@ -142,22 +158,10 @@ def _refusal(answer: requests.Response) -> str:
     return f"is not an MLflow tracking server (it answers HTTP {code} to a listing)"
 
 
-def _unreachable(error: Exception) -> str:
-    """What a failed request means, from the exceptions behind it."""
+def meaning(error: BaseException) -> str:
+    """What a failed request means, from the exceptions behind it; empty if unknown."""
     causes = " ".join(str(cause) for cause in _chain(error)).lower()
-    for sign, meaning in {
-        "certificate": "has a certificate that is not trusted; "
-        "set MLFLOW_TRACKING_SERVER_CERT_PATH to its authority's file",
-        "wrong version number": "does not speak TLS; try http://",
-        "refused": "is not reachable: connection refused; is the server running?",
-        "timed out": "does not answer within 5 seconds",
-        "resolve": "has a host name that cannot be resolved",
-        "name or service": "has a host name that cannot be resolved",
-        "unreachable": "is not reachable: no route to the host",
-    }.items():
-        if sign in causes:
-            return meaning
-    return "is not reachable: the connection broke off"
+    return next((text for sign, text in _MEANINGS.items() if sign in causes), "")
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:
@@ -172,22 +176,27 @@ def _reason(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
-def _within_limit(check: Callable[[], None], uri: str) -> None:
-    """Run ``check`` for at most LIMIT seconds, whatever it hangs on (DNS, TLS, ...)."""
+def within_limit(call: Callable[[], None], uri: str, limit: float = LIMIT) -> None:
+    """Call a store, and wait at most ``limit`` seconds, whatever it hangs on.
+
+    Raises:
+        StoreError: it takes longer, or fails.
+    """
     failures: list[Exception] = []
 
     def attempt() -> None:
         try:
-            check()
+            call()
         except Exception as error:  # noqa: BLE001 - raised again by the waiting thread
             failures.append(error)
 
     # A daemon: one that hangs for ever must not keep the program from ending.
     thread = threading.Thread(target=attempt, daemon=True)
     thread.start()
-    thread.join(LIMIT)
+    thread.join(limit)
     if thread.is_alive():
-        raise StoreError(f"{shown(uri)} does not answer within 5 seconds")
+        seconds = math.ceil(limit)
+        raise StoreError(f"{shown(uri)} does not answer within {seconds} seconds")
     for error in failures:
         if isinstance(error, StoreError):
             raise error

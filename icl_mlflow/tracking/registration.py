@@ -6,21 +6,21 @@ best one has the alias ``best``.
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModelOutput
-from mlflow.entities.model_registry import ModelVersion
+from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
+from mlflow.entities.model_registry import ModelVersion as ModelVersionOfRegistry
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
+from mlflow.models.model import MLMODEL_FILE_NAME
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 from icl_mlflow.models import Transformer
 from icl_mlflow.tracking import pyfunc
 from icl_mlflow.tracking.package import write_package
+from icl_mlflow.tracking.records import ModelVersion
 from icl_mlflow.tracking.store import Store
 from icl_mlflow.training.settings import TrainSettings
 
@@ -63,82 +63,117 @@ def registered_name(settings: TrainSettings) -> str:
     return f"icl-{settings.task}-{settings.variant}"
 
 
-def register(
-    store: Store,
+def packaged(
+    folder: Path,
     run_id: str,
     model: Transformer,
     settings: TrainSettings,
-    metrics: Mapping[str, float],
-) -> Registered:
-    """Store the model with its run, make it a registered version, and move ``best``.
+) -> tuple[Path, dict[str, str]]:
+    """Write the model that MLflow is to store; its folder, and what is known of it.
+
+    Only its id and its place are missing, which MLflow gives when it is registered.
 
     Args:
-        store: where the run is.
+        folder: to write into.
         run_id: of the run that trained it.
         model: the weights to keep.
         settings: of the run.
-        metrics: by tracked name; go to the version's tags. `SELECTION_METRIC` among
-            them makes the version a candidate for ``best``.
     """
-    name = registered_name(settings)
+    package = folder / pyfunc.PACKAGE_NAME
     facts = {
         "task": settings.task,
         "variant": settings.variant,
         "seed": str(settings.seed),
         "settings_hash": settings.identity,
         "problem": _problem(settings),
+        "sha256": write_package(package, model, settings),
     }
-    with TemporaryDirectory() as folder:
-        package = Path(folder, pyfunc.PACKAGE_NAME)
-        sha256 = write_package(package, model, settings)
-        facts["sha256"] = sha256
-        model_id, location = _store_model(
-            store, run_id, model, package, params=asdict(settings), tags=facts
-        )
-    _ensure_name(store.client, name)
-    version = store.client.create_model_version(
-        name,
-        source=location,
-        run_id=run_id,
-        model_id=model_id,
-        tags={
-            **facts,
-            "run_id": run_id,
-            **{metric: str(value) for metric, value in metrics.items()},
-        },
+    target = folder / "mlflow-model"
+    pyfunc.save(target, package, model, Model(artifact_path=MODEL_NAME, run_id=run_id))
+    return target, facts
+
+
+def register(
+    store: Store, run_id: str, folder: Path, wanted: ModelVersion
+) -> Registered:
+    """Store the model with its run, make it a registered version, and move ``best``.
+
+    What an earlier attempt has done stays as it is: a run has a model only once.
+
+    Args:
+        store: where the run is.
+        run_id: of the run that trained it.
+        folder: from `packaged`; gets the model's id and place.
+        wanted: what to register. `SELECTION_METRIC` among its results makes the version
+            a candidate for ``best``.
+    """
+    model_id = _store_model(store, run_id, folder, wanted)
+    version = _known_version(store.client, run_id, wanted) or _create_version(
+        store, run_id, model_id, wanted
     )
-    registered = Registered(name, str(version.version), sha256, model_id)
+    registered = Registered(wanted.name, str(version.version), wanted.sha256, model_id)
     _link(store.client, model_id, registered)
-    _move_best(store.client, name)
+    _move_best(store.client, wanted.name)
     return registered
 
 
-def _store_model(
-    store: Store,
-    run_id: str,
-    model: Transformer,
-    package: Path,
-    *,
-    params: Mapping[str, object],
-    tags: Mapping[str, str],
-) -> tuple[str, str]:
-    """Upload the MLflow model; its id, and where its files are."""
-    stored = store.client.create_logged_model(
+def _store_model(store: Store, run_id: str, folder: Path, wanted: ModelVersion) -> str:
+    """Upload the MLflow model; its id."""
+    stored = _known_model(
+        store, run_id, wanted.sha256
+    ) or store.client.create_logged_model(
         experiment_id=store.experiment_id,
         name=MODEL_NAME,
         source_run_id=run_id,
-        params={k: str(value) for k, value in params.items() if value is not None},
-        tags=dict(tags),
+        params=dict(wanted.params),
+        tags=dict(wanted.facts),
     )
     model_id: str = stored.model_id
-    location: str = stored.artifact_location
-    folder = package.with_name("mlflow-model")
-    about = Model(artifact_path=location, run_id=run_id, model_id=model_id)
-    pyfunc.save(folder, package, model, about)
-    store.client.log_model_artifacts(model_id, str(folder))
-    store.client.finalize_logged_model(model_id, "READY")
-    store.client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
-    return model_id, location
+    if stored.status != LoggedModelStatus.READY:
+        about = Model.load(folder)
+        about.model_id, about.artifact_path = model_id, stored.artifact_location
+        about.save(folder / MLMODEL_FILE_NAME)
+        store.client.log_model_artifacts(model_id, str(folder))
+        store.client.finalize_logged_model(model_id, "READY")
+    outputs = store.client.get_run(run_id).outputs
+    if model_id not in {o.model_id for o in (outputs.model_outputs if outputs else [])}:
+        store.client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
+    return model_id
+
+
+def _known_model(store: Store, run_id: str, sha256: str) -> LoggedModel | None:
+    """The model that an earlier attempt has stored, the oldest of them."""
+    found = store.client.search_logged_models(
+        [store.experiment_id],
+        f"attributes.source_run_id = '{run_id}' AND tags.sha256 = '{sha256}'",
+        order_by=[{"field_name": "creation_timestamp", "ascending": True}],
+    )
+    return found[0] if found else None
+
+
+def _known_version(
+    client: MlflowClient, run_id: str, wanted: ModelVersion
+) -> ModelVersionOfRegistry | None:
+    """The version that an earlier attempt has registered, the lowest of them."""
+    found = [
+        version
+        for version in client.search_model_versions(f"run_id='{run_id}'")
+        if version.name == wanted.name and version.tags.get("sha256") == wanted.sha256
+    ]
+    return min(found, key=lambda version: int(version.version), default=None)
+
+
+def _create_version(
+    store: Store, run_id: str, model_id: str, wanted: ModelVersion
+) -> ModelVersionOfRegistry:
+    _ensure_name(store.client, wanted.name)
+    return store.client.create_model_version(
+        wanted.name,
+        source=store.client.get_logged_model(model_id).artifact_location,
+        run_id=run_id,
+        model_id=model_id,
+        tags={**wanted.facts, "run_id": run_id, **wanted.results},
+    )
 
 
 def _link(client: MlflowClient, model_id: str, registered: Registered) -> None:
@@ -192,7 +227,7 @@ def _best_version(client: MlflowClient, name: str) -> str | None:
     return str(min(candidates, key=_rank).version)
 
 
-def _rank(version: ModelVersion) -> tuple[bool, float, int]:
+def _rank(version: ModelVersionOfRegistry) -> tuple[bool, float, int]:
     """Lowest first: the standard problem before changed ones, then the lowest risk.
 
     Of an easy problem, such as a single context point, there is little to miss; a model
@@ -202,7 +237,7 @@ def _rank(version: ModelVersion) -> tuple[bool, float, int]:
     return changed, _selection_value(version), int(version.version)
 
 
-def _selection_value(version: ModelVersion) -> float:
+def _selection_value(version: ModelVersionOfRegistry) -> float:
     return float(version.tags.get(SELECTION_METRIC, "nan"))
 
 

@@ -18,21 +18,27 @@ from mlflow.utils.mlflow_tags import (
     MLFLOW_USER,
 )
 
-from icl_mlflow.tracking.location import without_secrets
+from icl_mlflow.tracking.dispatch import Dispatch, now_ms
+from icl_mlflow.tracking.heartbeat import HEARTBEAT, heartbeat
 from icl_mlflow.tracking.log import RunLog
+from icl_mlflow.tracking.preflight import within_limit
+from icl_mlflow.tracking.records import Status
 from icl_mlflow.tracking.signals import (
     INTERRUPTED,
     TERMINATED,
-    signals_put_off,
     sigterm_unwinds,
 )
 from icl_mlflow.tracking.source import git_state, user_name
+from icl_mlflow.tracking.state import claimed, forget
 from icl_mlflow.tracking.store import Store, StoreError
 from icl_mlflow.version import VERSION
 
 __all__ = ["RunLog", "open_run"]
 
 _RUN_VARIABLE = "MLFLOW_RUN_ID"
+
+#: Seconds that the marking of dead children may take.
+_MARKING = 2.0
 
 
 _logger = logging.getLogger(__name__)
@@ -48,6 +54,7 @@ def open_run(
     tags: Mapping[str, object],
     description: str,
     parent_run_id: str | None = None,
+    run_id: str | None = None,
 ) -> Iterator[RunLog]:
     """Open a run, or adopt the one that ``mlflow run`` opened for this process.
 
@@ -55,7 +62,8 @@ def open_run(
     refuses a second spelling (0.0003), so params only fill the gaps; the exact settings
     belong in an artifact.
 
-    The run ends FINISHED; FAILED on an exception; KILLED on Ctrl-C and SIGTERM.
+    The run ends FINISHED; FAILED on an exception; KILLED on Ctrl-C and SIGTERM. What
+    the store cannot take by then waits on this machine for ``icl-mlflow sync``.
 
     Args:
         store: from `icl_mlflow.tracking.store.connect`.
@@ -65,23 +73,34 @@ def open_run(
         tags: task, variant, seed, ...; who runs which code is added.
         description: Markdown.
         parent_run_id: opens a new run below that one.
+        run_id: opens that run again, which has not finished.
+
+    Raises:
+        RunInUseError: a live process of this machine has the run.
+        StoreError: there is no such run, or it has finished.
     """
-    adopted = _adopted(store) if parent_run_id is None else None
-    ours = {"kind": kind, **tags, MLFLOW_RUN_NOTE: description}
-    if adopted is None:
-        parent = {MLFLOW_PARENT_RUN_ID: parent_run_id} if parent_run_id else {}
-        run = _create(store, name, {**_origin(), **parent, **ours})
+    parent = {MLFLOW_PARENT_RUN_ID: parent_run_id} if parent_run_id else {}
+    ours = {**parent, "kind": kind, **tags, MLFLOW_RUN_NOTE: description}
+    # Only the first call gets what `mlflow run` has opened.
+    given = None if parent_run_id else os.environ.pop(_RUN_VARIABLE, None)
+    if run_id:
+        run = _unfinished(store, run_id)
+    elif given:
+        run = _found(store, given, f", which {_RUN_VARIABLE} names")
     else:
-        run = adopted
-    log = RunLog(store, run.info.run_id)
-    with _ended_truthfully(log):
-        if adopted is not None:
-            store.client.update_run(log.run_id, name=name)
-            known = adopted.data.tags
-            missing = {k: v for k, v in _origin().items() if k not in known}
-            log.tags({**missing, MLFLOW_RUN_NAME: name, **ours})
-        log.params({k: v for k, v in params.items() if k not in run.data.params})
-        yield log
+        run = _create(store, name, {**_origin(), **ours})
+    known = _known_points(store, run) if run_id else set()
+    with _dispatching(store, run.info.run_id, name) as dispatch:
+        log = RunLog(store, run.info.run_id, dispatch, known | dispatch.points())
+        with _ended_truthfully(dispatch):
+            if run_id:
+                dispatch.put(Status(status="RUNNING", time=now_ms()))
+            if run_id or given:
+                log.tags({**_missing_origin(run), MLFLOW_RUN_NAME: name, **ours})
+            if run_id and given:
+                log.tags(_continued_in(run_id), run_id=given)
+            log.params({k: v for k, v in params.items() if k not in run.data.params})
+            yield log
 
 
 def end_children(store: Store, parent_run_id: str, identity: str = "") -> None:
@@ -97,28 +116,70 @@ def end_children(store: Store, parent_run_id: str, identity: str = "") -> None:
     wanted = {MLFLOW_PARENT_RUN_ID: parent_run_id, "settings_hash": identity}
     of_member = [f"tags.`{key}` = '{value}'" for key, value in wanted.items() if value]
     query = " and ".join(["attributes.status = 'RUNNING'", *of_member])
+
+    def mark() -> None:
+        for run in store.client.search_runs([store.experiment_id], query):
+            store.client.set_terminated(run.info.run_id, "KILLED")
+
     try:
-        with signals_put_off():
-            for run in store.client.search_runs([store.experiment_id], query):
-                store.client.set_terminated(run.info.run_id, "KILLED")
-    except MlflowException as failure:
-        reason = without_secrets(str(failure), store.tracking_uri)
+        # Not for long: somebody may be waiting for this process to end.
+        within_limit(mark, store.tracking_uri, _MARKING)
+    except StoreError as failure:
         _logger.warning(
-            "runs below %s may not be marked as ended: %s", parent_run_id, reason
+            "runs below %s may not be marked as ended: %s", parent_run_id, failure
         )
 
 
-def _adopted(store: Store) -> Run | None:
-    """The run that ``mlflow run`` has opened; only the first call gets it."""
-    run_id = os.environ.pop(_RUN_VARIABLE, None)
-    if run_id is None:
-        return None
+def _found(store: Store, run_id: str, naming: str = "") -> Run:
     try:
         return store.client.get_run(run_id)
     except MlflowException as error:
+        raise StoreError(f"{store.place} has no run {run_id!r}{naming}") from error
+
+
+def _unfinished(store: Store, run_id: str) -> Run:
+    run = _found(store, run_id)
+    if run.info.lifecycle_stage == "deleted":
         raise StoreError(
-            f"{store.place} has no run {run_id!r}, which {_RUN_VARIABLE} names"
-        ) from error
+            f"run {run_id} is deleted; restore it with "
+            f"`mlflow runs restore --run-id {run_id}`"
+        )
+    if run.info.status == "FINISHED":
+        raise StoreError(f"run {run_id} has finished; there is nothing to go on with")
+    return run
+
+
+def _continued_in(run_id: str) -> dict[str, str]:
+    """Tags of a run that ``mlflow run`` has opened in order to go on with another."""
+    return {
+        "kind": "resume",
+        "resumed_run_id": run_id,
+        MLFLOW_RUN_NOTE: f"Continued in run {run_id}.",
+    }
+
+
+@contextmanager
+def _dispatching(store: Store, run_id: str, name: str) -> Iterator[Dispatch]:
+    """Have a run for this process alone, with a place to write to."""
+    with claimed(run_id):
+        try:
+            try:
+                dispatch = Dispatch(store, run_id, name)
+            except OSError:  # no place, and so no other way to say so
+                store.client.set_terminated(run_id, "FAILED")
+                raise
+            yield dispatch
+        finally:
+            forget(run_id)
+
+
+def _known_points(store: Store, run: Run) -> set[tuple[str, int]]:
+    """The metrics of a run by (key, step)."""
+    return {
+        (key, point.step)
+        for key in run.data.metrics
+        for point in store.client.get_metric_history(run.info.run_id, key)
+    }
 
 
 def _create(store: Store, name: str, tags: Mapping[str, object]) -> Run:
@@ -133,26 +194,31 @@ def _origin() -> dict[str, str]:
         MLFLOW_SOURCE_NAME: Path(sys.argv[0]).name,
         MLFLOW_SOURCE_TYPE: "LOCAL",
         "package_version": VERSION,
+        HEARTBEAT: heartbeat().text,
         **git_state(),
     }
 
 
+def _missing_origin(run: Run) -> dict[str, str]:
+    """Who goes on with a run; what it says already of its origin stays."""
+    ours = _origin()
+    missing = {k: v for k, v in ours.items() if k not in run.data.tags}
+    return {**missing, HEARTBEAT: ours[HEARTBEAT]}
+
+
 @contextmanager
-def _ended_truthfully(log: RunLog) -> Iterator[None]:
-    try:
-        with sigterm_unwinds():
-            yield
-    except BaseException as error:
+def _ended_truthfully(dispatch: Dispatch) -> Iterator[None]:
+    with sigterm_unwinds():
         try:
-            with signals_put_off():
-                log.store.client.set_terminated(log.run_id, _status(error))
-        except MlflowException as failure:
-            # What ended the run matters more than that it could not be written down.
-            reason = without_secrets(str(failure), log.store.tracking_uri)
-            _logger.warning("run %s is not marked as ended: %s", log.run_id, reason)
-        raise
-    with signals_put_off():
-        log.store.client.set_terminated(log.run_id, "FINISHED")
+            yield
+        except BaseException as error:
+            try:
+                dispatch.end(_status(error))
+            except OSError as failure:
+                # What ended the run matters more than that it cannot be written down.
+                _logger.warning("how the run ended is not written down: %s", failure)
+            raise
+        dispatch.end("FINISHED")
 
 
 def _status(error: BaseException) -> str:

@@ -1,6 +1,5 @@
 """Find runs: one that has ended, and those that belong to it."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from icl_mlflow.tracking.location import shown, without_secrets
 from icl_mlflow.tracking.package import ModelError
+from icl_mlflow.tracking.reading import LONGEST_JSON, content_of, json_of
 
 #: How a reader may name what is looked for.
 FORMS = "a run id, runs:/ID, models:/NAME/VERSION or models:/NAME@ALIAS"
@@ -61,8 +61,14 @@ def _reused_runs(client: MlflowClient, run: Run) -> list[Run]:
         return []
     with TemporaryDirectory() as folder:
         file = client.download_artifacts(run.info.run_id, MEMBERS, folder)
-        members = json.loads(Path(file).read_text(encoding="utf-8"))
-    runs = [client.get_run(m["run_id"]) for m in members if m["reused"]]
+        try:
+            members = json_of(content_of(Path(file), LONGEST_JSON))
+            reused = [str(m["run_id"]) for m in members if m["reused"]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ModelError(
+                f"{MEMBERS} of run {run.info.run_id} is damaged: {error}"
+            ) from error
+    runs = [client.get_run(run_id) for run_id in reused]
     return [found for found in runs if found.info.lifecycle_stage == "active"]
 
 

@@ -4,6 +4,7 @@ import hashlib
 import logging
 import os
 import shlex
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,12 +34,32 @@ __all__ = ["Store", "StoreError", "connect", "connect_experiment", "open_client"
 
 _DEFAULT = "Default"
 
+#: Seconds between two attempts to reach a store that is away.
+_PAUSE = 1.0
+
 #: Unless the user says otherwise: no URLs, no progress bars, and no looking around in
 #: the working folder for files to add to a model.
 _QUIET = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_UV_AUTO_DETECT": "false",
+}
+
+#: Unless the user says otherwise: a request gives up within seconds, where MLflow would
+#: try for minutes. What is not delivered then is delivered later.
+_IMPATIENT = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+}
+
+
+_LEVELS = {
+    "mlflow": logging.WARNING,
+    "alembic": logging.WARNING,
+    # Every failed attempt would be a line; that of the end of a run says it once.
+    "mlflow.utils.rest_utils": logging.ERROR,
+    "mlflow.exceptions": logging.ERROR,
+    "urllib3": logging.ERROR,
 }
 
 
@@ -69,6 +90,16 @@ class Store:
         if self.tracking_uri == sqlite_uri(Path("mlflow.db")):
             return "mlflow ui"
         return f"mlflow ui --backend-store-uri {shlex.quote(self.place)}"
+
+    def check_there(self) -> None:
+        """Check that the database file is there, which a write would make anew.
+
+        Raises:
+            StoreError: it has been moved or removed.
+        """
+        uri = self.tracking_uri
+        if scheme_of(uri) == "sqlite" and not sqlite_file(uri).exists():
+            raise StoreError(f"{sqlite_file(uri)} is not there")
 
     def run_link(self, run_id: str) -> str:
         """The run's page in the UI; for a local store where ``mlflow ui`` serves it."""
@@ -109,14 +140,26 @@ def connect(experiment: str | None = None) -> Store:
     return Store(uri, experiment_id, client)
 
 
-def connect_experiment(experiment_id: str) -> Store:
+def connect_experiment(experiment_id: str, patience: float = 0) -> Store:
     """Open the store and an experiment that is known to be there, as workers do.
+
+    Args:
+        experiment_id: of the experiment.
+        patience: for how many seconds to wait for a store that is away.
 
     Raises:
         StoreError: the store cannot be used.
     """
-    client = open_client()
-    return Store(client.tracking_uri, experiment_id, client)
+    until = time.monotonic() + patience
+    while True:
+        try:
+            client = open_client()
+        except StoreError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(_PAUSE)
+        else:
+            return Store(client.tracking_uri, experiment_id, client)
 
 
 def open_client() -> MlflowClient:
@@ -203,9 +246,8 @@ def _one_line_errors(uri: str) -> Iterator[None]:
 
 def _quieten() -> None:
     """Keep MLflow and its migrations quiet, unless the user wants to hear them."""
-    for name, value in _QUIET.items():
+    for name, value in (_QUIET | _IMPATIENT).items():
         os.environ.setdefault(name, value)
-    for name in ("mlflow", "alembic"):
-        logger = logging.getLogger(name)
-        if "MLFLOW_LOGGING_LEVEL" not in os.environ:
-            logger.setLevel(logging.WARNING)
+    if "MLFLOW_LOGGING_LEVEL" not in os.environ:
+        for name, level in _LEVELS.items():
+            logging.getLogger(name).setLevel(level)

@@ -2,8 +2,10 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -12,28 +14,17 @@ from icl_mlflow.evaluation import EvaluationSet, evaluation_set, predict, scores
 from icl_mlflow.models import Transformer
 from icl_mlflow.streams import generator
 from icl_mlflow.training.build import Problem, initial_model, problem, training_batch
+from icl_mlflow.training.checkpoint import CheckpointNotWrittenError, Checkpoints
 from icl_mlflow.training.device import compute_threads, matrix_products, pick_device
 from icl_mlflow.training.measured import training_metrics, validation_metrics
+from icl_mlflow.training.progress import Epoch, Progress, Weights
 from icl_mlflow.training.settings import TrainSettings
-from icl_mlflow.training.step import Optimisation, Step
+from icl_mlflow.training.step import Optimisation
 
-Weights = dict[str, Tensor]
+__all__ = ["Epoch", "Fitted", "NonFiniteLossError", "evaluation_episodes", "fit"]
 
 #: On an accelerator reading a loss waits for the device: done every so many steps.
 _ACCELERATOR_CHECK_EVERY = 50
-
-
-@dataclass(frozen=True, kw_only=True)
-class Epoch:
-    """One line of the history.
-
-    Attributes:
-        epoch: from 0.
-        metrics: by tracked name: ``train/loss``, ``val/excess_risk``, ``lr``, ...
-    """
-
-    epoch: int
-    metrics: dict[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,33 +81,52 @@ def fit(
     *,
     on_step: Callable[[], None] = lambda: None,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
+    checkpoints: Path | None = None,
+    uninterrupted: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Fitted:
     """Train one model; the same settings give the same history, to the bit, on a CPU.
 
+    So they do when training was cut off and is taken up again with ``checkpoints``.
+
     Args:
         settings: what to train.
-        on_step: called after every step.
-        on_epoch: called with every finished epoch.
+        on_step: called after every step; for those of an earlier call, at the start.
+        on_epoch: called with every finished epoch; with those of an earlier call, at
+            the start.
+        checkpoints: the run's folder for them. Training goes on from the newest one
+            that is whole, and leaves one after every epoch, and where KeyboardInterrupt
+            or SystemExit ends it.
+        uninterrupted: holds these two back until its block is left, for what must not
+            be cut off in the middle. Without it, an epoch that they end may be lost.
 
     Raises:
         NonFiniteLossError: as soon as a loss is NaN or infinite.
-        ValueError: settings that contradict each other, or a device that is not here.
+        CheckpointNotWrittenError: the disk is full.
+        ValueError: settings that contradict each other, a device that is not here, or
+            checkpoints of other settings.
     """
     device = pick_device(settings.device)
     chosen = problem(settings)
+    history: tuple[Epoch, ...] = ()
+    best_epoch = None
     with compute_threads(settings.threads):
         validation = evaluation_episodes(settings, chosen, "validation")
         model = initial_model(settings).to(device)
-        history: list[Epoch] = []
-        best_epoch, best_loss, best = None, math.inf, snapshot(model)
-        for finished in _epochs(settings, chosen, model, validation, on_step):
-            history.append(finished)
-            if finished.metrics["val/loss"] < best_loss:
-                best_loss = finished.metrics["val/loss"]
-                best_epoch, best = finished.epoch, snapshot(model)
-            on_epoch(finished)
-
-        model.load_state_dict(best)
+        if settings.epochs:
+            optimisation = Optimisation(settings, model, chosen.variant.frozen)
+            training = _Training(
+                settings=settings,
+                chosen=chosen,
+                validation=validation,
+                progress=Progress(settings, optimisation),
+                on_step=on_step,
+                on_epoch=on_epoch,
+                uninterrupted=uninterrupted,
+            )
+            training.run(checkpoints)
+            history = tuple(training.progress.history)
+            best_epoch = training.progress.best_epoch
+            model.load_state_dict(training.progress.best)
         test_set = evaluation_episodes(settings, chosen, "test")
         return tested(
             settings, model, history, best_epoch, validation=validation, test=test_set
@@ -159,11 +169,6 @@ def evaluation_episodes(
     return evaluation_set(chosen.task, episodes, seen)
 
 
-def snapshot(model: Transformer) -> Weights:
-    """A copy of the weights that later steps do not touch."""
-    return {name: value.detach().clone() for name, value in model.state_dict().items()}
-
-
 def _device_of(model: Transformer) -> torch.device:
     """Where a model's weights are."""
     return next(model.parameters()).device
@@ -175,71 +180,91 @@ class _NonFiniteError(ArithmeticError):
         self.step = step
 
 
-def _epochs(
-    settings: TrainSettings,
-    chosen: Problem,
-    model: Transformer,
-    validation: EvaluationSet,
-    on_step: Callable[[], None],
-) -> Iterator[Epoch]:
-    """Train and validate an epoch at each turn."""
-    if not settings.epochs:
-        return
-    optimisation = Optimisation(settings, model, chosen.variant.frozen)
-    finished: list[Epoch] = []
-    for epoch in range(settings.epochs):
-        last_good = snapshot(model)
-        steps = range(
-            epoch * settings.steps_per_epoch, (epoch + 1) * settings.steps_per_epoch
-        )
+@dataclass(frozen=True, kw_only=True)
+class _Training:
+    """A run under way and what goes with it; the attributes are those of `fit`."""
+
+    settings: TrainSettings
+    chosen: Problem
+    validation: EvaluationSet
+    progress: Progress
+    on_step: Callable[[], None]
+    on_epoch: Callable[[Epoch], None]
+    uninterrupted: Callable[[], AbstractContextManager[None]]
+
+    def run(self, folder: Path | None) -> None:
+        """Train from the newest checkpoint, or from the start, to the end."""
+        if folder is None:
+            self._epochs(save=lambda: None)
+            return
+        checkpoints = Checkpoints(folder, self.settings.identity)
+        checkpoints.newest(self.progress.restore)
+
+        def save() -> None:
+            checkpoints.write(self.progress.checkpoint())
+
         try:
-            with matrix_products(settings.precision):
-                metrics = _train(settings, chosen, optimisation, steps, on_step)
-            metrics |= _validate(model, validation, steps)
-        except _NonFiniteError as error:
-            raise NonFiniteLossError(
-                epoch=epoch,
-                step=error.step,
-                last_good=last_good,
-                history=tuple(finished),
-            ) from None
-        finished.append(Epoch(epoch=epoch, metrics=metrics))
-        yield finished[-1]
+            self._epochs(save)
+        except (KeyboardInterrupt, SystemExit):
+            if self.progress.is_whole:
+                # That someone ends it matters more than a disk that is full by then.
+                with self.uninterrupted(), suppress(CheckpointNotWrittenError):
+                    save()
+            raise
 
+    def _epochs(self, save: Callable[[], None]) -> None:
+        progress = self.progress
+        for _ in range(progress.step):
+            self.on_step()
+        for earlier in tuple(progress.history):
+            self.on_epoch(earlier)
+        while len(progress.history) < self.settings.epochs:
+            try:
+                with matrix_products(self.settings.precision):
+                    metrics = self._train()
+                metrics |= self._validate()
+            except _NonFiniteError as error:
+                raise NonFiniteLossError(
+                    epoch=len(progress.history),
+                    step=error.step,
+                    last_good=progress.last_good,
+                    history=tuple(progress.history),
+                ) from None
+            with self.uninterrupted(), progress.changing():
+                progress.finish_epoch(metrics)
+                save()
+            # Told only what is kept, so that it never hears two versions of an epoch.
+            self.on_epoch(progress.history[-1])
 
-def _train(
-    settings: TrainSettings,
-    chosen: Problem,
-    optimisation: Optimisation,
-    steps: range,
-    on_step: Callable[[], None],
-) -> dict[str, float]:
-    """The training metrics of one epoch's steps."""
-    device = _device_of(optimisation.model)
-    check_every = 1 if device.type == "cpu" else _ACCELERATOR_CHECK_EVERY
-    taken: list[Step] = []
-    started = time.perf_counter()
-    for index in steps:
-        taken.append(optimisation.step(training_batch(settings, chosen, index, device)))
-        is_checked = index % check_every == 0 or index == steps[-1]
-        if is_checked and not math.isfinite(taken[-1].loss):
-            raise _NonFiniteError(index)
-        on_step()
-    return training_metrics(
-        loss_T=torch.stack([s.loss for s in taken]),
-        right_T=torch.stack([s.right for s in taken]),
-        gradient_norm_T=torch.stack([s.gradient_norm for s in taken]),
-        rate=taken[-1].rate,
-        n_episodes=len(steps) * settings.batch_size,
-        seconds=time.perf_counter() - started,
-    )
+    def _train(self) -> dict[str, float]:
+        """Take the steps that the epoch still lacks; its training metrics."""
+        settings, progress = self.settings, self.progress
+        device = _device_of(progress.optimisation.model)
+        check_every = 1 if device.type == "cpu" else _ACCELERATOR_CHECK_EVERY
+        end = (len(progress.history) + 1) * settings.steps_per_epoch
+        started = time.perf_counter() - progress.seconds
+        for index in range(progress.step, end):
+            batch = training_batch(settings, self.chosen, index, device)
+            with self.uninterrupted(), progress.changing():
+                progress.taken.append(progress.optimisation.step(batch))
+                is_checked = index % check_every == 0 or index == end - 1
+                if is_checked and not math.isfinite(progress.taken[-1].loss):
+                    raise _NonFiniteError(index)
+                progress.seconds = time.perf_counter() - started
+            self.on_step()
+        taken = progress.taken
+        return training_metrics(
+            loss_T=torch.stack([s.loss for s in taken]),
+            right_T=torch.stack([s.right for s in taken]),
+            gradient_norm_T=torch.stack([s.gradient_norm for s in taken]),
+            rate=taken[-1].rate,
+            n_episodes=len(taken) * settings.batch_size,
+            seconds=progress.seconds,
+        )
 
-
-def _validate(
-    model: Transformer, validation: EvaluationSet, steps: range
-) -> dict[str, float]:
-    """The validation metrics after these steps."""
-    found = validation_metrics(model, validation)
-    if not math.isfinite(found["val/loss"]):
-        raise _NonFiniteError(steps[-1])
-    return found
+    def _validate(self) -> dict[str, float]:
+        """The validation metrics after the steps of the epoch."""
+        found = validation_metrics(self.progress.optimisation.model, self.validation)
+        if not math.isfinite(found["val/loss"]):
+            raise _NonFiniteError(self.progress.step - 1)
+        return found

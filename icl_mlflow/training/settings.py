@@ -63,8 +63,10 @@ class TrainSettings:
         "Variant to train; `icl-mlflow ablate --list` shows them.",
         choices=lambda: VARIANTS,
     )
-    dim: int = setting(16, "Dimension of x.", minimum=1)
-    n_context: int = setting(32, "Labelled points per episode.", minimum=1)
+    dim: int = setting(16, "Dimension of x.", minimum=1, maximum=65_536)
+    n_context: int = setting(
+        32, "Labelled points per episode.", minimum=1, maximum=1_000_000
+    )
     tau: float | None = setting(
         None, "Task A: standard deviation of the shift (3 if not given).", minimum=0
     )
@@ -79,8 +81,10 @@ class TrainSettings:
     )
 
     # The model
-    d_model: int = setting(128, "Width of the residual stream.", minimum=1)
-    n_layers: int = setting(2, "Transformer blocks.", minimum=1)
+    d_model: int = setting(
+        128, "Width of the residual stream.", minimum=1, maximum=16_384
+    )
+    n_layers: int = setting(2, "Transformer blocks.", minimum=1, maximum=1_000)
     n_heads: int = setting(4, "Attention heads per block.", minimum=1)
     layer_init: str = setting(
         "copied",
@@ -106,7 +110,7 @@ class TrainSettings:
     # The optimisation
     epochs: int = setting(20, "Times over train_episodes fresh episodes.", minimum=0)
     train_episodes: int = setting(50_000, "Episodes per epoch.", minimum=1)
-    batch_size: int = setting(64, "Episodes per step.", minimum=1)
+    batch_size: int = setting(64, "Episodes per step.", minimum=1, maximum=100_000_000)
     lr: float = setting(3e-4, "Peak learning rate of AdamW.", above=0)
     beta2: float = setting(
         0.999,
@@ -131,14 +135,20 @@ class TrainSettings:
     )
 
     # What it is judged on
-    val_episodes: int = setting(5_000, "Validation episodes, drawn once.", minimum=2)
-    test_episodes: int = setting(20_000, "Test episodes, drawn once.", minimum=1)
+    val_episodes: int = setting(
+        5_000, "Validation episodes, drawn once.", minimum=2, maximum=100_000_000
+    )
+    test_episodes: int = setting(
+        20_000, "Test episodes, drawn once.", minimum=1, maximum=100_000_000
+    )
 
     # Where it runs, and from which random numbers
     device: str = setting(
         "auto", "Where to compute.", choices=lambda: ("auto", "cpu", "cuda", "mps")
     )
-    threads: int = setting(0, "CPU threads; 0 for one per core.", minimum=0)
+    threads: int = setting(
+        0, "CPU threads; 0 for one per core.", minimum=0, maximum=1_024
+    )
     seed: int = setting(
         0, "Seed of the initial weights and the training episodes.", minimum=0
     )

@@ -1,11 +1,13 @@
 """One optimisation step: loss, gradient, clipping, AdamW."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.nn.utils import clip_grad_norm_
+from torch.optim.lr_scheduler import LRScheduler
 
 from icl_mlflow.models import Transformer
 from icl_mlflow.models.forward import logits
@@ -48,9 +50,9 @@ class Optimisation:
         self._clip_norm = settings.clip_norm
         self._is_bf16 = settings.precision == "bf16"
         self._held = _Held(model, frozen)
-        self._trained = [p for p in model.parameters() if p.requires_grad]
+        self._trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
         self._optimizer, self._schedule = optimizer_and_schedule(
-            settings, self._trained
+            settings, list(self._trained.values())
         )
 
     def step(self, batch: Batch) -> Step:
@@ -59,7 +61,7 @@ class Optimisation:
         loss = binary_cross_entropy_with_logits(logit_B, batch.target_B)
         torch.autograd.backward(loss)
         self._held.keep_gradients_off()
-        gradient_norm = clip_grad_norm_(self._trained, self._clip_norm)
+        gradient_norm = clip_grad_norm_(self._trained.values(), self._clip_norm)
         rate = float(self._schedule.get_last_lr()[0])
         self._optimizer.step()
         self._optimizer.zero_grad()
@@ -71,6 +73,38 @@ class Optimisation:
             gradient_norm=gradient_norm,
             rate=rate,
         )
+
+    def moments(self) -> dict[str, Tensor]:
+        """AdamW's memory: ``exp_avg/NAME``, ``exp_avg_sq/NAME`` and ``step/NAME``.
+
+        Of a parameter that has not been moved yet they are zero.
+        """
+        return {
+            f"{kind}/{name}": value
+            for name, parameter in self._trained.items()
+            for kind, value in self._moments_of(parameter).items()
+        }
+
+    def restore(self, moments: Mapping[str, Tensor], position: int) -> None:
+        """Go on as after so many steps; the weights are the caller's to put back.
+
+        Args:
+            moments: as `moments` gave them.
+            position: how many steps the schedule has behind it, which decides the rate.
+        """
+        for name, parameter in self._trained.items():
+            self._optimizer.state[parameter] = {
+                kind: moments[f"{kind}/{name}"].to(parameter.device, copy=True)
+                for kind in _no_moments(parameter)
+            }
+        if position:
+            # Its rate is a function of the position; at the first one it would warn.
+            before = {"last_epoch": position - 1, "_step_count": position + 1}
+            LRScheduler.load_state_dict(self._schedule, before)
+            self._schedule.step()
+
+    def _moments_of(self, parameter: Tensor) -> dict[str, Tensor]:
+        return self._optimizer.state.get(parameter) or _no_moments(parameter)
 
     def _forward(self, batch: Batch) -> Tensor:
         """Log-odds in the precision of the weights.
@@ -89,6 +123,15 @@ class Optimisation:
             parameters = {name: p.bfloat16() for name, p in parameters.items()}
         logit_B = logits(parameters, self.model.architecture, features_BSF)
         return logit_B.float() if self._is_bf16 else logit_B
+
+
+def _no_moments(parameter: Tensor) -> dict[str, Tensor]:
+    """AdamW's memory of a parameter before its first step."""
+    return {
+        "step": torch.zeros((), device=parameter.device),
+        "exp_avg": torch.zeros_like(parameter),
+        "exp_avg_sq": torch.zeros_like(parameter),
+    }
 
 
 class _Held:

@@ -162,6 +162,14 @@ def test_a_signal_ends_the_run_killed(
     assert logged.info.status == "KILLED"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="has no /dev/full")
+def test_the_exit_code_is_right_where_the_line_finds_no_room() -> None:
+    command = [sys.executable, "-m", "icl_mlflow.cli.main", "train", "--task", "Z"]
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(command, stderr=full, check=False)
+    assert result.returncode == 2
+
+
 def test_help_needs_neither_torch_nor_mlflow() -> None:
     code = (
         "import sys\n"

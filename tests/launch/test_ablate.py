@@ -80,7 +80,7 @@ def test_all_means_every_listed_variant_that_the_task_can_have() -> None:
     assert set(VARIANTS) - set(choose_variants("all", "B")) == {"no_nuisance"}
 
 
-def test_one_killed_member_is_told_and_repeated_alone(store: Store) -> None:
+def test_one_killed_member_is_told_and_goes_on_alone(store: Store) -> None:
     command = [sys.executable, "-m", "icl_mlflow.cli.main", "ablate"]
     command += ["--preset", "smoke", "--variants", "no_labels", "--seeds", "0,1"]
     command += ["--jobs", "1", "--train_episodes", "25600", "--val_episodes", "64"]
@@ -95,16 +95,21 @@ def test_one_killed_member_is_told_and_repeated_alone(store: Store) -> None:
     (line,) = errors.splitlines()
     assert line.startswith("Error: 1 of 4 members failed: A-baseline-seed0: ")
     assert "SIGKILL" in line
-    statuses = sorted(children(store).values())
-    assert statuses == ["FINISHED", "FINISHED", "FINISHED", "KILLED"]
+    before = children(store)
+    assert sorted(before.values()) == ["FINISHED", "FINISHED", "FINISHED", "KILLED"]
 
     again = subprocess.run(
         command, env=environment, capture_output=True, text=True, check=False
     )
     assert again.returncode == 0, again.stderr
     assert "members  4: 3 finished before, 1 to train" in again.stdout
-    assert sorted(children(store).values()).count("FINISHED") == 4
-    assert len(children(store)) == 5
+    assert children(store) == dict.fromkeys(before, "FINISHED")
+    (killed,) = [run_id for run_id, status in before.items() if status == "KILLED"]
+    parents = store.client.search_runs(
+        [store.experiment_id], "tags.kind = 'suite' AND attributes.status = 'FINISHED'"
+    )
+    goes_on = store.client.get_run(killed).data.tags["mlflow.parentRunId"]
+    assert [parent.info.run_id for parent in parents] == [goes_on]
 
 
 def _kill_the_first_worker_that_trains(store: Store, parent: int) -> None:

@@ -1,6 +1,7 @@
 """What one training leaves in MLflow, and that it can be read back."""
 
 import json
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -9,11 +10,12 @@ import pytest
 import torch
 
 from icl_mlflow import TrainSettings, load_model, train
+from icl_mlflow.analysis import learning_curves
 from icl_mlflow.evaluation import predict, scores
 from icl_mlflow.launch.member import Trained
 from icl_mlflow.tracking.store import Store
 from icl_mlflow.training.build import problem
-from icl_mlflow.training.fit import evaluation_episodes
+from icl_mlflow.training.fit import NonFiniteLossError, evaluation_episodes
 
 SETTINGS = TrainSettings.preset(
     "smoke", task="B", seed=4, train_episodes=256, val_episodes=64, test_episodes=64
@@ -108,3 +110,32 @@ def test_the_registered_model_is_the_one_that_was_tested(trained: Trained) -> No
     by_run = load_model(trained.run_id).model
     for name, value in model.state_dict().items():
         assert torch.equal(value, by_run.state_dict()[name])
+
+
+def test_a_diverged_run_leaves_nothing_to_go_on_with(
+    store: Store, new_folder: Path
+) -> None:
+    diverging = replace(SETTINGS, lr=1e30, clip_norm=1e30)
+    for _ in range(2):
+        with pytest.raises(NonFiniteLossError):
+            train(diverging, experiment="tests")
+    assert not (new_folder / ".icl_mlflow").exists()
+    runs = store.client.search_runs([store.experiment_id])
+    assert [run.info.status for run in runs] == ["FAILED", "FAILED"]
+
+
+def test_a_run_that_an_error_has_ended_goes_on(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a figure that cannot be drawn")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(learning_curves, "draw", fail)
+        with pytest.raises(RuntimeError):
+            train(SETTINGS, experiment="tests")
+    (failed,) = store.client.search_runs([store.experiment_id])
+    assert failed.info.status == "FAILED"
+    assert train(SETTINGS, experiment="tests").run_id == failed.info.run_id
+    anew = train(SETTINGS, experiment="tests")
+    assert anew.run_id != failed.info.run_id

@@ -2,61 +2,70 @@
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from mlflow import MlflowClient
+from mlflow.entities import Run
 
 from icl_mlflow.tracking.run import RunLog, open_run
 
 
 @pytest.fixture(params=["file", "server"])
-def log(request: pytest.FixtureRequest) -> RunLog:
+def log(request: pytest.FixtureRequest) -> Iterator[RunLog]:
     name = {"file": "store", "server": "server_store"}[request.param]
     store = request.getfixturevalue(name)
     with open_run(
         store, name="a", kind="train", params={}, tags={}, description=""
     ) as opened:
-        return opened
+        yield opened
+
+
+def run_of(log: RunLog) -> Run:
+    """The run as the store has it once it has got everything."""
+    assert log.wait()
+    return log.store.client.get_run(log.run_id)
 
 
 def artifact(log: RunLog, path: str, folder: Path) -> bytes:
+    assert log.wait()
     file = log.store.client.download_artifacts(log.run_id, path, str(folder))
     return Path(file).read_bytes()
 
 
-def history(client: MlflowClient, run_id: str, key: str) -> list[tuple[int, float]]:
-    return [(m.step, m.value) for m in client.get_metric_history(run_id, key)]
+def history(log: RunLog, key: str) -> list[tuple[int, float]]:
+    assert log.wait()
+    found = log.store.client.get_metric_history(log.run_id, key)
+    return [(m.step, m.value) for m in found]
 
 
 def test_metrics_keep_their_step(log: RunLog) -> None:
     log.metrics({"train/loss": 0.7, "val/loss": 0.6}, step=0)
     log.metrics({"train/loss": 0.5, "val/loss": 0.4}, step=1)
-    client = log.store.client
-    assert history(client, log.run_id, "train/loss") == [(0, 0.7), (1, 0.5)]
-    assert history(client, log.run_id, "val/loss") == [(0, 0.6), (1, 0.4)]
+    assert history(log, "train/loss") == [(0, 0.7), (1, 0.5)]
+    assert history(log, "val/loss") == [(0, 0.6), (1, 0.4)]
 
 
 def test_the_name_of_a_combined_variant_can_be_in_a_metric(log: RunLog) -> None:
     log.metrics({"accuracy/no_position+noisy_labels_0.2": 0.5})
     key = "accuracy/no_position:noisy_labels_0.2"
-    assert history(log.store.client, log.run_id, key) == [(0, 0.5)]
+    assert history(log, key) == [(0, 0.5)]
 
 
 def test_a_long_series_arrives_whole(log: RunLog) -> None:
     rows = [(step, {"loss": 1 / (step + 1), "accuracy": 0.5}) for step in range(1100)]
     log.metric_series(rows)
-    found = history(log.store.client, log.run_id, "loss")
+    found = history(log, "loss")
     assert found == [(step, values["loss"]) for step, values in rows]
-    assert len(history(log.store.client, log.run_id, "accuracy")) == 1100
+    assert len(history(log, "accuracy")) == 1100
 
 
 def test_what_is_not_finite_is_named_not_disguised(log: RunLog) -> None:
     log.metrics({"a": math.inf, "b": math.nan, "c": 1.0}, step=2)
     log.metrics({"a": -math.inf}, step=3)
-    data = log.store.client.get_run(log.run_id).data
+    data = run_of(log).data
     assert data.metrics == {"c": 1.0}
     assert data.tags["non_finite_metrics"] == (
         "a=inf at step 2; b=nan at step 2; a=-inf at step 3"
@@ -66,14 +75,14 @@ def test_what_is_not_finite_is_named_not_disguised(log: RunLog) -> None:
 def test_more_params_and_tags_than_fit_into_one_request(log: RunLog) -> None:
     log.params({f"param{i}": i for i in range(250)} | {"absent": None})
     log.tags({f"tag{i}": i for i in range(250)})
-    data = log.store.client.get_run(log.run_id).data
+    data = run_of(log).data
     assert data.params == {f"param{i}": str(i) for i in range(250)}
     assert all(data.tags[f"tag{i}"] == str(i) for i in range(250))
 
 
 def test_the_episodes_appear_as_a_dataset(log: RunLog) -> None:
     log.dataset("episodes-A", "d" * 64, {"tau": 3.0}, context="training")
-    (entry,) = log.store.client.get_run(log.run_id).inputs.dataset_inputs
+    (entry,) = run_of(log).inputs.dataset_inputs
     assert entry.dataset.name == "episodes-A"
     assert entry.dataset.digest == "d" * 36
     assert json.loads(entry.dataset.profile) == {"tau": 3.0}

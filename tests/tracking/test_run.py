@@ -5,14 +5,17 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mlflow.entities import Run, ViewType
 
-from icl_mlflow.tracking.run import RunLog, open_run
+from icl_mlflow.tracking import sender
+from icl_mlflow.tracking.run import open_run
+from icl_mlflow.tracking.state import RunInUseError
 from icl_mlflow.tracking.store import Store, StoreError
 
 OPENING: Mapping[str, Any] = {
@@ -163,9 +166,10 @@ def test_a_run_that_is_not_there_is_named(
 
 
 def test_the_link_names_the_run(store: Store, new_folder: Path) -> None:
-    log = RunLog(store, "abc")
-    experiment = store.experiment_id
-    assert log.ui_link() == f"http://127.0.0.1:5000/#/experiments/{experiment}/runs/abc"
+    with open_run(store, **OPENING) as log:
+        link = log.ui_link()
+    page = f"experiments/{store.experiment_id}/runs/{log.run_id}"
+    assert link == f"http://127.0.0.1:5000/#/{page}"
     assert store.ui_command == "mlflow ui"
     (new_folder / "elsewhere").mkdir()
     os.chdir(new_folder / "elsewhere")
@@ -178,3 +182,134 @@ def test_a_server_is_its_own_ui(server_store: Store) -> None:
     assert server_store.ui_command is None
     assert log.ui_link().startswith(f"{server_store.tracking_uri}/#/experiments/")
     assert only_run(server_store).info.status == "FINISHED"
+
+
+def points(store: Store, run_id: str, key: str) -> list[tuple[int, float]]:
+    found = store.client.get_metric_history(run_id, key)
+    return [(point.step, point.value) for point in found]
+
+
+def interrupted(store: Store) -> str:
+    """A run that was cut off after two steps; its id."""
+
+    def train() -> None:
+        with open_run(store, **OPENING) as log:
+            log.metrics({"loss": 0.5}, step=0)
+            log.metrics({"loss": 0.4}, step=1)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train()
+    run_id: str = only_run(store).info.run_id
+    return run_id
+
+
+def test_a_run_that_was_cut_off_goes_on(store: Store) -> None:
+    run_id = interrupted(store)
+    with open_run(store, **OPENING, run_id=run_id) as log:
+        assert log.wait()
+        assert store.client.get_run(run_id).info.status == "RUNNING"
+        for step, loss in enumerate([0.5, 0.4, 0.3]):  # the last epochs once more
+            log.metrics({"loss": loss}, step=step)
+        log.params({"epochs": 20})
+    run = only_run(store)
+    assert (run.info.run_id, run.info.status) == (run_id, "FINISHED")
+    assert run.data.params == {"lr": "0.0003", "epochs": "20"}
+    assert points(store, run_id, "loss") == [(0, 0.5), (1, 0.4), (2, 0.3)]
+
+
+def test_what_a_dead_process_had_not_delivered_comes_first(
+    store: Store, new_folder: Path
+) -> None:
+    program = """
+        import os, time
+        from icl_mlflow.tracking.run import open_run
+        from icl_mlflow.tracking.store import connect
+        with open_run(connect("tests"), name="a", kind="train", params={}, tags={},
+                      description="") as log:
+            assert log.wait()
+            os.rename("mlflow.db", "away.db")
+            for step in range(5):
+                log.metrics({"loss": 1.0 + step}, step=step)
+            os.kill(os.getpid(), 9)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    (new_folder / "away.db").rename(new_folder / "mlflow.db")
+    run_id = only_run(store).info.run_id
+    assert points(store, run_id, "loss") == []
+    with open_run(store, **OPENING, run_id=run_id) as log:
+        for step in range(3, 7):
+            log.metrics({"loss": 1.0 + step}, step=step)
+    found = points(store, run_id, "loss")
+    assert found == [(step, 1.0 + step) for step in range(7)]
+    assert only_run(store).info.status == "FINISHED"
+
+
+def test_a_run_that_cannot_go_on_is_named(store: Store) -> None:
+    with open_run(store, **OPENING) as finished:
+        pass
+    gone = store.client.create_run(store.experiment_id).info.run_id
+    store.client.delete_run(gone)
+    for run_id, said in {
+        finished.run_id: "has finished",
+        gone: "mlflow runs restore",
+        "0" * 32: "has no run",
+    }.items():
+        with (
+            pytest.raises(StoreError, match=said),
+            open_run(store, **OPENING, run_id=run_id),
+        ):
+            pass
+
+
+def test_two_processes_do_not_go_on_with_one_run(store: Store) -> None:
+    run_id = interrupted(store)
+    with (
+        open_run(store, **OPENING, run_id=run_id),
+        pytest.raises(RunInUseError, match=f"process {os.getpid()} on "),
+        open_run(store, **OPENING, run_id=run_id),
+    ):
+        pass
+    assert only_run(store).info.status == "FINISHED"
+
+
+def test_a_run_gives_signs_of_life_and_says_so_if_it_was_taken_for_dead(
+    store: Store, monkeypatch: pytest.MonkeyPatch, new_folder: Path
+) -> None:
+    monkeypatch.setattr(sender, "BEAT", 0.1)
+    database = new_folder / "mlflow.db"
+    with open_run(store, **OPENING) as log:
+        first = store.client.get_run(log.run_id).data.tags["heartbeat"]
+        wait_for(lambda: only_run(store).data.tags["heartbeat"] > first)
+        store.client.set_terminated(log.run_id, "KILLED")
+        database.rename(new_folder / "away.db")
+        time.sleep(0.5)
+        (new_folder / "away.db").rename(database)
+        wait_for(lambda: only_run(store).info.status == "RUNNING")
+    assert only_run(store).info.status == "FINISHED"
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_no_secret_is_kept(
+    store: Store, new_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_API_TOKEN", "t0ps3cret")
+    monkeypatch.setenv("DB_PASSWORD", "hunter22")
+    with open_run(store, **OPENING) as log:
+        log.params({"command": "fetch --token t0ps3cret"})
+        log.tags({"failure": "GET https://ann:pa55@example.org/?key=hunter22"})
+        log.text("note.txt", "the password is hunter22\n")
+        assert log.wait()
+        kept = [f.read_bytes() for f in new_folder.rglob("*") if f.is_file()]
+    data = only_run(store).data
+    assert data.params["command"] == "fetch --token ***"
+    assert data.tags["failure"] == "GET https://***@example.org/?key=***"
+    for secret in (b"t0ps3cret", b"hunter22", b"pa55"):
+        assert not any(secret in content for content in kept)

@@ -1,0 +1,84 @@
+"""`icl-mlflow reap`: runs that say RUNNING though their process has died."""
+
+import datetime
+import re
+from typing import TYPE_CHECKING
+
+import click
+
+from icl_mlflow.cli.errors import usage_errors
+from icl_mlflow.cli.options import CONTEXT
+
+if TYPE_CHECKING:
+    from icl_mlflow.tracking.reaping import DeadRun
+
+_EXAMPLE = """\b
+Example:
+  icl-mlflow reap
+  icl-mlflow reap --older_than 1h --yes
+"""
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_DURATION = re.compile(r"(\d{1,6})([smhd])")
+
+
+def duration(text: str) -> datetime.timedelta:
+    """A time such as ``5m``.
+
+    Raises:
+        ValueError: another form.
+
+    >>> duration("90s")
+    datetime.timedelta(seconds=90)
+    """
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise ValueError(f"older_than must be like 30s, 5m, 2h or 1d, not {text!r}")
+    number, unit = match.groups()
+    return datetime.timedelta(**{_UNITS[unit]: int(number)})
+
+
+@click.command(context_settings=CONTEXT, epilog=_EXAMPLE)
+@click.option(
+    "--older_than",
+    default="5m",
+    help="How long a run on another machine may be silent: 30s, 5m, 2h, 1d.",
+)
+@click.option("--yes", is_flag=True, help="Mark them KILLED; else they are listed.")
+def reap(older_than: str, *, yes: bool) -> None:
+    """List runs that say RUNNING though their process has died; mark them with --yes.
+
+    A run of this machine is dead if its process is gone, one of another machine if its
+    last sign of life is too old. A live run is never touched.
+    """
+    with usage_errors(ValueError):
+        limit = duration(older_than)
+    # Imported here, so that --help and bad input need neither torch nor mlflow.
+    from icl_mlflow.tracking.package import ModelError
+    from icl_mlflow.tracking.reaping import dead_runs, mark_killed
+    from icl_mlflow.tracking.store import StoreError, open_client
+
+    with usage_errors(StoreError, ModelError):
+        client = open_client()
+        dead = dead_runs(client, limit)
+        for one in dead:
+            marked = yes and mark_killed(client, one)
+            click.echo(_line(one, marked=marked))
+    if not dead:
+        click.echo("no dead runs")
+    elif not yes:
+        click.echo("nothing was changed; --yes marks them KILLED")
+
+
+def _line(dead: "DeadRun", *, marked: bool) -> str:
+    beat = dead.beat
+    notes = [
+        *(["marked KILLED"] if marked else []),
+        *([f"train --resume {dead.run_id} goes on"] if dead.has_checkpoint else []),
+        *(["sync delivers what it left"] if dead.has_records else []),
+    ]
+    told = f"; {'; '.join(notes)}" if notes else ""
+    return (
+        f"{dead.run_id}  {dead.name}: process {beat.pid} on {beat.host}, "
+        f"last heard of {beat.time}{told}"
+    )

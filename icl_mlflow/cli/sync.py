@@ -1,0 +1,66 @@
+"""`icl-mlflow sync`: deliver what the tracking store could not take at the time."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from icl_mlflow.cli.errors import say, usage_errors
+from icl_mlflow.cli.options import CONTEXT
+
+if TYPE_CHECKING:
+    from icl_mlflow.tracking.sync import Synced
+
+_EXAMPLE = """\b
+Example:
+  icl-mlflow sync
+  icl-mlflow sync /data/project/.icl_mlflow
+"""
+
+_STORAGE = 4
+
+
+@click.command(context_settings=CONTEXT, epilog=_EXAMPLE)
+@click.argument(
+    "folder",
+    metavar="[DIR]",
+    required=False,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+)
+def sync(folder: Path | None) -> None:
+    """Deliver what runs have written to DIR and their store does not have yet.
+
+    DIR is a folder .icl_mlflow, or one with such a folder in it: by default that of the
+    working folder, or of ICL_MLFLOW_STATE. Every record arrives once, so this can be
+    given again at any time, also after it was interrupted.
+    """
+    # Imported here, so that --help and bad input need neither torch nor mlflow.
+    from icl_mlflow.tracking.store import StoreError
+    from icl_mlflow.tracking.sync import state_in, waiting_runs
+
+    with usage_errors(StoreError), state_in(folder):
+        runs = waiting_runs()
+        done = [delivered for run_id in runs if (delivered := _deliver(run_id))]
+    if not runs:
+        click.echo("nothing waits to be delivered")
+    if any(one.problem for one in done):
+        raise click.exceptions.Exit(_STORAGE)
+
+
+def _deliver(run_id: str) -> "Synced | None":
+    """Deliver the records of one run, and say what became of them."""
+    from icl_mlflow.tracking.sync import sync as deliver
+
+    done = deliver(run_id)
+    if done is None:
+        return None
+    if done.delivered:
+        click.echo(f"run {run_id}: {done.delivered} records to {done.place}")
+    if not done.has_ended:
+        click.echo(
+            f"run {run_id} did not end: `icl-mlflow reap` marks it, "
+            f"`icl-mlflow train --resume {run_id}` may go on with it"
+        )
+    if done.problem:
+        say(f"run {run_id}: {done.problem}")
+    return done

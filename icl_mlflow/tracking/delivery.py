@@ -1,0 +1,200 @@
+"""Hand records to the tracking store: each kind of record is one kind of request."""
+
+import posixpath
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from mlflow.entities import Dataset, InputTag, Metric, Param, RunTag
+from mlflow.entities import DatasetInput as MlflowInput
+
+from icl_mlflow.tracking.outbox import Outbox
+from icl_mlflow.tracking.records import (
+    Artifact,
+    DatasetInput,
+    Metrics,
+    ModelVersion,
+    Params,
+    Record,
+    Status,
+    Tags,
+)
+from icl_mlflow.tracking.registration import Registered, register
+from icl_mlflow.tracking.store import Store
+
+#: What MLflow takes in one request.
+METRICS_PER_BATCH = 1000
+PAIRS_PER_BATCH = 100
+
+
+class Delivery:
+    """Delivers the records of one run, in the order in which they are given.
+
+    Attributes:
+        registered: the model that was registered last.
+    """
+
+    def __init__(self, store: Store, run_id: str, outbox: Outbox) -> None:
+        self.registered: Registered | None = None
+        self._store, self._run_id, self._outbox = store, run_id, outbox
+
+    def deliver(self, records: Sequence[Record], *, look: bool) -> str | None:
+        """Make one delivery; the id of the run's stored model, if it is known.
+
+        Args:
+            records: what `batch_of` put together.
+            look: an earlier attempt may have succeeded without our knowing: look at
+                what the store has first.
+
+        Raises:
+            Exception: whatever MLflow, the network or the database raises.
+        """
+        self._store.check_there()
+        match records:
+            case [Artifact() as artifact]:
+                self._artifact(artifact)
+            case [DatasetInput() as used]:
+                self._dataset(used)
+            case [ModelVersion() as model]:
+                self._model(model)
+            case [Status() as status]:
+                self._status(status)
+            case [Tags(run_id=str() as other) as tags]:
+                pairs = [RunTag(k, v) for k, v in tags.values.items()]
+                self._batch(other, (), (), pairs)
+            case _:
+                self._log(records, look=look)
+        return self.registered.model_id if self.registered else None
+
+    def _log(self, records: Sequence[Record], *, look: bool) -> None:
+        """Metrics, params and tags, in one request."""
+        params: dict[str, str] = {}
+        tags: dict[str, str] = {}
+        metrics: list[Metric] = []
+        for record in records:
+            match record:
+                case Params():
+                    params |= record.values
+                case Tags():
+                    tags |= record.values
+                case Metrics():
+                    metrics += self._points(record)
+        if look:
+            metrics = _missing(self._store, self._run_id, metrics)
+        self._batch(
+            self._run_id,
+            metrics,
+            [Param(key, value) for key, value in params.items()],
+            [RunTag(key, value) for key, value in tags.items()],
+        )
+
+    def _points(self, record: Metrics) -> Iterable[Metric]:
+        model_id = self._model_id() if record.of_model else None
+        for key, value, time, step in record.points:
+            yield Metric(key, value, time, step, model_id=model_id)
+
+    def _model_id(self) -> str | None:
+        if self.registered is not None:
+            return self.registered.model_id
+        return self._outbox.progress.model_id
+
+    def _batch(
+        self,
+        run_id: str,
+        metrics: Sequence[Metric],
+        params: Sequence[Param],
+        tags: Sequence[RunTag],
+    ) -> None:
+        if metrics or params or tags:
+            self._store.client.log_batch(
+                run_id, metrics, params, tags, synchronous=True
+            )
+
+    def _dataset(self, used: DatasetInput) -> None:
+        dataset = Dataset(
+            name=used.name,
+            digest=used.digest,
+            source_type="code",
+            source=used.source,
+            profile=used.profile,
+        )
+        entry = MlflowInput(dataset, [InputTag("mlflow.data.context", used.context)])
+        self._store.client.log_inputs(self._run_id, datasets=[entry])
+
+    def _artifact(self, artifact: Artifact) -> None:
+        with self._named({artifact.path: artifact.sha256}) as folder:
+            self._store.client.log_artifact(
+                self._run_id,
+                str(folder / artifact.path),
+                posixpath.dirname(artifact.path) or None,
+            )
+
+    def _model(self, model: ModelVersion) -> None:
+        with self._named(model.files) as folder:
+            self.registered = register(self._store, self._run_id, folder, model)
+
+    def _status(self, status: Status) -> None:
+        client = self._store.client
+        if status.status == "RUNNING":
+            client.update_run(self._run_id, status=status.status)
+        else:
+            client.set_terminated(self._run_id, status.status, end_time=status.time)
+
+    @contextmanager
+    def _named(self, files: Mapping[str, str]) -> Iterator[Path]:
+        """Kept files under their own names."""
+        with TemporaryDirectory() as folder:
+            for path, sha256 in files.items():
+                target = Path(folder, path)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(self._outbox.kept(sha256), target)
+            yield Path(folder)
+
+
+def batch_of(waiting: Iterable[Record]) -> list[Record]:
+    """The first of these records, as many as go into one request.
+
+    A param that is given twice does not: the store decides which of two values counts.
+    """
+    batch: list[Record] = []
+    n_points, n_tags, params = 0, 0, set[str]()
+    for record in waiting:
+        match record:
+            case Metrics(points=points):
+                n_points += len(points)
+                fits = n_points <= METRICS_PER_BATCH
+            case Tags(values=values, run_id=None):
+                n_tags += len(values)
+                fits = n_tags <= PAIRS_PER_BATCH
+            case Params(values=values):
+                fits = params.isdisjoint(values)
+                params |= values.keys()
+                fits &= len(params) <= PAIRS_PER_BATCH
+            case _:
+                return batch or [record]
+        if not fits:
+            break
+        batch.append(record)
+    return batch
+
+
+def _missing(store: Store, run_id: str, metrics: Sequence[Metric]) -> list[Metric]:
+    """Those that the store does not have yet.
+
+    Those of a model stay: it and the run get them one after the other, so either may
+    lack them. What a database has already it does not take a second time anyway.
+    """
+    of_run = [metric for metric in metrics if metric.model_id is None]
+    known = {
+        (point.key, point.value, point.timestamp, point.step)
+        for key in {metric.key for metric in of_run}
+        for point in store.client.get_metric_history(run_id, key)
+    }
+    return [
+        metric
+        for metric in metrics
+        if metric.model_id is not None
+        or (metric.key, metric.value, metric.timestamp, metric.step) not in known
+    ]

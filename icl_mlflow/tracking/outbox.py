@@ -1,0 +1,194 @@
+"""The folder in which a run's records wait for delivery, and what has been delivered.
+
+``journal/`` of the run's state holds ``records`` (see `journal`), ``delivered`` (a
+journal as well, whose last line counts), ``files/`` by SHA-256, and ``about.json``:
+which run of which store they are for, without any password.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from icl_mlflow.tracking.journal import Damage, Journal, read, sync_folder
+from icl_mlflow.tracking.records import Record, from_json, to_json
+from icl_mlflow.tracking.state import JOURNAL, state_folder
+
+_ABOUT, _RECORDS, _DELIVERED, _FILES = "about.json", "records", "delivered", "files"
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """For which run of which store the records are.
+
+    Attributes:
+        run_id, name: of the run.
+        experiment_id: of its experiment.
+        place: the tracking URI without secrets.
+    """
+
+    run_id: str
+    name: str
+    experiment_id: str
+    place: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """What the store has.
+
+    Attributes:
+        through: all records before this byte have been seen to.
+        refused: where those records end that the store will not take.
+        model_id: of the run's stored model, once there is one.
+    """
+
+    through: int = 0
+    refused: tuple[int, ...] = ()
+    model_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A record that waits, and where it ends in the journal."""
+
+    record: Record
+    end: int
+
+
+class Outbox:
+    """Records of one run, for the one process that has claimed it.
+
+    Attributes:
+        folder: in which all is.
+        progress: what has been delivered.
+        damaged: records that can no longer be read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / _FILES).mkdir(parents=True, exist_ok=True)
+        self._records = Journal(folder / _RECORDS)
+        self._delivered = Journal(folder / _DELIVERED)
+        self.progress = _last_progress(folder / _DELIVERED)
+        self.damaged: list[Damage] = []
+
+    def put(self, record: Record) -> Pending:
+        """Write a record down."""
+        return Pending(record, self._records.append(to_json(record)).end)
+
+    def keep(self, file: Path) -> str:
+        """Take a copy of a file; its SHA-256, under which it is kept."""
+        draft = self.folder / _FILES / f"{os.urandom(8).hex()}.draft"
+        digest = hashlib.sha256()
+        try:
+            with file.open("rb") as source, draft.open("xb") as target:
+                while block := source.read(1 << 20):
+                    digest.update(block)
+                    target.write(block)
+                target.flush()
+                os.fsync(target.fileno())
+            draft.replace(self.kept(digest.hexdigest()))
+        finally:
+            draft.unlink(missing_ok=True)
+        sync_folder(self.folder / _FILES)
+        return digest.hexdigest()
+
+    def kept(self, sha256: str) -> Path:
+        """Where a file is that was kept."""
+        return self.folder / _FILES / sha256
+
+    def pending(self) -> Iterator[Pending]:
+        """Every record that the store does not have, in order; refused ones again."""
+        self.damaged = []
+        for found in read(self.folder / _RECORDS):
+            if isinstance(found, Damage):
+                self.damaged.append(found)
+            elif (
+                found.end > self.progress.through or found.end in self.progress.refused
+            ):
+                yield Pending(from_json(found.content), found.end)
+
+    def written(self) -> Iterator[Record]:
+        """Every record that was ever written down here and can be read."""
+        for found in read(self.folder / _RECORDS):
+            if not isinstance(found, Damage):
+                yield from_json(found.content)
+
+    def delivered(self, ends: Collection[int], model_id: str | None = None) -> None:
+        """Remember that the store has the records that end there."""
+        refused = tuple(end for end in self.progress.refused if end not in ends)
+        self._remember(max(ends), refused, model_id)
+
+    def refuse(self, end: int) -> None:
+        """Remember that the store will not take the record that ends there."""
+        self._remember(end, tuple({*self.progress.refused, end}), None)
+
+    def sync(self) -> None:
+        """Have every record on the disk."""
+        self._records.sync()
+
+    def close(self) -> None:
+        """Leave everything on the disk."""
+        self._records.close()
+        self._delivered.close()
+
+    def discard(self) -> None:
+        """Close, and remove everything: it has been delivered."""
+        self.close()
+        shutil.rmtree(self.folder)
+
+    def _remember(
+        self, end: int, refused: tuple[int, ...], model_id: str | None
+    ) -> None:
+        self.progress = replace(
+            self.progress,
+            through=max(end, self.progress.through),
+            refused=refused,
+            model_id=model_id or self.progress.model_id,
+        )
+        self._delivered.append(asdict(self.progress))
+        self._delivered.sync()
+
+
+def outbox_folder(run_id: str) -> Path:
+    """Where the records of a run wait."""
+    return state_folder(run_id) / JOURNAL
+
+
+def write_about(folder: Path, about: About) -> None:
+    """Say for which run the records are, before there is one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / f"{_ABOUT}.draft"
+    with draft.open("w", encoding="utf-8") as file:
+        json.dump(asdict(about), file)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(folder / _ABOUT)
+    sync_folder(folder)
+
+
+def read_about(folder: Path) -> About:
+    """For which run the records are.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    try:
+        return About(**json.loads((folder / _ABOUT).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise ValueError(f"{folder / _ABOUT} is damaged: {error}") from error
+
+
+def _last_progress(file: Path) -> Progress:
+    """The last line that can be read: what came after it is delivered once more."""
+    progress = Progress()
+    for found in read(file):
+        if not isinstance(found, Damage):
+            content = dict(found.content)
+            content["refused"] = tuple(content["refused"])
+            progress = Progress(**content)
+    return progress

@@ -1,0 +1,65 @@
+"""Read files that others may have written: no links, no surprises, within a size."""
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+#: Bytes of a JSON file.
+LONGEST_JSON = 1 << 20
+
+
+def content_of(file: Path, limit: int) -> bytes:
+    """The bytes of a plain file; links are not followed, and pipes not waited for.
+
+    Raises:
+        ValueError: it is missing, no plain file, cannot be read, or exceeds ``limit``.
+    """
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise ValueError(f"{file.name} is missing") from None
+    except OSError as error:
+        reason = "it is a link" if file.is_symlink() else error.strerror
+        raise ValueError(f"{file.name} cannot be read: {reason}") from error
+    with os.fdopen(descriptor, "rb") as stream:
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode):
+            raise ValueError(f"{file.name} cannot be read: it is not a plain file")
+        content = stream.read(limit + 1)
+    if len(content) > limit:
+        raise ValueError(
+            f"{file.name} has {about.st_size} bytes, but at most {limit} belong in it"
+        )
+    return content
+
+
+def json_of(content: bytes) -> Any:
+    """What JSON says, if it says it once and is JSON indeed.
+
+    Raises:
+        ValueError: not JSON, NaN or an infinity, a name given twice, or too deep.
+
+    >>> json_of(b'{"a": 1, "a": 2}')
+    Traceback (most recent call last):
+    ...
+    ValueError: 'a' is given twice
+    """
+    try:
+        return json.loads(content, object_pairs_hook=_once, parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError("it nests too deeply") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"{name!r} is given twice")
+        found[name] = value
+    return found
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,99 @@
+"""Which runs say that they are running, though their process has died?"""
+
+import datetime
+from dataclasses import dataclass
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from icl_mlflow.tracking.heartbeat import HEARTBEAT, Heartbeat, parse
+from icl_mlflow.tracking.outbox import outbox_folder
+from icl_mlflow.tracking.runs import one_line_errors
+from icl_mlflow.tracking.state import CHECKPOINTS, is_claimed, is_run_id, state_folder
+
+_RUNNING = "attributes.status = 'RUNNING'"
+_PAGE = 1_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadRun:
+    """A run whose process has died without a word.
+
+    Attributes:
+        run_id, name: of the run.
+        beat: its last sign of life.
+        has_checkpoint: whether it can be resumed on this machine.
+        has_records: whether records wait on this machine for ``icl-mlflow sync``.
+    """
+
+    run_id: str
+    name: str
+    beat: Heartbeat
+    has_checkpoint: bool
+    has_records: bool
+
+
+def dead_runs(client: MlflowClient, older_than: datetime.timedelta) -> list[DeadRun]:
+    """The dead runs of this project in all experiments, the longest dead first.
+
+    A run of this machine is dead if its process is gone; one of another machine if it
+    has been silent for ``older_than``. Runs of other programs give no signs of life,
+    and are left alone.
+
+    Raises:
+        ModelError: MLflow fails; the message is one line.
+    """
+    with one_line_errors(client):
+        running = _running(client)
+    found = [
+        _dead_run(run, beat)
+        for run in running
+        if (beat := parse(run.data.tags.get(HEARTBEAT, "")))
+        and _is_dead(run.info.run_id, beat, older_than)
+    ]
+    return sorted(found, key=lambda dead: dead.beat.time)
+
+
+def mark_killed(client: MlflowClient, dead: DeadRun) -> bool:
+    """Mark a dead run KILLED; whether it was still as dead as when it was found.
+
+    Raises:
+        ModelError: MLflow fails; the message is one line.
+    """
+    with one_line_errors(client):
+        run = client.get_run(dead.run_id)
+        still = run.info.status == "RUNNING"
+        if not still or parse(run.data.tags.get(HEARTBEAT, "")) != dead.beat:
+            return False
+        client.set_terminated(dead.run_id, "KILLED")
+    return True
+
+
+def _running(client: MlflowClient) -> list[Run]:
+    found: list[Run] = []
+    experiments = [e.experiment_id for e in client.search_experiments()]
+    token = None
+    while True:
+        page = client.search_runs(
+            experiments, _RUNNING, max_results=_PAGE, page_token=token
+        )
+        found += page
+        token = page.token
+        if not token:
+            return found
+
+
+def _is_dead(run_id: str, beat: Heartbeat, older_than: datetime.timedelta) -> bool:
+    claimed_here = is_run_id(run_id) and is_claimed(run_id)
+    return beat.is_dead(older_than) and not claimed_here
+
+
+def _dead_run(run: Run, beat: Heartbeat) -> DeadRun:
+    run_id = run.info.run_id
+    return DeadRun(
+        run_id=run_id,
+        name=run.info.run_name,
+        beat=beat,
+        has_checkpoint=(state_folder(run_id) / CHECKPOINTS).is_dir(),
+        has_records=outbox_folder(run_id).is_dir(),
+    )

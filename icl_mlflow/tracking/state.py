@@ -1,0 +1,172 @@
+"""What this machine keeps of a run while it is not safely over: one folder a run.
+
+``ROOT/runs/RUN_ID`` holds the checkpoints and the journal of a run, and a lock that the
+process has which trains it. ROOT is ICL_MLFLOW_STATE or ``.icl_mlflow`` beside the
+embedded database (with a server: in the working folder).
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from icl_mlflow.tracking.location import scheme_of, sqlite_file, tracking_uri
+
+STATE_VARIABLE, STATE = "ICL_MLFLOW_STATE", ".icl_mlflow"
+
+CHECKPOINTS = "checkpoints"
+JOURNAL = "journal"
+TRAIN_LOG = "train.log"
+
+#: Which run to go on with, where no id is given: the newest that can be, or none.
+AUTO, NEVER = "auto", "never"
+
+_LOCK, _OWNER = "lock", "owner.json"
+
+#: Seconds to try for a lock: one who only asks whether it is held has it for a moment.
+_PATIENCE = 0.5
+
+#: Times to try to make a folder.
+_ATTEMPTS = 100
+
+#: What MLflow makes run ids of; none leads out of the folder of all runs.
+_RUN_ID = re.compile(r"[a-zA-Z0-9][\w-]{0,255}", re.ASCII)
+
+
+class RunInUseError(ValueError):
+    """A live process has the run; the message is one line and says which."""
+
+
+def runs_folder() -> Path:
+    """The folder of all runs, which may not exist; its parent is ROOT."""
+    given = os.environ.get(STATE_VARIABLE, "").strip()
+    if given:
+        return Path(given).absolute() / "runs"
+    uri = tracking_uri()
+    beside = sqlite_file(uri).parent if scheme_of(uri) == "sqlite" else Path.cwd()
+    return beside / STATE / "runs"
+
+
+def is_run_id(text: str) -> bool:
+    """Whether MLflow may have given it to a run.
+
+    >>> [is_run_id(text) for text in ("0a1b2c", "../0a1b2c", "")]
+    [True, False, False]
+    """
+    return _RUN_ID.fullmatch(text) is not None
+
+
+def state_folder(run_id: str) -> Path:
+    """The folder of a run's local state, which may not exist.
+
+    Raises:
+        ValueError: not a run id.
+    """
+    if not is_run_id(run_id):
+        raise ValueError(f"{run_id!r} is not a run id")
+    return runs_folder() / run_id
+
+
+def local_runs() -> list[str]:
+    """The ids of all runs with local state, in order of their names."""
+    folder = runs_folder()
+    if not folder.is_dir():
+        return []
+    return sorted(f.name for f in folder.iterdir() if is_run_id(f.name))
+
+
+@contextmanager
+def claimed(run_id: str) -> Iterator[Path]:
+    """Have a run for this process alone; yields its folder, made where missing.
+
+    The system lets go of the lock when the process dies, however it does.
+
+    Raises:
+        RunInUseError: another process has it, or another thread of this one.
+    """
+    folder = state_folder(run_id)
+    _make(folder)
+    lock = FileLock(folder / _LOCK)
+    try:
+        lock.acquire(timeout=_PATIENCE)
+    except Timeout:
+        raise RunInUseError(
+            f"run {run_id} is being trained by {_owner(folder)}; wait for its end"
+        ) from None
+    try:
+        _say_who(folder)
+        yield folder
+    finally:
+        lock.release()
+
+
+def forget(run_id: str) -> None:
+    """Remove the folder of a claimed run in which nothing is kept any more.
+
+    Folders above it go with the last one. A folder that holds something stays.
+    """
+    folder = state_folder(run_id)
+    if {file.name for file in folder.iterdir()} <= {_LOCK, _OWNER, TRAIN_LOG}:
+        shutil.rmtree(folder)
+    for parent in (folder.parent, folder.parent.parent):
+        with contextlib.suppress(OSError):  # it is not empty, or already gone
+            parent.rmdir()
+
+
+def is_claimed(run_id: str) -> bool:
+    """Whether a live process of this machine has the run."""
+    try:
+        with FileLock(state_folder(run_id) / _LOCK).acquire(timeout=0):
+            return False
+    except FileNotFoundError:  # there is no such folder, or no longer
+        return False
+    except Timeout:
+        return True
+
+
+def begin_checkpoints(run_id: str) -> Path:
+    """From now on training can go on here, if only from its start; their folder."""
+    folder = state_folder(run_id) / CHECKPOINTS
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def has_checkpoints(run_id: str) -> bool:
+    """Whether training can go on here."""
+    return (state_folder(run_id) / CHECKPOINTS).is_dir()
+
+
+def end_checkpoints(run_id: str) -> None:
+    """There is nothing left to go on with."""
+    with claimed(run_id) as folder:
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+        forget(run_id)
+
+
+def _make(folder: Path) -> None:
+    """Make a folder, though `forget` may remove those above it at the same time."""
+    for _ in range(_ATTEMPTS):
+        with contextlib.suppress(FileNotFoundError):
+            folder.mkdir(parents=True, exist_ok=True)
+            return
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def _say_who(folder: Path) -> None:
+    content = {"host": socket.gethostname(), "pid": os.getpid()}
+    (folder / _OWNER).write_text(json.dumps(content), encoding="utf-8")
+
+
+def _owner(folder: Path) -> str:
+    try:
+        owner = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
+        return f"process {owner['pid']} on {owner['host']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"  # it has the lock, and has not yet said who it is

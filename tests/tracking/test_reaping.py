@@ -1,0 +1,135 @@
+"""Dead runs are found and marked; a live one is never touched."""
+
+import datetime
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from icl_mlflow.tracking.heartbeat import Heartbeat, heartbeat, parse
+from icl_mlflow.tracking.reaping import DeadRun, dead_runs, mark_killed
+from icl_mlflow.tracking.store import Store
+
+LIMIT = datetime.timedelta(minutes=5)
+
+OPEN = """
+    import sys, time
+    from icl_mlflow.tracking.run import open_run
+    from icl_mlflow.tracking.store import connect
+    with open_run(connect("tests"), name="a", kind="train", params={}, tags={},
+                  description="") as log:
+        log.metrics({"loss": 1.0}, step=0)
+        assert log.wait()
+        print(log.run_id, flush=True)
+        time.sleep(600)
+"""
+
+
+@contextmanager
+def a_process_with_a_run() -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A process in the middle of a run, and the run's id."""
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(OPEN)],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            yield process, process.stdout.readline().strip()
+        finally:
+            process.kill()
+
+
+def dead(store: Store, limit: datetime.timedelta = LIMIT) -> list[DeadRun]:
+    return dead_runs(store.client, limit)
+
+
+def status(store: Store, run_id: str) -> str:
+    found: str = store.client.get_run(run_id).info.status
+    return found
+
+
+def a_run(store: Store, beat: Heartbeat | str) -> str:
+    """The id of a run that says that it runs, with a sign of life."""
+    text = beat if isinstance(beat, str) else beat.text
+    run = store.client.create_run(store.experiment_id, tags={"heartbeat": text})
+    found: str = run.info.run_id
+    return found
+
+
+def ago(**how_long: float) -> str:
+    then = datetime.datetime.now(datetime.UTC) - datetime.timedelta(**how_long)
+    return then.isoformat(timespec="seconds")
+
+
+def test_a_run_is_dead_when_its_process_is(store: Store) -> None:
+    with a_process_with_a_run() as (process, run_id):
+        assert dead(store, datetime.timedelta(0)) == []
+        os.kill(process.pid, signal.SIGSTOP)  # asleep is not dead
+        assert dead(store, datetime.timedelta(0)) == []
+        process.kill()  # and not waited for: a zombie
+        deadline = time.monotonic() + 10
+        while not (found := dead(store)) and time.monotonic() < deadline:
+            time.sleep(0.01)
+    (one,) = found
+    assert (one.run_id, one.name, one.beat.pid) == (run_id, "a", process.pid)
+    assert (one.has_checkpoint, one.has_records) == (False, True)
+    assert status(store, run_id) == "RUNNING"
+    assert mark_killed(store.client, one)
+    assert status(store, run_id) == "KILLED"
+    assert dead(store) == []
+
+
+def test_a_number_that_was_given_again_is_another_process(store: Store) -> None:
+    live = heartbeat()
+    a_run(store, live)
+    other = a_run(store, replace(live, started=f"{live.started}1"))
+    assert [one.run_id for one in dead(store)] == [other]
+
+
+def test_elsewhere_silence_is_death_after_a_while(store: Store) -> None:
+    here = heartbeat()
+    silent = a_run(store, replace(here, machine="elsewhere", time=ago(minutes=6)))
+    a_run(store, replace(here, machine="elsewhere", time=ago(minutes=4)))
+    rebooted = a_run(store, replace(here, machine="", pid=1, time=ago(hours=1)))
+    assert [one.run_id for one in dead(store)] == [rebooted, silent]
+    assert len(dead(store, datetime.timedelta(minutes=3))) == 3
+    assert dead(store, datetime.timedelta(days=1)) == []
+
+
+def test_runs_of_others_are_left_alone(store: Store) -> None:
+    store.client.create_run(store.experiment_id)
+    for text in ("", "still here", "[]", "{}", '{"pid": 1}'):
+        a_run(store, text)
+    foreign = json.loads(heartbeat().text) | {"time": "yesterday"}
+    a_run(store, json.dumps(foreign))
+    assert dead(store, datetime.timedelta(0)) == []
+
+
+def test_who_comes_back_to_life_meanwhile_is_not_marked(store: Store) -> None:
+    run_id = a_run(store, replace(heartbeat(), machine="elsewhere", time=ago(hours=1)))
+    (one,) = dead(store)
+    store.client.set_tag(run_id, "heartbeat", heartbeat().text)
+    assert not mark_killed(store.client, one)
+    assert status(store, run_id) == "RUNNING"
+
+
+def test_a_sign_of_life_is_read_as_it_was_given() -> None:
+    beat = heartbeat()
+    assert parse(beat.text) == beat
+    assert beat.pid == os.getpid()
+    assert beat.age() < datetime.timedelta(minutes=1)
+
+
+def test_whoever_says_goodbye_is_not_dead_but_ended(store: Store) -> None:
+    with a_process_with_a_run() as (process, run_id):
+        process.terminate()
+        process.wait(timeout=30)
+    assert status(store, run_id) == "KILLED"
+    assert dead(store) == []
