@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 from icl_mlflow.analysis import calibration, learning_curves, llr_regression
 from icl_mlflow.evaluation import expected_accuracy
+from icl_mlflow.tracking.location import redacted
 from icl_mlflow.tracking.results import HISTORY, PREDICTIONS
 from icl_mlflow.tracking.resume import run_to_resume
 from icl_mlflow.tracking.run import RunLog, open_run
@@ -292,6 +293,13 @@ def _keep_last_good(log: RunLog, error: NonFiniteLossError) -> None:
         log.artifact(file)
 
 
+class _Discreet(logging.Formatter):
+    """Lines without secrets, which the message of an error may hold."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redacted(super().format(record))
+
+
 @contextlib.contextmanager
 def _log_file(log: RunLog) -> Iterator[logging.Logger]:
     """A logger whose lines become the artifact ``train.log``, however the run ends.
@@ -300,7 +308,7 @@ def _log_file(log: RunLog) -> Iterator[logging.Logger]:
     """
     file = state_folder(log.run_id) / TRAIN_LOG
     handler = logging.FileHandler(file, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    handler.setFormatter(_Discreet("%(asctime)s %(message)s"))
     logger = logging.Logger(f"icl_mlflow.run.{log.run_id}", level=logging.INFO)
     logger.addHandler(handler)
     try:

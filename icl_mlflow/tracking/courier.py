@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 
 from icl_mlflow.tracking.delivery import METRICS_PER_BATCH, Delivery, batch_of
 from icl_mlflow.tracking.location import redacted
-from icl_mlflow.tracking.outbox import Outbox, Pending
+from icl_mlflow.tracking.outbox import DamagedFileError, Outbox, Pending
 from icl_mlflow.tracking.records import Record
 
 #: What a store says of a record that it will never take.
@@ -76,8 +76,9 @@ class Courier:
                 for one in batch:
                     self._deliver([one])
                 return
-            self._refusals[last] = redacted(" ".join(str(error).split()))
-            self._outbox.refuse(last)
+            self._refuse(last, error)
+        except DamagedFileError as error:
+            self._refuse(last, error)
         except Exception:
             self._uncertain = max(last, self._uncertain)
             raise
@@ -87,3 +88,8 @@ class Courier:
             for _ in batch:
                 self._waiting.popleft()
             self.changed.notify_all()
+
+    def _refuse(self, end: int, error: Exception) -> None:
+        """Remember why a record cannot be delivered, and go on."""
+        self._refusals[end] = redacted(" ".join(str(error).split()))
+        self._outbox.refuse(end)

@@ -1,7 +1,6 @@
 """Hand records to the tracking store: each kind of record is one kind of request."""
 
 import posixpath
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -149,7 +148,7 @@ class Delivery:
             for path, sha256 in files.items():
                 target = Path(folder, path)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(self._outbox.kept(sha256), target)
+                self._outbox.copy(sha256, target)
             yield Path(folder)
 
 

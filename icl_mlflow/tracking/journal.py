@@ -157,7 +157,7 @@ def _decoded(line: bytes) -> dict[str, Any] | None:
         return None
     try:
         content = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
 

@@ -3,7 +3,7 @@
 import os
 import re
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 SERVERS = ("http", "https")
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
@@ -12,7 +12,9 @@ DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _SECRET_WORDS = ("TOKEN", "PASSWORD", "KEY", "SECRET")
 _SHORTEST_SECRET = 6
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
+#: A user and what follows, up to the last @: a password may hold one.
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
+_PASSWORD = re.compile(r"://[^/\s:]*:([^/\s]+)@")
 
 
 class StoreError(Exception):
@@ -114,12 +116,25 @@ def without_secrets(text: str, uri: str) -> str:
 def redacted(text: str) -> str:
     """``text`` without the values of secret variables and without users in URIs.
 
-    Secret is what a variable holds with TOKEN, PASSWORD, KEY or SECRET in its name.
+    Secret is what a variable holds with TOKEN, PASSWORD, KEY or SECRET in its name, and
+    the password of a URI in any variable, also where it is percent-encoded.
 
     >>> redacted("git clone https://ann:pw@example.org/repo")
     'git clone https://***@example.org/repo'
     """
+    text = _CREDENTIALS.sub("***@", text)
+    # The longest first: what is left of one that holds another would still tell much.
+    for secret in sorted(_secrets(), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
+
+
+def _secrets() -> set[str]:
+    """The secrets in the environment, in every form that a text may have them in."""
+    found: set[str] = set()
     for name, value in os.environ.items():
-        if len(value) >= _SHORTEST_SECRET and any(w in name for w in _SECRET_WORDS):
-            text = text.replace(value, "***")
-    return _CREDENTIALS.sub("***@", text)
+        if any(word in name.upper() for word in _SECRET_WORDS):
+            found.add(value)
+        found.update(_PASSWORD.findall(value))
+    forms = {f for s in found for f in (s, s.strip(), quote(s, safe=""), unquote(s))}
+    return {form for form in forms if len(form) >= _SHORTEST_SECRET}

@@ -9,11 +9,13 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from icl_mlflow.tracking.journal import Damage, Journal, read, sync_folder
+from icl_mlflow.tracking.reading import LONGEST_JSON, content_of, json_of
 from icl_mlflow.tracking.records import Record, from_json, to_json
 from icl_mlflow.tracking.state import JOURNAL, state_folder
 
@@ -49,6 +51,10 @@ class Progress:
     through: int = 0
     refused: tuple[int, ...] = ()
     model_id: str | None = None
+
+
+class DamagedFileError(ValueError):
+    """A file that was kept is gone, or is not what was kept."""
 
 
 @dataclass(frozen=True)
@@ -101,22 +107,51 @@ class Outbox:
         """Where a file is that was kept."""
         return self.folder / _FILES / sha256
 
+    def copy(self, sha256: str, target: Path) -> None:
+        """Copy a file that was kept, and check that it still is what it was.
+
+        Raises:
+            DamagedFileError: it is not; links are not followed.
+        """
+        digest = hashlib.sha256()
+        try:
+            descriptor = os.open(self.kept(sha256), os.O_RDONLY | os.O_NOFOLLOW)
+            with os.fdopen(descriptor, "rb") as source, target.open("xb") as copy:
+                while block := source.read(1 << 20):
+                    digest.update(block)
+                    copy.write(block)
+        except FileNotFoundError:
+            raise DamagedFileError(f"the file for {target.name} is gone") from None
+        if digest.hexdigest() != sha256:
+            raise DamagedFileError(f"the file for {target.name} is damaged")
+
     def pending(self) -> Iterator[Pending]:
         """Every record that the store does not have, in order; refused ones again."""
         self.damaged = []
-        for found in read(self.folder / _RECORDS):
+        for found in self._found():
             if isinstance(found, Damage):
                 self.damaged.append(found)
             elif (
                 found.end > self.progress.through or found.end in self.progress.refused
             ):
-                yield Pending(from_json(found.content), found.end)
+                yield found
 
     def written(self) -> Iterator[Record]:
         """Every record that was ever written down here and can be read."""
-        for found in read(self.folder / _RECORDS):
+        for found in self._found():
             if not isinstance(found, Damage):
-                yield from_json(found.content)
+                yield found.record
+
+    def _found(self) -> Iterator[Pending | Damage]:
+        """Every line; one that says nothing that a run can be told is damage too."""
+        for line, found in enumerate(read(self.folder / _RECORDS), 1):
+            if isinstance(found, Damage):
+                yield found
+                continue
+            try:
+                yield Pending(from_json(found.content), found.end)
+            except ValueError:
+                yield Damage(found.start, found.end, line)
 
     def delivered(self, ends: Collection[int], model_id: str | None = None) -> None:
         """Remember that the store has the records that end there."""
@@ -178,9 +213,14 @@ def read_about(folder: Path) -> About:
         ValueError: the file is damaged.
     """
     try:
-        return About(**json.loads((folder / _ABOUT).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+        about = About(**json_of(content_of(folder / _ABOUT, LONGEST_JSON)))
+    except (ValueError, TypeError) as error:
         raise ValueError(f"{folder / _ABOUT} is damaged: {error}") from error
+    if about.run_id != folder.parent.name:
+        raise ValueError(f"{folder / _ABOUT} is about another run")
+    if not all(isinstance(value, str) for value in asdict(about).values()):
+        raise ValueError(f"{folder / _ABOUT} is damaged: not all of it is text")
+    return about
 
 
 def _last_progress(file: Path) -> Progress:
@@ -188,7 +228,17 @@ def _last_progress(file: Path) -> Progress:
     progress = Progress()
     for found in read(file):
         if not isinstance(found, Damage):
-            content = dict(found.content)
-            content["refused"] = tuple(content["refused"])
-            progress = Progress(**content)
+            progress = _progress(found.content) or progress
     return progress
+
+
+def _progress(content: Mapping[str, Any]) -> Progress | None:
+    """What a line says; None for what has not been written here."""
+    match content:
+        case {
+            "through": int(through),
+            "refused": [*refused],
+            "model_id": (None | str()) as model_id,
+        } if all(isinstance(end, int) for end in refused):
+            return Progress(through=through, refused=tuple(refused), model_id=model_id)
+    return None

@@ -29,6 +29,7 @@ DESCRIPTION_FILE = "model.json"
 _FORMAT = 1
 #: Bytes of a weight, and of what may stand before the weights.
 _FLOAT, _LARGEST_HEADER = 4, 1 << 20
+_CHECKSUM = "checksum"
 _PARTS = {"format", "architecture", "settings", "sha256"}
 
 
@@ -57,7 +58,7 @@ def write_package(folder: Path, model: Transformer, settings: TrainSettings) -> 
     tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
     weights = safetensors.torch.save(tensors)
     sha256 = hashlib.sha256(weights).hexdigest()
-    description = {
+    description: dict[str, Any] = {
         "format": _FORMAT,
         "architecture": asdict(model.architecture),
         "settings": asdict(settings),
@@ -65,6 +66,7 @@ def write_package(folder: Path, model: Transformer, settings: TrainSettings) -> 
     }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / WEIGHTS_FILE).write_bytes(weights)
+    description[_CHECKSUM] = _checksum(description)
     text = json.dumps(description, indent=2) + "\n"
     (folder / DESCRIPTION_FILE).write_text(text, encoding="utf-8")
     return sha256
@@ -115,7 +117,19 @@ def _description(file: Path) -> dict[str, Any]:
         )
     if missing := sorted(_PARTS - content.keys()):
         raise ModelError(f"{file.name} is damaged: it lacks {', '.join(missing)}")
+    # Models of earlier versions have no checksum.
+    checksum = content.pop(_CHECKSUM, None)
+    if unknown := sorted(content.keys() - _PARTS):
+        raise ModelError(f"{file.name} is damaged: it has a part {unknown[0]!r}")
+    if checksum is not None and checksum != _checksum(content):
+        raise ModelError(f"{file.name} is damaged: its checksum is another")
     return content
+
+
+def _checksum(description: Mapping[str, Any]) -> str:
+    """Of what is described, however it is laid out."""
+    text = json.dumps(description, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _read(file: Path, limit: int) -> bytes:

@@ -27,7 +27,8 @@ def content_of(file: Path, limit: int) -> bytes:
         about = os.fstat(descriptor)
         if not stat.S_ISREG(about.st_mode):
             raise ValueError(f"{file.name} cannot be read: it is not a plain file")
-        content = stream.read(limit + 1)
+        # Not more than is there: a limit may be larger than all memory.
+        content = stream.read(min(limit, about.st_size) + 1)
     if len(content) > limit:
         raise ValueError(
             f"{file.name} has {about.st_size} bytes, but at most {limit} belong in it"

@@ -4,6 +4,8 @@ A record is complete in itself. Its files lie beside the journal under their SHA
 it can be delivered at any later time, by any process.
 """
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -50,6 +52,9 @@ class Artifact:
     path: str
     sha256: str
 
+    def __post_init__(self) -> None:
+        _check_files({self.path: self.sha256})
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelVersion:
@@ -71,6 +76,9 @@ class ModelVersion:
     facts: Mapping[str, str]
     results: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        _check_files(self.files)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
@@ -91,6 +99,10 @@ _KINDS: dict[str, type[Record]] = {
     "model": ModelVersion,
     "status": Status,
 }
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_STATUSES = {"FINISHED", "FAILED", "KILLED", "RUNNING"}
+_TOO_LARGE = 2**63
+_POINTS = ([str, float, int, int], [str, int, int, int])
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
@@ -107,7 +119,8 @@ def from_json(content: Mapping[str, Any]) -> Record:
     """The record of a journal's line.
 
     Raises:
-        ValueError: not written by this version of the package.
+        ValueError: not written by this version of the package, or a file that would
+            lie outside of its folder.
 
     >>> from_json({"kind": "tags", "values": {"a": "b"}})
     Tags(values={'a': 'b'}, run_id=None)
@@ -117,6 +130,52 @@ def from_json(content: Mapping[str, Any]) -> Record:
         kind = _KINDS[fields.pop("kind")]
         if kind is Metrics:
             fields["points"] = tuple(tuple(point) for point in fields["points"])
-        return kind(**fields)
-    except (KeyError, TypeError) as error:
+        record = kind(**fields)
+        sound = _is_sound(record)
+    except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"a record of an unknown kind: {error}") from error
+    if not sound:
+        raise ValueError(f"a record of {content['kind']} with values of other kinds")
+    return record
+
+
+def _check_files(files: Mapping[str, str]) -> None:
+    """Check that files stay below their folder, and are kept under a SHA-256.
+
+    Raises:
+        ValueError: names the path.
+    """
+    for path, sha256 in files.items():
+        parts = path.split("/")
+        if not path.isprintable() or "\\" in path or {"", ".", ".."} & set(parts):
+            raise ValueError(f"{path!r} is no path within a folder")
+        if _SHA256.fullmatch(sha256) is None:
+            raise ValueError(f"{path!r} is kept under {sha256!r}, which is no SHA-256")
+
+
+def _is_sound(record: Record) -> bool:
+    """Whether the values are of the kinds that are declared."""
+    match record:
+        case Metrics(points=points, of_model=bool()):
+            return all(
+                [type(each) for each in point] in _POINTS for point in points
+            ) and all(
+                math.isfinite(value) and max(abs(time), abs(step)) < _TOO_LARGE
+                for _, value, time, step in points
+            )
+        case Params(values=values) | Tags(values=values, run_id=None | str()):
+            return _are_texts(values)
+        case DatasetInput() | Artifact():
+            return _are_texts(asdict(record))
+        case ModelVersion(name=str(), sha256=str()):
+            return all(
+                _are_texts(values)
+                for values in (record.params, record.facts, record.results)
+            )
+        case Status(status=status, time=int(time)):
+            return status in _STATUSES and 0 <= time < _TOO_LARGE
+    return False
+
+
+def _are_texts(values: Mapping[str, str]) -> bool:
+    return all(type(text) is str for pair in values.items() for text in pair)

@@ -90,9 +90,11 @@ def claimed(run_id: str) -> Iterator[Path]:
 
     Raises:
         RunInUseError: another process has it, or another thread of this one.
+        OSError: a link in the folder, which would lead out of it.
     """
     folder = state_folder(run_id)
     _make(folder)
+    _check_links(folder)
     lock = FileLock(folder / _LOCK)
     try:
         lock.acquire(timeout=_PATIENCE)
@@ -157,6 +159,12 @@ def _make(folder: Path) -> None:
             folder.mkdir(parents=True, exist_ok=True)
             return
     folder.mkdir(parents=True, exist_ok=True)
+
+
+def _check_links(folder: Path) -> None:
+    for file in (folder, *folder.rglob("*")):
+        if file.is_symlink():
+            raise OSError(f"{file} is a link, which would lead out of the folder")
 
 
 def _say_who(folder: Path) -> None:

@@ -26,6 +26,7 @@ def package(tmp_path: Path, model: Transformer, settings: TrainSettings) -> Path
 def change(package: Path, edit: Callable[[dict[str, Any]], object]) -> None:
     file = package / "model.json"
     content = json.loads(file.read_text())
+    content.pop("checksum", None)  # models of earlier versions have none
     edit(content)
     file.write_text(json.dumps(content))
 
