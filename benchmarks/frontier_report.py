@@ -122,6 +122,8 @@ def draw(frame: pd.DataFrame) -> "Figure":
                 ylabel="excess risk (nats)",
                 title=f"Task {task}",
             )
+            axes.xaxis.set_major_formatter("{x:,.0f}")
+            axes.yaxis.set_major_formatter("{x:g}")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
     return figure
