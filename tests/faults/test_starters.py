@@ -23,7 +23,7 @@ ROWS = 25
 
 #: Forked after the slow imports, so that all of them really meet in the store.
 STARTERS = """
-import os, sys
+import os, sys, traceback
 from icl_mlflow.tracking.run import open_run
 from icl_mlflow.tracking.store import connect
 
@@ -41,6 +41,8 @@ for number in range(int(sys.argv[1])):
         try:
             work(number)
             code = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(code)
 assert not any(os.waitpid(child, 0)[1] for child in children)
