@@ -72,7 +72,10 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(
         (["--task", "B", "--variant", "no_nuisance"], "task B"),
         (["--seeds", "0,x"], "seeds must be like 0,1,2 or 0-9"),
         (["--seeds", ""], "seeds must be like 0,1,2 or 0-9"),
-        (["--preset", "huge"], "unknown preset 'huge'; choose one of: paper, smoke"),
+        (
+            ["--preset", "huge"],
+            "unknown preset 'huge'; choose one of: paper, efficient, smoke",
+        ),
         (["--nonsense", "1"], "No such option"),
         (["--device", "tpu"], "choose one of: auto, cpu, cuda, mps"),
     ],

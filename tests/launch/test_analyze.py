@@ -114,7 +114,7 @@ def test_tables_figures_and_report_are_among_the_artifacts(done: Done) -> None:
     assert row["mean"] == pytest.approx(expected)
     report = done.read("report.html").read_text()
     assert "A-baseline, 2 seeds" in report
-    assert "200 episodes of task A (dim = 4, tau = 3)" in report
+    assert "200 episodes of task A (dim = 4, tau = 3, separation = 1)" in report
 
 
 def test_the_settings_that_are_kept_ask_the_same_again(
@@ -150,7 +150,7 @@ def test_a_shift_changes_the_episodes_and_is_named(
     assert run.info.run_name == "A-baseline-seeds0,1-analysis-tau9"
     assert run.data.params["tau"] == "9.0"
     path = trained_store.client.download_artifacts(shifted.run_id, "report.html")
-    assert "tau = 9; tau was 3 in training" in Path(path).read_text()
+    assert "tau = 9, separation = 1; tau was 3 in training" in Path(path).read_text()
     key = "calibration/ece_model"
     assert shifted.numbers[key] != done.analyzed.numbers[key]
 

@@ -29,7 +29,7 @@ MEMBERS = grid(SETTINGS, ("baseline", "frozen_query_key", "no_labels"), (0,))
 #: What tells one run from another: its suite, the program, what was edited meanwhile.
 OWN = (
     *("mlflow.parentRunId", "mlflow.source.name"),
-    *("mlflow.source.git.commit", "git_dirty"),
+    *("mlflow.source.git.commit", "git_dirty", "heartbeat"),
 )
 
 ON_RAY = pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra ray")

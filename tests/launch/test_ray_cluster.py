@@ -170,9 +170,8 @@ def test_a_worker_killed_in_mid_member_costs_nothing_but_time(
         )
     assert killed
     assert [outcome.error for outcome in outcomes] == [None, None]
-    assert sorted(run.info.status for run in runs(store)) == [
-        *["FINISHED", "FINISHED", "KILLED"]
-    ]
+    # The killed one has gone on from its checkpoint, in the same run.
+    assert [run.info.status for run in runs(store)] == ["FINISHED", "FINISHED"]
     assert_each_finished_once(store, len(members))
 
 
