@@ -78,15 +78,16 @@ class ShiftedMean:
         def normal(*shape: int) -> Tensor:
             return torch.randn(shape, generator=rng, device=device)
 
-        mu_B1D = normalize(normal(n_episodes, 1, self.dim), dim=-1)
-        shift_B1D = self.tau * normal(n_episodes, 1, self.dim)
+        mu_B1D = normal(n_episodes, 1, self.dim)
+        mu_B1D /= torch.linalg.vector_norm(mu_B1D, dim=-1, keepdim=True)
+        shift_B1D = normal(n_episodes, 1, self.dim).mul_(self.tau)
         # The query is one more draw from the same episode: the last of N + 1 points.
         y_BS = torch.randint(
             2, (n_episodes, n_context + 1), generator=rng, device=device
         )
         x_BSD = normal(n_episodes, n_context + 1, self.dim)
-        sign_BS1 = (2.0 * y_BS - 1.0).unsqueeze(-1)
-        x_BSD.add_(shift_B1D).addcmul_(sign_BS1, mu_B1D, value=self.separation)
+        half_sign_BS1 = (y_BS - 0.5).unsqueeze(-1)
+        x_BSD.add_(shift_B1D).addcmul_(half_sign_BS1, mu_B1D, value=2 * self.separation)
         return Episodes(
             context_x_BND=x_BSD[:, :-1],
             context_y_BN=y_BS[:, :-1],

@@ -76,8 +76,8 @@ class Variance:
     ) -> Episodes:
         """Draw fresh problems; the latent is ``sigma`` (B, 2), by label."""
         rng = generator(seed, stream, step, device)
-        unit_B2 = torch.rand((n_episodes, 2), generator=rng, device=device)
-        sigma_B2 = self.sigma_min + (self.sigma_max - self.sigma_min) * unit_B2
+        sigma_B2 = torch.rand((n_episodes, 2), generator=rng, device=device)
+        sigma_B2.mul_(self.sigma_max - self.sigma_min).add_(self.sigma_min)
         # The query is one more draw from the same episode: the last of N + 1 points.
         y_BS = torch.randint(
             2, (n_episodes, n_context + 1), generator=rng, device=device
