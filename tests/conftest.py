@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,10 @@ from icl_mlflow.tracking.run import open_run
 from icl_mlflow.tracking.store import Store, connect
 from icl_mlflow.training.settings import TrainSettings
 from tests.server import Server
+
+# A shell starts what it puts in the background with SIGINT ignored, which everything
+# that tests start would inherit; some of it is to be interrupted.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _FROM_OUTSIDE = (
     "MLFLOW_TRACKING_URI",
