@@ -82,6 +82,7 @@ def test_its_models_start_as_ours_do(notebook: dict[str, Any]) -> None:
 
 def draw_theirs(notebook: dict[str, Any], task: str, n: int) -> list[dict[str, Any]]:
     given = parameters(TASKS[task])
+    given.pop("separation", None)  # theirs is always ours by default, 1
     given = {{"tau": "sigma_k", "dim": "d"}.get(k, k): v for k, v in given.items()}
     with undone():
         np.random.seed(0)  # noqa: NPY002 -- it draws from numpy's global generator
