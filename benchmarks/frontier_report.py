@@ -123,6 +123,7 @@ def draw(frame: pd.DataFrame) -> "Figure":
                 title=f"Task {task}",
             )
             axes.xaxis.set_major_formatter("{x:,.0f}")
+            axes.xaxis.set_minor_formatter("")
             axes.yaxis.set_major_formatter("{x:g}")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
