@@ -116,6 +116,11 @@ def expected_accuracy(logit_B: Tensor, bayes_B: Tensor) -> Tensor:
     return torch.where(logit_B > 0, bayes_B, -bayes_B).sigmoid()
 
 
+def bayes_accuracy(bayes_B: Tensor) -> float:
+    """The accuracy that the exact Bayes predictor is expected to reach, in [0, 1]."""
+    return float(expected_accuracy(bayes_B, bayes_B).mean())
+
+
 def log_loss_standard_error(logit_B: Tensor, label_B: Tensor) -> float:
     """Of `log_loss` over these episodes, in nats; NaN for a single one."""
     loss_B = binary_cross_entropy_with_logits(

@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from icl_mlflow.analysis import style
 from icl_mlflow.evaluation import (
     EvaluationSet,
-    expected_accuracy,
+    bayes_accuracy,
     expected_loss,
     log_loss,
 )
@@ -45,7 +45,7 @@ class References:
 def references(task: Task, truth: EvaluationSet) -> References:
     """The lines that a learning curve is read against."""
     return References(
-        bayes_accuracy=float(expected_accuracy(truth.bayes_B, truth.bayes_B).mean()),
+        bayes_accuracy=bayes_accuracy(truth.bayes_B),
         bayes_loss=float(expected_loss(truth.bayes_B).mean()),
         oracle_accuracy=task.oracle().accuracy,
         oracle_loss=log_loss(truth.oracle_B, truth.label_B),

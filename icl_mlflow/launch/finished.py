@@ -2,7 +2,7 @@
 
 import torch
 
-from icl_mlflow.evaluation import expected_accuracy
+from icl_mlflow.evaluation import bayes_accuracy
 from icl_mlflow.launch.member import Trained
 from icl_mlflow.launch.training_answer import epochs_of
 from icl_mlflow.tracking.history import training_records
@@ -38,7 +38,7 @@ def finished_before(
         history=epochs_of(record),
         best_epoch=record.best_epoch,
         test=record.test,
-        bayes_accuracy=float(expected_accuracy(bayes_B, bayes_B).mean()),
+        bayes_accuracy=bayes_accuracy(bayes_B),
         ui_link=store.run_link(run_id),
         reused=True,
     )

@@ -9,15 +9,12 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
-from safetensors.torch import save_file
 
-from icl_mlflow.analysis import calibration, learning_curves, llr_regression
-from icl_mlflow.evaluation import expected_accuracy
+from icl_mlflow.evaluation import bayes_accuracy
+from icl_mlflow.launch.artifacts import log_last_good, log_results
 from icl_mlflow.tracking.location import redacted
-from icl_mlflow.tracking.results import HISTORY, PREDICTIONS
 from icl_mlflow.tracking.resume import run_to_resume
 from icl_mlflow.tracking.run import RunLog, open_run
 from icl_mlflow.tracking.signals import signals_put_off
@@ -148,7 +145,7 @@ class MemberRun:
     def keep_last_good(self, error: NonFiniteLossError) -> None:
         """The training diverged: keep the weights from before."""
         self._logger.info("stopped: %s", error)
-        _keep_last_good(self._log, error)
+        log_last_good(self._log, error)
         if self.checkpoints is not None:  # it would end there again
             shutil.rmtree(self.checkpoints)
 
@@ -246,11 +243,10 @@ def _finish(log: RunLog, fitted: Fitted) -> Trained:
     best = {name: value for name, value in last.items() if name.startswith("val/")}
     if fitted.best_epoch is not None:
         log.tags({"best_epoch": fitted.best_epoch})
-    _log_results(log, fitted)
+    log_results(log, fitted)
     # Last, so that a run that fails before has no registered model.
     registered = log.model(fitted.model, settings, best | fitted.test)
     log.metrics(fitted.test, step=len(history), of_model=True)
-    bayes_B = fitted.test_set.bayes_B
     return Trained(
         settings=settings,
         run_id=log.run_id,
@@ -258,39 +254,9 @@ def _finish(log: RunLog, fitted: Fitted) -> Trained:
         history=history,
         best_epoch=fitted.best_epoch,
         test=fitted.test,
-        bayes_accuracy=float(expected_accuracy(bayes_B, bayes_B).mean()),
+        bayes_accuracy=bayes_accuracy(fitted.test_set.bayes_B),
         ui_link=log.ui_link(),
     )
-
-
-def _log_results(log: RunLog, fitted: Fitted) -> None:
-    """Tables, figures and the log-odds behind them."""
-    settings, name = fitted.settings, fitted.settings.run_name
-    logit_B, truth = fitted.test_logit_B, fitted.test_set
-    with TemporaryDirectory() as folder:
-        file = Path(folder, PREDICTIONS)
-        scores = {"logit": logit_B, "bayes": truth.bayes_B, "oracle": truth.oracle_B}
-        save_file({**scores, "label": truth.label_B}, file)
-        log.artifact(file)
-    if fitted.history:
-        curves = learning_curves.measure([(settings.seed, fitted.history)])
-        task = problem(settings).task
-        lines = learning_curves.references(task, fitted.validation_set)
-        log.text(HISTORY, curves.to_csv(index=False))
-        log.figure("learning_curves", learning_curves.draw(curves, lines, name))
-    regression = llr_regression.measure(logit_B, truth).assign(model=name)
-    log.figure("logit_vs_llr", llr_regression.draw(regression))
-    reliability = calibration.measure(logit_B, truth).assign(model=name)
-    log.table("reliability", reliability)
-    log.figure("reliability", calibration.draw(reliability))
-
-
-def _keep_last_good(log: RunLog, error: NonFiniteLossError) -> None:
-    log.tags({"failure": str(error)})
-    with TemporaryDirectory() as folder:
-        file = Path(folder, "last_good.safetensors")
-        save_file(error.last_good, file)
-        log.artifact(file)
 
 
 class _Discreet(logging.Formatter):

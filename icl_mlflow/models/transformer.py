@@ -90,6 +90,11 @@ class Transformer(nn.Module):
                 parameters[layer_prefix(index) + within].copy_(value)
 
     @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return next(self.parameters()).device
+
+    @property
     def n_context(self) -> int:
         """The most context points that the position table has room for."""
         per_point = EMBEDDINGS[self.architecture.embedding].n_tokens(1) - 1

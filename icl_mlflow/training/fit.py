@@ -143,7 +143,7 @@ def tested(
     test: EvaluationSet,
 ) -> Fitted:
     """The end of a training: its model, with the best weights, meets the test set."""
-    logit_B = predict(model, test.seen.to(_device_of(model)))
+    logit_B = predict(model, test.seen.to(model.device))
     return Fitted(
         settings=settings,
         model=model.cpu().eval(),
@@ -167,11 +167,6 @@ def evaluation_episodes(
     )
     seen = chosen.variant.on_eval(episodes, generator(seed, f"{stream} intervention"))
     return evaluation_set(chosen.task, episodes, seen)
-
-
-def _device_of(model: Transformer) -> torch.device:
-    """Where a model's weights are."""
-    return next(model.parameters()).device
 
 
 class _NonFiniteError(ArithmeticError):
@@ -239,7 +234,7 @@ class _Training:
     def _train(self) -> dict[str, float]:
         """Take the steps that the epoch still lacks; its training metrics."""
         settings, progress = self.settings, self.progress
-        device = _device_of(progress.optimisation.model)
+        device = progress.optimisation.model.device
         check_every = 1 if device.type == "cpu" else _ACCELERATOR_CHECK_EVERY
         end = (len(progress.history) + 1) * settings.steps_per_epoch
         started = time.perf_counter() - progress.seconds

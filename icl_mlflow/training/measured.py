@@ -45,7 +45,7 @@ def validation_metrics(
     model: Transformer, validation: EvaluationSet
 ) -> dict[str, float]:
     """The validation metrics of a model by tracked name; a loss may be NaN."""
-    logit_B = predict(model, validation.seen.to(next(model.parameters()).device))
+    logit_B = predict(model, validation.seen.to(model.device))
     found = scores(logit_B, validation)
     kept = {f"val/{name}": found[name] for name in ("loss", "accuracy", "excess_risk")}
     error = log_loss_standard_error(logit_B, validation.label_B)

@@ -77,7 +77,7 @@ class Progress:
     @property
     def best_epoch(self) -> int | None:
         """The first finished epoch with the lowest validation loss."""
-        return _lowest(self.history)
+        return best_epoch(self.history)
 
     @contextmanager
     def changing(self) -> Iterator[None]:
@@ -116,10 +116,10 @@ class Progress:
         """
         _check_tensors(kept.tensors, self._tensors())
         model = self.optimisation.model
-        device = next(model.parameters()).device
+        device = model.device
         try:
             history, taken, seconds = _read_facts(kept.facts, device)
-            _lowest(history)
+            best_epoch(history)
         except _MISREAD as error:
             raise DamagedCheckpointError("it does not say how far it is") from error
         step = len(history) * self._settings.steps_per_epoch + len(taken)
@@ -195,6 +195,7 @@ def _read_facts(
     return history, taken, float(facts["seconds"])
 
 
-def _lowest(history: Sequence[Epoch]) -> int | None:
+def best_epoch(history: Sequence[Epoch]) -> int | None:
+    """The first epoch with the lowest validation loss."""
     losses = [epoch.metrics["val/loss"] for epoch in history]
     return losses.index(min(losses)) if losses else None

@@ -26,6 +26,7 @@ from icl_mlflow.training.fit import (
     tested,
 )
 from icl_mlflow.training.measured import training_metrics, validation_metrics
+from icl_mlflow.training.progress import best_epoch
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.training.stacked_step import StackedOptimisation, Taken
 from icl_mlflow.training.stacks import check_stackable
@@ -117,8 +118,6 @@ class _Member:
         self._sets = sets
         self._validation = sets.of(settings, self._chosen, "validation")
         self._history: list[Epoch] = []
-        self._best_epoch: int | None = None
-        self._best_loss = math.inf
         self._best = self._last_good = stack.weights(index)
 
     def batch(self, step: int) -> Batch:
@@ -148,10 +147,9 @@ class _Member:
         if not math.isfinite(metrics["val/loss"]):
             raise self._failure(epoch, taken.steps[-1])
         self._last_good = self._stack.weights(self._index)
-        if metrics["val/loss"] < self._best_loss:
-            self._best_loss, self._best_epoch = metrics["val/loss"], epoch
-            self._best = self._last_good
         self._history.append(Epoch(epoch=epoch, metrics=metrics))
+        if best_epoch(self._history) == epoch:
+            self._best = self._last_good
         return self._history[-1]
 
     def fitted(self) -> Fitted:
@@ -162,7 +160,7 @@ class _Member:
             self._settings,
             model,
             self._history,
-            self._best_epoch,
+            best_epoch(self._history),
             validation=self._validation,
             test=self._sets.of(self._settings, self._chosen, "test"),
         )
