@@ -1,70 +1,27 @@
 """Excess risk against episodes and seconds, recipe by recipe: the one command.
 
-`python -m benchmarks.frontier` trains every recipe with every seed through the same
-`fit` as everything else, one thread each, one process a core. Each finished run adds a
-line to `results/frontier.csv`; what is there is not trained again.
+`python -m benchmarks.frontier` trains every recipe of `recipes.py` with every seed, one
+thread each, one process a core: through the package's own `fit`, or, where the package
+has no such option, by `alternatives.py`. Each finished run adds a line to
+`results/frontier.csv`; what is there is not trained again.
 """
 
 import csv
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import click
 
+from benchmarks.alternatives import excess_risk
 from benchmarks.frontier_report import write_report
+from benchmarks.recipes import PLAN, RECIPES, Trial, trials
 from icl_mlflow.launch.processes import Outcome, run_in_processes, usable_cores
 from icl_mlflow.suite import parse_seeds
-from icl_mlflow.tasks import TASKS
 from icl_mlflow.training.fit import Epoch, fit
-from icl_mlflow.training.settings import PRESETS, TrainSettings
 
 _RESULTS = Path(__file__).with_name("results")
-
-_EFFICIENT = dict(PRESETS["efficient"])
-
-#: What each recipe changes of the paper's settings.
-RECIPES: Mapping[str, Mapping[str, Any]] = {
-    "efficient": _EFFICIENT,
-    "paper": {"precision": "bf16"},
-    "efficient, sampled labels": {**_EFFICIENT, "target": "labels"},
-    "efficient, no curriculum": {**_EFFICIENT, "curriculum": "none"},
-    "efficient, nuisance alone": {**_EFFICIENT, "curriculum": "nuisance"},
-    "efficient, separation alone": {**_EFFICIENT, "curriculum": "separation"},
-    "efficient, one cycle": {**_EFFICIENT, "schedule": "one_cycle", "warmup": 0.3},
-    "efficient, beta2 0.999": {**_EFFICIENT, "beta2": 0.999},
-    "efficient, batch 64": {**_EFFICIENT, "batch_size": 64},
-    "efficient, independent layers": {**_EFFICIENT, "layer_init": "independent"},
-}
-#: Which recipes are tried with how many episodes: all with few, the best with more.
-PLAN: Mapping[int, Collection[str]] = {
-    50_000: tuple(RECIPES),
-    25_000: ("efficient",),
-    100_000: ("efficient", "paper"),
-    200_000: ("efficient",),
-    1_000_000: ("efficient", "efficient, batch 64"),
-}
-#: The validations of a run, whatever its length, as in the preset.
-_EPOCHS, _VALIDATION = _EFFICIENT["epochs"], _EFFICIENT["val_episodes"]
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One training run to be made."""
-
-    recipe: str
-    task: str
-    seed: int
-    budget: int
-
-    def settings(self) -> TrainSettings:
-        """What is trained; the test set is the same for all."""
-        length = {"epochs": _EPOCHS, "train_episodes": self.budget // _EPOCHS}
-        fixed = {"val_episodes": _VALIDATION, "threads": 1, "device": "cpu"}
-        who = {"task": self.task, "seed": self.seed}
-        return TrainSettings(**{**RECIPES[self.recipe], **length, **fixed, **who})
 
 
 @dataclass(frozen=True)
@@ -87,45 +44,25 @@ class Made:
     excess_risk: float
 
 
-def trials(
-    seeds: Collection[int], budgets: Collection[int], recipes: Collection[str]
-) -> Iterator[Trial]:
-    """What is planned of these; a seed of everything before the next seed."""
-    for budget in budgets:
-        for seed in seeds:
-            for task in TASKS:
-                for recipe in PLAN[budget]:
-                    if recipe in recipes and _differs(recipe, task):
-                        yield Trial(recipe, task, seed, budget)
-
-
-def _differs(recipe: str, task: str) -> bool:
-    """Whether it is another training than the efficient one, or is that one itself."""
-    try:
-        mine, plain = (
-            Trial(name, task, 0, min(PLAN)).settings().identity
-            for name in (recipe, "efficient")
-        )
-    except ValueError:  # a curriculum that this task does not offer
-        return False
-    return recipe == "efficient" or mine != plain
-
-
 def _make(trial: Trial, send: Callable[[str], None]) -> Made:
     """Train in a worker process; ``send`` has nothing to say."""
     del send
     settings = trial.settings()
     started, ended = time.process_time(), [0.0]
 
-    def note(_epoch: Epoch) -> None:
+    def note(*_: Epoch) -> None:
         ended.append(time.process_time())
 
-    fitted = fit(settings, on_epoch=note)
+    alternative = RECIPES[trial.recipe].alternative
+    if alternative is None:
+        nats = fit(settings, on_epoch=note).test["test/excess_risk"]
+    else:
+        nats = excess_risk(settings, alternative, on_epoch=note)
     return Made(
         **asdict(trial),
         episodes=settings.total_steps * settings.batch_size,
         seconds=round(ended[-1] - started, 2),
-        excess_risk=round(fitted.test["test/excess_risk"], 6),
+        excess_risk=round(nats, 6),
     )
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
+from matplotlib.ticker import LogFormatter
 
 from benchmarks.machine import this_machine, versions
+from benchmarks.recipes import COMPARED, RECIPES
 from benchmarks.table import Table
 from icl_mlflow.analysis import style
 
@@ -23,23 +25,32 @@ if TYPE_CHECKING:
 PUBLISHED = {"A": 0.0128, "B": 0.0072}
 _PUBLISHED_EPISODES = 1_000_000
 
+_CAPTIONS = {
+    "frontier.png": "Excess risk against episodes and seconds",
+    "recipes.png": "Excess risk of every recipe after the same number of episodes",
+}
+
 #: One colour and one mark a recipe, in the order of their first appearance.
 _MARKS = "osD^vP<>Xh"
 
 
 def write_report(made: Sequence["Made"], folder: Path) -> Iterator[Path]:
-    """Write ``frontier.md`` and ``frontier.png`` and say where they are."""
+    """Write ``frontier.md`` and its figures, and say where they are."""
     if not made:
         return
     frame = pd.DataFrame(made)
-    text, picture = folder / "frontier.md", folder / "frontier.png"
-    text.write_text(_page(frame), encoding="utf-8")
+    figures = {"frontier.png": draw(frame)}
+    if (frame["budget"] == COMPARED).any():
+        figures["recipes.png"] = draw_compared(frame)
+    text = folder / "frontier.md"
+    text.write_text(_page(frame, list(figures)), encoding="utf-8")
     yield text
-    draw(frame).savefig(picture, dpi=150)
-    yield picture
+    for name, figure in figures.items():
+        figure.savefig(folder / name, dpi=150)
+        yield folder / name
 
 
-def _page(frame: pd.DataFrame) -> str:
+def _page(frame: pd.DataFrame, pictures: Sequence[str]) -> str:
     machine = this_machine()
     packages = ", ".join(f"{name} {number}" for name, number in versions().items())
     today = datetime.datetime.now(tz=datetime.UTC).date()
@@ -55,7 +66,8 @@ def _page(frame: pd.DataFrame) -> str:
             f"- machine: {machine.processor}, {machine.cores} cores",
             f"- versions: {packages}",
             "",
-            "![The frontier](frontier.png)",
+            *(f"![{_CAPTIONS[name]}]({name})\n" for name in pictures),
+            "What a recipe is called is what it changes of `efficient`.",
             "",
             *(
                 _table(frame, task).markdown()
@@ -100,10 +112,14 @@ def _table(frame: pd.DataFrame, task: str) -> Table:
 
 
 def draw(frame: pd.DataFrame) -> "Figure":
-    """Nats against episodes (above) and seconds (below), one column a task."""
+    """Nats against episodes (above) and seconds (below), one column a task.
+
+    Recipes that were tried with one number of episodes alone are in `draw_compared`.
+    """
     tasks = sorted(frame["task"].unique())
     figure, panels = style.figure(2, len(tasks), panel=(5.6, 4.2))
-    recipes = list(dict.fromkeys(frame["recipe"]))
+    budgets = frame.groupby("recipe", sort=False)["budget"].nunique()
+    recipes = list(budgets.index[budgets > 1]) or list(budgets.index)
     for column, task in enumerate(tasks):
         mine = frame[frame["task"] == task]
         for row, across in enumerate(("episodes", "seconds")):
@@ -127,6 +143,39 @@ def draw(frame: pd.DataFrame) -> "Figure":
             axes.yaxis.set_major_formatter("{x:g}")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def draw_compared(frame: pd.DataFrame) -> "Figure":
+    """Every recipe with the same number of episodes: each seed, and their median."""
+    mine = frame[frame["budget"] == COMPARED]
+    tasks = sorted(mine["task"].unique())
+    recipes = [recipe for recipe in RECIPES if recipe in set(mine["recipe"])]
+    height = 1.2 + 0.27 * len(recipes)
+    figure, panels = style.figure(1, len(tasks), panel=(5.6, height))
+    for axes, task in zip(panels, tasks, strict=True):
+        for row, recipe in enumerate(recipes):
+            nats = mine[(mine["recipe"] == recipe) & (mine["task"] == task)][
+                "excess_risk"
+            ]
+            axes.plot(nats, [row] * len(nats), "o", color=style.SKY, markersize=5)
+            axes.plot(nats.median(), row, "|", color=style.BLUE, markersize=14, mew=2.5)
+        plain = mine[(mine["recipe"] == "efficient") & (mine["task"] == task)]
+        axes.axvline(
+            plain["excess_risk"].median(), color=style.GREY, linestyle=":", linewidth=1
+        )
+        axes.set(
+            xscale="log",
+            xlabel=f"excess risk (nats) after {COMPARED:,} episodes".replace(",", " "),
+            title=f"Task {task}",
+        )
+        axes.set_yticks(range(len(recipes)), recipes)
+        axes.set_ylim(len(recipes) - 0.5, -0.5)
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.2, 0.6)))
+        axes.tick_params(axis="x", which="minor", labelsize=8)
+    for axes in panels[1:]:
+        axes.tick_params(axis="y", labelleft=False)
     return figure
 
 

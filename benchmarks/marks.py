@@ -1,11 +1,12 @@
 """The phases of a training step, whoever's step it is: data, forward, backward, rest.
 
 Every way to a gradient leads through `torch.autograd.backward`; what comes before it in
-a step is the forward pass and the loss, what comes after it the optimiser.
+a step is the forward pass and the loss, what comes after it the optimiser. Batches that
+are only drawn have a phase a task.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NoReturn, TypeVar
 from unittest.mock import patch
 
@@ -17,6 +18,9 @@ T = TypeVar("T")
 
 #: In their order within a step; the last one clips, moves the weights and the rate.
 PHASES = ("data", "forward", "backward", "optimiser")
+
+#: A batch is drawn in a fifth of a millisecond; a mark would be a fortieth of that.
+_DRAWS_A_MARK = 10
 
 
 def repeat_steps(
@@ -32,6 +36,18 @@ def repeat_steps(
 
     with _backward_marked(meter):
         meter.repeat(piece)
+
+
+def repeat_draws(meter: Meter, draws: Mapping[str, Callable[[], object]]) -> NoReturn:
+    """Draw batches of each task in turn, for ever; a task is a phase."""
+
+    def piece() -> None:
+        for task, draw in draws.items():
+            for _ in range(_DRAWS_A_MARK):
+                draw()
+            meter.mark(task, _DRAWS_A_MARK)
+
+    meter.repeat(piece)
 
 
 @contextlib.contextmanager

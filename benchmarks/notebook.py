@@ -5,6 +5,7 @@ They run unchanged, at the only size that the notebook has.
 
 import runpy
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from torch import nn
 
 from benchmarks.contest import Meter
-from benchmarks.marks import repeat_steps
+from benchmarks.marks import repeat_draws, repeat_steps
 from benchmarks.textbook import recipe
 
 NOTEBOOK = Path(__file__).parents[2] / "shared" / "notebook" / "baseline.py"
@@ -43,13 +44,7 @@ def loader(tasks: Sequence[str], meter: Meter) -> None:
     """A batch of each task as its training gets it, each a phase."""
     names = _names()
     batches = {task: _for_ever(names[f"train_loader_{task}"]) for task in tasks}
-
-    def piece() -> None:
-        for task, each in batches.items():
-            next(each)
-            meter.mark(task)
-
-    meter.repeat(piece)
+    repeat_draws(meter, {task: partial(next, each) for task, each in batches.items()})
 
 
 def sampler(tasks: Sequence[str], meter: Meter) -> None:
@@ -61,17 +56,15 @@ def sampler(tasks: Sequence[str], meter: Meter) -> None:
         "B": {"sigma_min": config.sigma_min, "sigma_max": config.sigma_max},
     }
 
-    def piece() -> None:
-        for task in tasks:
-            latents = names[f"sample_task_{task}_params"]
-            points = names[f"sample_task_{task}_data"]
-            for _ in range(size):
-                names["make_episode"](
-                    latents, points, config.n_ctx, config.d, **given[task]
-                )
-            meter.mark(task)
+    def draw(task: str) -> None:
+        latents = names[f"sample_task_{task}_params"]
+        points = names[f"sample_task_{task}_data"]
+        for _ in range(size):
+            names["make_episode"](
+                latents, points, config.n_ctx, config.d, **given[task]
+            )
 
-    meter.repeat(piece)
+    repeat_draws(meter, {task: partial(draw, task) for task in tasks})
 
 
 def _names() -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """What this package does, as pieces of work: a step, an evaluation, a batch."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 
 from benchmarks.contest import Meter
-from benchmarks.marks import repeat_steps
+from benchmarks.marks import repeat_draws, repeat_steps
 from icl_mlflow.evaluation import evaluation_set, predict, scores
 from icl_mlflow.tasks import TASKS
 from icl_mlflow.training.build import (
@@ -57,7 +58,7 @@ def growth(shapes: Sequence[tuple[str, TrainSettings, int]], meter: Meter) -> No
             for name, own, n_steps in running:
                 for _ in range(n_steps):
                     own.step(own.draw())
-                meter.mark(name)
+                meter.mark(name, n_steps)
 
         meter.repeat(piece)
 
@@ -84,14 +85,8 @@ def evaluation(settings: TrainSettings, meter: Meter) -> None:
 def sampler(settings: TrainSettings, tasks: Sequence[str], meter: Meter) -> None:
     """A batch of each task, each a phase."""
     with compute_threads(1):
-        size, n_context = settings.batch_size, settings.n_context
-
-        def piece() -> None:
-            for name in tasks:
-                TASKS[name].sample(size, n_context)
-                meter.mark(name)
-
-        meter.repeat(piece)
+        size = (settings.batch_size, settings.n_context)
+        repeat_draws(meter, {t: partial(TASKS[t].sample, *size) for t in tasks})
 
 
 def normals(settings: TrainSettings, tasks: Sequence[str], meter: Meter) -> None:
@@ -99,10 +94,5 @@ def normals(settings: TrainSettings, tasks: Sequence[str], meter: Meter) -> None
     shape = (settings.batch_size, settings.n_context + 1, settings.dim)
     rng = torch.Generator().manual_seed(0)
     with compute_threads(1):
-
-        def piece() -> None:
-            for name in tasks:
-                torch.randn(shape, generator=rng)
-                meter.mark(name)
-
-        meter.repeat(piece)
+        draw = partial(torch.randn, shape, generator=rng)
+        repeat_draws(meter, dict.fromkeys(tasks, draw))

@@ -1,6 +1,7 @@
 """The plain way to train the paper's model: torch's own modules, episode by episode."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.contest import Meter
-from benchmarks.marks import repeat_steps
+from benchmarks.marks import repeat_draws, repeat_steps
 from icl_mlflow.training.settings import TrainSettings
 
 #: Points of an episode, the query last, and their labels: (B, S, D) and (B, S).
@@ -124,13 +125,7 @@ def sampler(settings: TrainSettings, tasks: Sequence[str], meter: Meter) -> None
     """A batch of each task, each a phase."""
     count = settings.train_episodes * settings.epochs
     batches = {task: iter(loader(task, count, settings)) for task in tasks}
-
-    def piece() -> None:
-        for task, each in batches.items():
-            next(each)
-            meter.mark(task)
-
-    meter.repeat(piece)
+    repeat_draws(meter, {task: partial(next, each) for task, each in batches.items()})
 
 
 _Points = tuple[NDArray[np.float64], NDArray[np.int64]]

@@ -8,8 +8,8 @@ from benchmarks.plain import TASKS, plain
 from benchmarks.plan import Plan
 from benchmarks.table import NONE, Table, milliseconds, per_second, spread, times
 
-#: Much shorter than a step, so more of them make a round.
-_BATCHES = 100
+#: Each piece is some batches of each task.
+_PIECES = 10
 
 _OURS = {"ours": ours.sampler, "random numbers alone": ours.normals}
 
@@ -20,11 +20,11 @@ def measure(plan: Plan) -> list[Table]:
     settings = plan.settings()
     contestants = [
         *(
-            Contestant(name=name, work=work, pieces=_BATCHES)
+            Contestant(name=name, work=work, pieces=_PIECES)
             for name, work in reference.samplers.items()
         ),
         *(
-            Contestant(name=name, work=partial(work, settings, TASKS), pieces=_BATCHES)
+            Contestant(name=name, work=partial(work, settings, TASKS), pieces=_PIECES)
             for name, work in _OURS.items()
         ),
     ]

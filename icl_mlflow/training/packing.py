@@ -1,16 +1,14 @@
-"""How do many models of one shape become one matrix?
+"""How does a model become one row, and how do many of one shape become one matrix?
 
 A row holds all parameters of a model, one after the other, and a matrix (R, P) the rows
-of R models: clipping is then a norm along a row, and an optimizer step a few operations
-on one tensor, however many parameters and models there are.
+of R models: a cast, a norm or an optimizer step is then one operation, or a few, on one
+tensor, however many parameters and models there are.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor
-
-from icl_mlflow.models import Transformer
 
 #: Rows and the large parameters in them start at multiples of so many entries, which
 #: is what fast matrix products ask of their operands.
@@ -21,14 +19,14 @@ class Packing:
     """Where each parameter of a model lies in its row.
 
     Args:
-        model: any model of the shape.
+        values: the parameters by name, or others of their shapes.
 
     Attributes:
         width: entries P of a row, the padding at its end included.
     """
 
-    def __init__(self, model: Transformer) -> None:
-        named = list(model.named_parameters())
+    def __init__(self, values: Mapping[str, Tensor]) -> None:
+        named = list(values.items())
         # Those of odd size last, so that they misalign nothing behind them.
         named.sort(key=lambda pair: pair[1].numel() % _ALIGNMENT != 0)
         self._shapes = {name: value.shape for name, value in named}
@@ -36,6 +34,11 @@ class Packing:
         self.width = -(-used // _ALIGNMENT) * _ALIGNMENT
         self._sizes = [shape.numel() for shape in self._shapes.values()]
         self._padding = self.width - used
+
+    @property
+    def names(self) -> Collection[str]:
+        """Of the parameters, in their order within a row."""
+        return self._shapes.keys()
 
     def row(self, values: Mapping[str, Tensor]) -> Tensor:
         """One row (P,) of the parameters' values by name."""

@@ -61,7 +61,7 @@ class StackedOptimisation:
     ) -> None:
         first, settings = models[0], members[0]
         self._models = models
-        self._packing = Packing(first)
+        self._packing = Packing(dict(first.named_parameters()))
         rows = [self._packing.row(dict(m.named_parameters())) for m in models]
         self._weights_RP = torch.stack(rows).requires_grad_()
         self._free_RP = self._free(members)

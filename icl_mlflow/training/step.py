@@ -1,6 +1,6 @@
 """One optimisation step: loss, gradient, clipping, AdamW."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -9,12 +9,20 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.nn.utils import clip_grad_norm_
 from torch.optim.lr_scheduler import LRScheduler
 
-from icl_mlflow.models import Transformer
+from icl_mlflow.models import Architecture, Transformer
+from icl_mlflow.models.embedding import Parameters
 from icl_mlflow.models.forward import logits
 from icl_mlflow.training.build import Batch
+from icl_mlflow.training.packing import Packing
 from icl_mlflow.training.recipe import optimizer_and_schedule
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants.base import Freeze
+
+#: AdamW's running means of the gradients and of their squares.
+_MEANS = ("exp_avg", "exp_avg_sq")
+
+#: Parameters, architecture and features (B, S, F) to log-odds (B,): what is trained.
+Forward = Callable[[Parameters, Architecture, Tensor], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,27 +49,43 @@ class Optimisation:
         settings: the recipe; its ``epochs`` and batches are the length of the schedule.
         model: trained in place, where it is.
         frozen: which entries of the model stay as they are.
+        forward: from the model's parameters to its log-odds, if not its own way.
     """
 
     def __init__(
-        self, settings: TrainSettings, model: Transformer, frozen: Freeze
+        self,
+        settings: TrainSettings,
+        model: Transformer,
+        frozen: Freeze,
+        *,
+        forward: Forward = logits,
     ) -> None:
         self.model = model
+        self._forward = forward
         self._clip_norm = settings.clip_norm
         self._is_bf16 = settings.precision == "bf16"
         self._held = _Held(model, frozen)
-        self._trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
+        parameters: dict[str, Tensor] = dict(model.named_parameters())
+        trained = {name: p for name, p in parameters.items() if p.requires_grad}
+        self._fixed = {n: p for n, p in parameters.items() if n not in trained}
+        self._packing = Packing(trained)
+        self._weights_P = self._packing.row(trained).requires_grad_()
+        # The model reads, and a checkpoint writes, the memory that steps move.
+        for name, value in self._packing.views(self._weights_P.detach()).items():
+            trained[name].data = value
         self._optimizer, self._schedule = optimizer_and_schedule(
-            settings, list(self._trained.values())
+            settings, [self._weights_P]
         )
 
     def step(self, batch: Batch) -> Step:
         """Move the weights once, by the gradient of the batch's mean log-loss."""
-        logit_B = self._forward(batch)
+        logit_B = self._answer(batch)
         loss = binary_cross_entropy_with_logits(logit_B, batch.target_B)
         torch.autograd.backward(loss)
-        self._held.keep_gradients_off()
-        gradient_norm = clip_grad_norm_(self._trained.values(), self._clip_norm)
+        gradient_P = self._weights_P.grad
+        assert gradient_P is not None
+        self._held.keep_off(self._packing.views(gradient_P))
+        gradient_norm = clip_grad_norm_(self._weights_P, self._clip_norm)
         rate = float(self._schedule.get_last_lr()[0])
         self._optimizer.step()
         self._optimizer.zero_grad()
@@ -75,14 +99,19 @@ class Optimisation:
         )
 
     def moments(self) -> dict[str, Tensor]:
-        """AdamW's memory: ``exp_avg/NAME``, ``exp_avg_sq/NAME`` and ``step/NAME``.
+        """AdamW's memory: ``step``, and ``exp_avg/NAME`` and ``exp_avg_sq/NAME``.
 
-        Of a parameter that has not been moved yet they are zero.
+        Before the first step they are zero.
         """
+        state = self._optimizer.state.get(self._weights_P)
+        kept = state or dict.fromkeys(_MEANS, torch.zeros_like(self._weights_P))
         return {
-            f"{kind}/{name}": value
-            for name, parameter in self._trained.items()
-            for kind, value in self._moments_of(parameter).items()
+            "step": kept.get("step", torch.zeros((), device=self.model.device)),
+            **{
+                f"{kind}/{name}": value
+                for kind in _MEANS
+                for name, value in self._packing.views(kept[kind]).items()
+            },
         }
 
     def restore(self, moments: Mapping[str, Tensor], position: int) -> None:
@@ -92,21 +121,22 @@ class Optimisation:
             moments: as `moments` gave them.
             position: how many steps the schedule has behind it, which decides the rate.
         """
-        for name, parameter in self._trained.items():
-            self._optimizer.state[parameter] = {
-                kind: moments[f"{kind}/{name}"].to(parameter.device, copy=True)
-                for kind in _no_moments(parameter)
-            }
+        self._optimizer.state[self._weights_P] = {
+            "step": moments["step"].clone(),
+            **{
+                kind: self._packing.row(
+                    {name: moments[f"{kind}/{name}"] for name in self._packing.names}
+                )
+                for kind in _MEANS
+            },
+        }
         if position:
             # Its rate is a function of the position; at the first one it would warn.
             before = {"last_epoch": position - 1, "_step_count": position + 1}
             LRScheduler.load_state_dict(self._schedule, before)
             self._schedule.step()
 
-    def _moments_of(self, parameter: Tensor) -> dict[str, Tensor]:
-        return self._optimizer.state.get(parameter) or _no_moments(parameter)
-
-    def _forward(self, batch: Batch) -> Tensor:
+    def _answer(self, batch: Batch) -> Tensor:
         """Log-odds in the precision of the weights.
 
         With bf16 everything between the float32 weights and the loss is bfloat16. That
@@ -117,21 +147,13 @@ class Optimisation:
         features_BSF = self.model.features(
             seen.context_x_BND, seen.context_y_BN, seen.query_x_BD
         )
-        parameters: dict[str, Tensor] = dict(self.model.named_parameters())
+        weights_P, fixed = self._weights_P, self._fixed
         if self._is_bf16:
-            features_BSF = features_BSF.bfloat16()
-            parameters = {name: p.bfloat16() for name, p in parameters.items()}
-        logit_B = logits(parameters, self.model.architecture, features_BSF)
+            features_BSF, weights_P = features_BSF.bfloat16(), weights_P.bfloat16()
+            fixed = {name: value.bfloat16() for name, value in fixed.items()}
+        parameters = {**self._packing.views(weights_P), **fixed}
+        logit_B = self._forward(parameters, self.model.architecture, features_BSF)
         return logit_B.float() if self._is_bf16 else logit_B
-
-
-def _no_moments(parameter: Tensor) -> dict[str, Tensor]:
-    """AdamW's memory of a parameter before its first step."""
-    return {
-        "step": torch.zeros((), device=parameter.device),
-        "exp_avg": torch.zeros_like(parameter),
-        "exp_avg_sq": torch.zeros_like(parameter),
-    }
 
 
 class _Held:
@@ -143,7 +165,7 @@ class _Held:
     """
 
     def __init__(self, model: Transformer, frozen: Freeze) -> None:
-        self._parts: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._parts: list[tuple[str, Tensor, Tensor, Tensor]] = []
         for name, parameter in model.named_parameters():
             mask = frozen(name, parameter)
             if mask is None:
@@ -151,14 +173,14 @@ class _Held:
             if mask.all():
                 parameter.requires_grad = False
             else:
-                self._parts.append((parameter, mask, parameter.detach().clone()))
+                start = parameter.detach().clone()
+                self._parts.append((name, parameter, mask, start))
 
-    def keep_gradients_off(self) -> None:
-        for parameter, mask, _ in self._parts:
-            if parameter.grad is not None:
-                parameter.grad.masked_fill_(mask, 0.0)
+    def keep_off(self, gradients: Mapping[str, Tensor]) -> None:
+        for name, _, mask, _ in self._parts:
+            gradients[name].masked_fill_(mask, 0.0)
 
     @torch.no_grad()
     def put_back(self) -> None:
-        for parameter, mask, start in self._parts:
+        for _, parameter, mask, start in self._parts:
             parameter.copy_(torch.where(mask, start, parameter))
