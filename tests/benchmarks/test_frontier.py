@@ -8,8 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks import frontier
-from benchmarks.frontier import RECIPES, Made, Trial, trials
-from benchmarks.frontier_report import PUBLISHED, draw
+from benchmarks.frontier import Made
+from benchmarks.frontier_report import PUBLISHED, draw, draw_compared
+from benchmarks.recipes import COMPARED, RECIPES, Trial, trials
 from icl_mlflow.tasks import TASKS
 
 
@@ -20,14 +21,17 @@ def made(trial: Trial, excess_risk: float) -> Made:
 def test_every_recipe_is_tried_on_every_task_where_it_is_another() -> None:
     planned = list(trials((0, 1), (50_000, 200_000), tuple(RECIPES)))
     assert len(planned) == len(set(planned))
-    identities = [trial.settings().identity for trial in planned]
-    assert len(identities) == len(set(identities))
+    trainings = [
+        (trial.settings().identity, RECIPES[trial.recipe].alternative)
+        for trial in planned
+    ]
+    assert len(trainings) == len(set(trainings))
     for task in TASKS:
         mine = [trial for trial in planned if trial.task == task]
         tried = {trial.recipe for trial in mine if trial.budget == 50_000}
         assert tried <= set(RECIPES)
-        assert {"efficient", "paper", "efficient, sampled labels"} <= tried
-        assert ("efficient, no curriculum" in tried) == bool(TASKS[task].curricula)
+        assert {"efficient", "paper", "sampled labels", "pre-norm"} <= tried
+        assert ("no curriculum" in tried) == bool(TASKS[task].curricula)
         longer = [trial for trial in mine if trial.budget == 200_000]
         assert [(t.recipe, t.seed) for t in longer] == [
             ("efficient", 0),
@@ -88,13 +92,30 @@ def test_the_table_counts_seeds_and_takes_medians(tmp_path: Path) -> None:
     ]
 
 
-def test_each_recipe_is_told_apart_by_colour_and_mark() -> None:
-    """More recipes than colours: a line's colour and mark together are its own."""
-
-    frame = pd.DataFrame(made(Trial(r, "A", 0, 100_000), 0.01) for r in RECIPES)
+def test_each_line_is_told_apart_by_colour_and_mark() -> None:
+    frame = pd.DataFrame(
+        made(Trial(recipe, "A", 0, budget), 0.01)
+        for recipe in RECIPES
+        for budget in (25_000, 100_000)
+    )
     axes = draw(frame).axes[0]
     looks = [(line.get_color(), line.get_marker()) for line in axes.lines]
     own = [look for look in looks if look[1] not in {"None", "*"}]
     assert len(own) == len(set(own)) == len(RECIPES)
     assert axes.get_xlabel() == "training episodes"
     assert axes.get_ylabel() == "excess risk (nats)"
+
+
+def test_every_recipe_has_a_row_with_its_seeds_and_their_median() -> None:
+    nats = {0: 0.01, 1: 0.02, 2: 0.09}
+    frame = pd.DataFrame(
+        made(Trial(recipe, "B", seed, COMPARED), value)
+        for recipe in RECIPES
+        for seed, value in nats.items()
+    )
+    (axes,) = draw_compared(frame).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == list(RECIPES)
+    seeds, median, *_ = axes.lines
+    assert list(seeds.get_xdata()) == list(nats.values())
+    assert list(median.get_xdata()) == [0.02]
+    assert "nats" in axes.get_xlabel()
