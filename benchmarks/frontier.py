@@ -6,10 +6,9 @@ has no such option, by `alternatives.py`. Each finished run adds a line to
 `results/frontier.csv`; what is there is not trained again.
 """
 
-import csv
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -17,31 +16,12 @@ import click
 from benchmarks.alternatives import excess_risk
 from benchmarks.frontier_report import write_report
 from benchmarks.recipes import PLAN, RECIPES, Trial, trials
+from benchmarks.record import Made, add, read
 from icl_mlflow.launch.processes import Outcome, run_in_processes, usable_cores
 from icl_mlflow.suite import parse_seeds
 from icl_mlflow.training.fit import Epoch, fit
 
 _RESULTS = Path(__file__).with_name("results")
-
-
-@dataclass(frozen=True)
-class Made:
-    """What came of a trial.
-
-    Attributes:
-        recipe, task, seed, budget: of the trial.
-        episodes: drawn for training; whole batches of the budget.
-        seconds: processor time of training and validation, on one core.
-        excess_risk: on the 20 000 test episodes, nats.
-    """
-
-    recipe: str
-    task: str
-    seed: int
-    budget: int
-    episodes: int
-    seconds: float
-    excess_risk: float
 
 
 def _make(trial: Trial, send: Callable[[str], None]) -> Made:
@@ -64,27 +44,6 @@ def _make(trial: Trial, send: Callable[[str], None]) -> Made:
         seconds=round(ended[-1] - started, 2),
         excess_risk=round(nats, 6),
     )
-
-
-def read(file: Path) -> list[Made]:
-    """What has been made so far."""
-    if not file.exists():
-        return []
-    kinds = {field.name: field.type for field in fields(Made)}
-    with file.open(newline="", encoding="utf-8") as lines:
-        return [
-            Made(**{name: kinds[name](text) for name, text in row.items()})  # type: ignore[operator]
-            for row in csv.DictReader(lines)
-        ]
-
-
-def _add(file: Path, made: Made) -> None:
-    is_new = not file.exists()
-    with file.open("a", newline="", encoding="utf-8") as lines:
-        writer = csv.DictWriter(lines, [field.name for field in fields(Made)])
-        if is_new:
-            writer.writeheader()
-        writer.writerow(asdict(made))
 
 
 @click.command(context_settings={"show_default": True})
@@ -136,7 +95,7 @@ def main(
     def keep(index: int, outcome: Outcome[Made]) -> None:
         shown = outcome.error or "failed"
         if outcome.value is not None:
-            _add(file, outcome.value)
+            add(file, outcome.value)
             shown = f"{outcome.value.excess_risk:.4f} nats, {outcome.value.seconds} s"
         click.echo(f"{wanted[index]}: {shown}", err=True)
 

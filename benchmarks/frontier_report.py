@@ -11,6 +11,7 @@ from matplotlib.ticker import LogFormatter
 
 from benchmarks.machine import this_machine, versions
 from benchmarks.recipes import COMPARED, RECIPES
+from benchmarks.record import Made
 from benchmarks.table import Table
 from icl_mlflow.analysis import style
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from benchmarks.frontier import Made
 
 #: The lowest excess risk of the checkpoints published with arXiv 2603.10573, in nats:
 #: one million episodes each.
@@ -34,7 +34,7 @@ _CAPTIONS = {
 _MARKS = "osD^vP<>Xh"
 
 
-def write_report(made: Sequence["Made"], folder: Path) -> Iterator[Path]:
+def write_report(made: Sequence[Made], folder: Path) -> Iterator[Path]:
     """Write ``frontier.md`` and its figures, and say where they are."""
     if not made:
         return

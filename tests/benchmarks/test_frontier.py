@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks import frontier
-from benchmarks.frontier import Made
 from benchmarks.frontier_report import PUBLISHED, draw, draw_compared
 from benchmarks.recipes import COMPARED, RECIPES, Trial, trials
+from benchmarks.record import Made, add, read
 from icl_mlflow.tasks import TASKS
 
 
@@ -56,12 +56,12 @@ def test_what_is_made_is_kept_and_drawn(tmp_path: Path) -> None:
         for index, trial in enumerate(trials((0, 1), (25_000, 50_000), RECIPES))
     ]
     for one in kept:
-        frontier._add(file, one)
-    assert frontier.read(file) == kept
+        add(file, one)
+    assert read(file) == kept
     options = ["--report_only", "--output", str(tmp_path)]
     done = CliRunner().invoke(frontier.main, options, catch_exceptions=False)
     assert done.exit_code == 0
-    assert frontier.read(file) == kept
+    assert read(file) == kept
     page = (tmp_path / "frontier.md").read_text()
     for task in TASKS:
         assert f"## Task {task}" in page
@@ -73,7 +73,7 @@ def test_the_table_counts_seeds_and_takes_medians(tmp_path: Path) -> None:
     trial = Trial("efficient", "A", 0, 100_000)
     file = tmp_path / "frontier.csv"
     for seed, nats in enumerate((0.02, 0.01, 0.0128)):
-        frontier._add(file, made(replace(trial, seed=seed), nats))
+        add(file, made(replace(trial, seed=seed), nats))
     options = ["--report_only", "--output", str(tmp_path)]
     CliRunner().invoke(frontier.main, options, catch_exceptions=False)
     (row,) = (
