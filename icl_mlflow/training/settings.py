@@ -41,7 +41,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 TASK_FIELDS = ("tau", "separation", "sigma_min", "sigma_max")
 
 #: Raised whenever the same settings would give, or record, something else than before.
-RECIPE = 2
+RECIPE = 3
 
 #: How a result is computed; what is computed changes by rounding alone.
 _EXECUTION_FIELDS = ("device", "threads")
