@@ -15,6 +15,7 @@ import click
 
 from benchmarks.alternatives import excess_risk
 from benchmarks.frontier_report import write_report
+from benchmarks.machine import this_machine
 from benchmarks.recipes import PLAN, RECIPES, Trial, trials
 from benchmarks.record import Made, add, read
 from icl_mlflow.launch.processes import Outcome, run_in_processes, usable_cores
@@ -43,6 +44,7 @@ def _make(trial: Trial, send: Callable[[str], None]) -> Made:
         episodes=settings.total_steps * settings.batch_size,
         seconds=round(ended[-1] - started, 2),
         excess_risk=round(nats, 6),
+        processor=this_machine().processor,
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from matplotlib.ticker import LogFormatter
 
-from benchmarks.machine import this_machine, versions
+from benchmarks.machine import versions
 from benchmarks.recipes import COMPARED, RECIPES
 from benchmarks.record import Made
 from benchmarks.table import Table
@@ -51,7 +51,7 @@ def write_report(made: Sequence[Made], folder: Path) -> Iterator[Path]:
 
 
 def _page(frame: pd.DataFrame, pictures: Sequence[str]) -> str:
-    machine = this_machine()
+    processors = ", ".join(sorted(frame["processor"].unique()))
     packages = ", ".join(f"{name} {number}" for name, number in versions().items())
     today = datetime.datetime.now(tz=datetime.UTC).date()
     return "\n".join(
@@ -63,7 +63,7 @@ def _page(frame: pd.DataFrame, pictures: Sequence[str]) -> str:
             "",
             "- command: `python -m benchmarks.frontier`",
             f"- written: {today}",
-            f"- machine: {machine.processor}, {machine.cores} cores",
+            f"- trained on: {processors}",
             f"- versions: {packages}",
             "",
             *(f"![{_CAPTIONS[name]}]({name})\n" for name in pictures),

@@ -37,6 +37,8 @@ def _efficient(alternative: Alternative | None = None, **changes: Any) -> Recipe
 
 RECIPES: Mapping[str, Recipe] = {
     "efficient": _efficient(),
+    "batch 64": _efficient(batch_size=64),
+    "batch 64, lr 0.0015": _efficient(batch_size=64, lr=1.5e-3),
     "paper": Recipe({"precision": "bf16"}),
     "sampled labels": _efficient(target="labels"),
     "no curriculum": _efficient(curriculum="none"),
@@ -44,10 +46,7 @@ RECIPES: Mapping[str, Recipe] = {
     "separation alone": _efficient(curriculum="separation"),
     "short contexts first": _efficient(SHORT_CONTEXTS),
     "noisy labels first": _efficient(NOISY_LABELS),
-    "batch 32, lr 0.001": _efficient(batch_size=32, lr=1e-3),
-    "batch 128, lr 0.002": _efficient(batch_size=128, lr=2e-3),
     "one cycle": _efficient(schedule="one_cycle", warmup=0.3),
-    "lr 0.001": _efficient(lr=1e-3),
     "lr 0.002": _efficient(lr=2e-3),
     "beta2 0.999": _efficient(beta2=0.999),
     "no clipping": _efficient(clip_norm=1e9),
@@ -59,11 +58,10 @@ RECIPES: Mapping[str, Recipe] = {
 COMPARED = 50_000
 #: Which recipes are tried with how many episodes: all with few, the best with more.
 PLAN: Mapping[int, Collection[str]] = {
-    100_000: ("efficient", "batch 32, lr 0.001"),
-    COMPARED: tuple(RECIPES),
-    1_000_000: ("efficient",),
     25_000: ("efficient",),
-    200_000: ("efficient",),
+    COMPARED: tuple(RECIPES),
+    100_000: ("efficient", "batch 64, lr 0.0015"),
+    1_000_000: ("batch 64",),
 }
 #: The validations of a run, whatever its length, as in the preset.
 _EPOCHS, _VALIDATION = _EFFICIENT["epochs"], _EFFICIENT["val_episodes"]

@@ -14,6 +14,7 @@ class Made:
         episodes: drawn for training; whole batches of the budget.
         seconds: processor time of training and validation, on one core.
         excess_risk: on the 20 000 test episodes, nats.
+        processor: of the machine.
     """
 
     recipe: str
@@ -23,6 +24,7 @@ class Made:
     episodes: int
     seconds: float
     excess_risk: float
+    processor: str
 
 
 def read(file: Path) -> list[Made]:
