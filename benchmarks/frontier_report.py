@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from matplotlib.ticker import LogFormatter
+from matplotlib.ticker import LogLocator
 
 from benchmarks.machine import versions
 from benchmarks.recipes import COMPARED, RECIPES
@@ -17,6 +17,7 @@ from icl_mlflow.analysis import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 
@@ -38,7 +39,11 @@ def write_report(made: Sequence[Made], folder: Path) -> Iterator[Path]:
     """Write ``frontier.md`` and its figures, and say where they are."""
     if not made:
         return
-    frame = pd.DataFrame(made)
+    order = list(RECIPES)
+    by_recipe = sorted(
+        made, key=lambda one: (order.index(one.recipe), one.budget, one.seed)
+    )
+    frame = pd.DataFrame(by_recipe)
     figures = {"frontier.png": draw(frame)}
     if (frame["budget"] == COMPARED).any():
         figures["recipes.png"] = draw_compared(frame)
@@ -138,9 +143,8 @@ def draw(frame: pd.DataFrame) -> "Figure":
                 ylabel="excess risk (nats)",
                 title=f"Task {task}",
             )
-            axes.xaxis.set_major_formatter("{x:,.0f}")
-            axes.xaxis.set_minor_formatter("")
-            axes.yaxis.set_major_formatter("{x:g}")
+            _plain_numbers(axes.xaxis, "{x:,.0f}")
+            _plain_numbers(axes.yaxis, "{x:g}")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
     return figure
@@ -171,12 +175,17 @@ def draw_compared(frame: pd.DataFrame) -> "Figure":
         )
         axes.set_yticks(range(len(recipes)), recipes)
         axes.set_ylim(len(recipes) - 0.5, -0.5)
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.2, 0.6)))
-        axes.tick_params(axis="x", which="minor", labelsize=8)
+        _plain_numbers(axes.xaxis, "{x:g}")
     for axes in panels[1:]:
         axes.tick_params(axis="y", labelleft=False)
     return figure
+
+
+def _plain_numbers(axis: "Axis", form: str) -> None:
+    """1, 2 and 5 of each decade of a logarithmic axis, written out."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(form)
+    axis.set_minor_formatter("")
 
 
 def _recipe(
