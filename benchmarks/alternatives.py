@@ -36,7 +36,10 @@ def short_contexts(chosen: Problem, progress: float) -> Problem:
 
 
 def noisy_labels(chosen: Problem, progress: float) -> Problem:
-    """Begin with a fifth of the context's labels flipped, and come to none."""
+    """Begin with a fifth of the context's labels flipped, and come to none.
+
+    In place of what the variant does to the context; the baseline does nothing.
+    """
     rate = 0.2 * (1 - progress)
     shown = replace(chosen.variant, on_train=flip_labels(rate))
     return replace(chosen, variant=shown)
@@ -73,9 +76,8 @@ def excess_risk(
     """
     chosen = problem(settings)
     model = initial_model(settings)
-    kept = get_ema_multi_avg_fn(alternative.averaged)  # type: ignore[no-untyped-call]
-    average = AveragedModel(model, multi_avg_fn=kept)
-    judged = cast("Transformer", average.module) if alternative.averaged else model
+    average = _average(model, alternative.averaged) if alternative.averaged else None
+    judged = cast("Transformer", average.module) if average else model
     with compute_threads(settings.threads):
         validation = evaluation_episodes(settings, chosen, "validation")
         optimisation = Optimisation(
@@ -84,7 +86,7 @@ def excess_risk(
         best, best_loss = snapshot(judged), float("inf")
         for step in range(1, settings.total_steps + 1):
             _step(settings, chosen, alternative, optimisation, step - 1)
-            if judged is not model:
+            if average:
                 average.update_parameters(model)
             if step % settings.steps_per_epoch == 0:
                 logit_B = _answers(judged, alternative, validation)
@@ -95,6 +97,11 @@ def excess_risk(
         judged.load_state_dict(best)
         test = evaluation_episodes(settings, chosen, "test")
         return scores(_answers(judged, alternative, test), test)["excess_risk"]
+
+
+def _average(model: Transformer, kept: float) -> AveragedModel:
+    ema = get_ema_multi_avg_fn(kept)  # type: ignore[no-untyped-call]
+    return AveragedModel(model, multi_avg_fn=ema)
 
 
 def _step(

@@ -55,7 +55,10 @@ class Spent:
 
 @dataclass(frozen=True)
 class Round:
-    """What a piece of work took, on average over a round; by phase where it has any."""
+    """What a piece of work took, on average over a round; by phase where it has any.
+
+    A phase is what took place once, so those that a piece repeats do not sum to it.
+    """
 
     piece: Spent
     phases: Mapping[str, Spent]
@@ -80,8 +83,8 @@ class Meter:
 
         Args:
             phase: its name.
-            times: how often it was done, for what is short against the five
-                microseconds that a mark takes.
+            times: how often it was done; the phase is what it took once. For what is
+                so short that a mark, which takes five microseconds, would show.
         """
         now = Spent.until_now()
         self._phases[phase] += (now - self._last) / times

@@ -17,10 +17,10 @@ from benchmarks.alternatives import excess_risk
 from benchmarks.frontier_report import write_report
 from benchmarks.machine import this_machine
 from benchmarks.recipes import PLAN, RECIPES, Trial, trials
-from benchmarks.record import Made, add, read
+from benchmarks.record import Made, add, is_current, read
 from icl_mlflow.launch.processes import Outcome, run_in_processes, usable_cores
 from icl_mlflow.suite import parse_seeds
-from icl_mlflow.training.fit import Epoch, fit
+from icl_mlflow.training.fit import fit
 
 _RESULTS = Path(__file__).with_name("results")
 
@@ -31,16 +31,18 @@ def _make(trial: Trial, send: Callable[[str], None]) -> Made:
     settings = trial.settings()
     started, ended = time.process_time(), [0.0]
 
-    def note(*_: Epoch) -> None:
+    def note() -> None:
         ended.append(time.process_time())
 
     alternative = RECIPES[trial.recipe].alternative
     if alternative is None:
-        nats = fit(settings, on_epoch=note).test["test/excess_risk"]
+        fitted = fit(settings, on_epoch=lambda _: note())
+        nats = fitted.test["test/excess_risk"]
     else:
         nats = excess_risk(settings, alternative, on_epoch=note)
     return Made(
         **asdict(trial),
+        identity=settings.identity,
         episodes=settings.total_steps * settings.batch_size,
         seconds=round(ended[-1] - started, 2),
         excess_risk=round(nats, 6),
@@ -87,11 +89,11 @@ def main(
     """Train what is missing of the frontier, then write its table and its figure."""
     output.mkdir(parents=True, exist_ok=True)
     file = output / "frontier.csv"
-    known = {(m.recipe, m.task, m.seed, m.budget) for m in read(file)}
+    known = {(one.recipe, one.identity) for one in read(file)}
     wanted = [
         trial
         for trial in trials(parse_seeds(seeds), [int(b) for b in budgets], recipes)
-        if (trial.recipe, trial.task, trial.seed, trial.budget) not in known
+        if (trial.recipe, trial.settings().identity) not in known
     ]
 
     def keep(index: int, outcome: Outcome[Made]) -> None:
@@ -105,7 +107,7 @@ def main(
         run_in_processes(
             wanted, _make, n_processes=jobs or usable_cores(), on_outcome=keep
         )
-    for path in write_report(read(file), output):
+    for path in write_report([one for one in read(file) if is_current(one)], output):
         click.echo(f"written: {path}")
 
 

@@ -4,6 +4,8 @@ import csv
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from benchmarks.recipes import RECIPES, Trial
+
 
 @dataclass(frozen=True)
 class Made:
@@ -11,6 +13,7 @@ class Made:
 
     Attributes:
         recipe, task, seed, budget: of the trial.
+        identity: of its settings.
         episodes: drawn for training; whole batches of the budget.
         seconds: processor time of training and validation, on one core.
         excess_risk: on the 20 000 test episodes, nats.
@@ -21,6 +24,7 @@ class Made:
     task: str
     seed: int
     budget: int
+    identity: str
     episodes: int
     seconds: float
     excess_risk: float
@@ -47,3 +51,11 @@ def add(file: Path, made: Made) -> None:
         if is_new:
             writer.writeheader()
         writer.writerow(asdict(made))
+
+
+def is_current(made: Made) -> bool:
+    """Whether it is what its recipe, as it is today, would train."""
+    if made.recipe not in RECIPES:
+        return False
+    trial = Trial(made.recipe, made.task, made.seed, made.budget)
+    return trial.settings().identity == made.identity

@@ -8,7 +8,7 @@ from benchmarks.plain import TASKS, plain
 from benchmarks.plan import Plan
 from benchmarks.table import NONE, Table, milliseconds, per_second, spread, times
 
-#: Each piece is some batches of each task.
+#: Each piece is ten batches of each task.
 _PIECES = 10
 
 _OURS = {"ours": ours.sampler, "random numbers alone": ours.normals}

@@ -144,6 +144,9 @@ def tested(
 ) -> Fitted:
     """The end of a training: its model, with the best weights, meets the test set."""
     logit_B = predict(model, test.seen.to(model.device))
+    # Training has made the parameters views of one row, all of which each would pickle.
+    for parameter in model.parameters():
+        parameter.data = parameter.data.clone()
     return Fitted(
         settings=settings,
         model=model.cpu().eval(),

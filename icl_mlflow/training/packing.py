@@ -1,6 +1,6 @@
 """How does a model become one row, and how do many of one shape become one matrix?
 
-A row holds all parameters of a model, one after the other, and a matrix (R, P) the rows
+A row holds the parameters of a model, one after the other, and a matrix (R, P) the rows
 of R models: a cast, a norm or an optimizer step is then one operation, or a few, on one
 tensor, however many parameters and models there are.
 """
@@ -49,7 +49,7 @@ class Packing:
         """The parameters by name, as views of a row (P,) or of rows (R, P)."""
         parts = torch.split(rows, [*self._sizes, self._padding], dim=-1)
         return {
-            name: part.view(*rows.shape[:-1], *shape)
+            name: part.view((*rows.shape[:-1], *shape))
             for (name, shape), part in zip(self._shapes.items(), parts, strict=False)
         }
 

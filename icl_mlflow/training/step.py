@@ -47,9 +47,11 @@ class Optimisation:
 
     Args:
         settings: the recipe; its ``epochs`` and batches are the length of the schedule.
-        model: trained in place, where it is.
+        model: trained in place: its parameters become views of the row that steps move,
+            so it must not be moved or converted until training is over.
         frozen: which entries of the model stay as they are.
-        forward: from the model's parameters to its log-odds, if not its own way.
+        forward: from parameters to log-odds; another than the model's own trains
+            another model with the same parameters.
     """
 
     def __init__(
@@ -103,16 +105,16 @@ class Optimisation:
 
         Before the first step they are zero.
         """
-        state = self._optimizer.state.get(self._weights_P)
-        kept = state or dict.fromkeys(_MEANS, torch.zeros_like(self._weights_P))
-        return {
-            "step": kept.get("step", torch.zeros((), device=self.model.device)),
-            **{
-                f"{kind}/{name}": value
-                for kind in _MEANS
-                for name, value in self._packing.views(kept[kind]).items()
-            },
+        state = self._optimizer.state.get(self._weights_P) or {
+            "step": torch.zeros((), device=self.model.device),
+            **dict.fromkeys(_MEANS, torch.zeros_like(self._weights_P)),
         }
+        means = {
+            f"{kind}/{name}": value
+            for kind in _MEANS
+            for name, value in self._packing.views(state[kind]).items()
+        }
+        return {"step": state["step"], **means}
 
     def restore(self, moments: Mapping[str, Tensor], position: int) -> None:
         """Go on as after so many steps; the weights are the caller's to put back.

@@ -9,14 +9,21 @@ from torch import nn
 from benchmarks import pre_norm
 from benchmarks.alternatives import (
     AVERAGED,
+    NOISY_LABELS,
     PRE_NORM,
+    SHORT_CONTEXTS,
     Alternative,
     excess_risk,
     noisy_labels,
     short_contexts,
 )
 from icl_mlflow.models.forward import logits
-from icl_mlflow.training.build import initial_model, problem, training_batch
+from icl_mlflow.training.build import (
+    Problem,
+    initial_model,
+    problem,
+    training_batch,
+)
 from icl_mlflow.training.fit import fit
 from icl_mlflow.training.settings import TrainSettings
 
@@ -78,12 +85,28 @@ def test_pre_norm_is_torchs(n_layers: int) -> None:
     )
 
 
-def test_pre_norm_learns_something() -> None:
-    """It is another model than ours, and not worse than guessing."""
-    nats = excess_risk(SETTINGS, PRE_NORM)
-    assert nats != excess_risk(SETTINGS, Alternative())
+def test_pre_norm_is_what_is_trained_and_tested() -> None:
     initial = excess_risk(replace(SETTINGS, lr=1e-9), PRE_NORM)
-    assert nats < initial
+    assert excess_risk(SETTINGS, PRE_NORM) < initial
+
+
+def test_a_curriculum_takes_its_share_of_the_steps() -> None:
+    seen: list[float] = []
+
+    def note(chosen: Problem, progress: float) -> Problem:
+        seen.append(progress)
+        return chosen
+
+    settings = replace(SETTINGS, curriculum_share=0.5)
+    excess_risk(settings, Alternative(eased=note))
+    n_eased = settings.total_steps // 2
+    assert seen == pytest.approx([step / n_eased for step in range(n_eased)])
+
+
+def test_what_is_eased_is_what_is_trained_on() -> None:
+    plain = excess_risk(SETTINGS, Alternative())
+    for eased in (SHORT_CONTEXTS, NOISY_LABELS):
+        assert excess_risk(SETTINGS, eased) != pytest.approx(plain, abs=1e-6)
 
 
 def test_contexts_grow_from_a_quarter() -> None:

@@ -240,3 +240,10 @@ def test_the_parameters_of_the_settings_reach_the_episodes(task: str) -> None:
     else:
         assert latents["sigma"].min() >= 1.0
         assert latents["sigma"].max() <= 1.5
+
+
+def test_each_parameter_of_the_result_owns_its_memory() -> None:
+    """Else whoever pickles a model pickles all of it for every parameter."""
+    for parameter in fit(tiny()).model.parameters():
+        own = parameter.numel() * parameter.element_size()
+        assert parameter.untyped_storage().nbytes() == own
