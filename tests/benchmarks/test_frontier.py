@@ -138,7 +138,8 @@ def test_seconds_of_several_processors_are_not_mixed(tmp_path: Path) -> None:
     one = made(Trial("efficient", "A", 0, COMPARED), 0.02)
     rows = [
         replace(one, seconds=10.0),
-        replace(one, seconds=12.0, seed=1),
+        replace(one, seconds=11.0, seed=1),
+        replace(one, seconds=12.0, seed=3),
         replace(one, seconds=90.0, seed=2, processor="another"),
         replace(one, budget=100_000, processor="another"),
     ]
