@@ -8,8 +8,16 @@ import pytest
 from mlflow import MlflowClient
 
 from icl_mlflow.tracking.store import connect
+from tests.faults.forked import end_all
 from tests.faults.proxy import Proxy, proxy
 from tests.faults.trainings import SMALL, Outcome, Workplace, outcome
+
+
+@pytest.fixture(autouse=True)
+def ended() -> Iterator[None]:
+    """No test leaves a process behind, however it ends."""
+    yield
+    end_all()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from icl_mlflow.tracking.sync import sync
 from tests.faults.forked import start
 from tests.faults.ledger import Tally
 from tests.faults.proxy import Proxy
-from tests.faults.trainings import SMALL, SOON, Workplace, kill
+from tests.faults.trainings import SMALL, SOON, Workplace
 
 TRAIN = ["train", "--preset", "smoke", "--train_episodes", "256", "--threads", "1"]
 TRAIN += ["--val_episodes", "64", "--test_episodes", "64", "--epochs", "100000"]
@@ -140,19 +140,15 @@ def test_a_signal_ends_a_suite_and_all_of_its_members(
 ) -> None:
     counts = tally(f"{number.name} in {name}")
     process = work.start(*SUITES[name], "--epochs", "1000000", "--jobs", "2")
-    try:
-        deadline = time.monotonic() + 120
-        while len(work.runs("tags.kind = 'train' AND metrics.`val/loss` > 0")) < 2:
-            assert time.monotonic() < deadline, work.said()
-            time.sleep(0.1)
-        assert process.pid is not None
-        sent = time.monotonic()
-        os.killpg(process.pid, number)  # as Ctrl-C does, and `timeout`
-        process.join(60)
-        counts.at_most("signal to end (s)", time.monotonic() - sent)
-    finally:
-        if process.is_alive():
-            kill(process)
+    deadline = time.monotonic() + 120
+    while len(work.runs("tags.kind = 'train' AND metrics.`val/loss` > 0")) < 2:
+        assert time.monotonic() < deadline, work.said()
+        time.sleep(0.1)
+    assert process.pid is not None
+    sent = time.monotonic()
+    os.killpg(process.pid, number)  # as Ctrl-C does, and `timeout`
+    process.join(60)
+    counts.at_most("signal to end (s)", time.monotonic() - sent)
     assert process.exitcode == code, work.said()
     counts.done += 1
     counts.wrong += sum(run.info.status != "KILLED" for run in work.runs())
