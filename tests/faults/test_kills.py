@@ -34,6 +34,9 @@ KILLS = int(os.environ.get("ICL_FAULTS_KILLS", "100"))
 ABLATE_KILLS = int(os.environ.get("ICL_FAULTS_ABLATE_KILLS", "20"))
 SEED = int(os.environ.get("ICL_FAULTS_SEED", "0"))
 
+#: A training is killed about as often before it gets to its end, wherever it is then.
+KILLS_A_RUN = 3
+
 #: Share of the kills of trainings that wait until one has begun.
 AT_WORK = 0.8
 
@@ -97,7 +100,7 @@ def test_a_hundred_kills_of_trainings(
         process = work.start("train", *SMALL)
         if rng.random() < AT_WORK:
             wait_for_trainers(work, process)
-        process.join(rng.uniform(0, at_work))
+        process.join(rng.uniform(0, at_work / KILLS_A_RUN))
         if not process.is_alive():
             assert process.exitcode == 0, work.said()
             continue
