@@ -21,6 +21,9 @@ import pytest
 FILE_VARIABLE = "ICL_FAULTS_TABLE"
 ROOT = Path(__file__).parents[2]
 
+# Tests of the command line put their own in place of it.
+_COMMAND = shlex.join(["pytest", *sys.argv[1:]])
+
 _BEGAN = time.monotonic()
 _REPORTS: list[pytest.TestReport] = []
 
@@ -159,7 +162,7 @@ def in_markdown(rows: Sequence[Row]) -> str:
     del known["lightning"]
     about = {
         "date": f"{now():%Y-%m-%d %H:%M} UTC",
-        "command": shlex.join(["pytest", *sys.argv[1:]]),
+        "command": _COMMAND,
         "counts": ", ".join(counts) or "those of the quick form",
         "machine": f"{machine.processor}, {machine.cores} cores",
         "load at the end": load(),
