@@ -22,4 +22,5 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        # Lazily: a client of a database on it may still have the file open.
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)

@@ -87,7 +87,7 @@ def _train_and_compare(
     store: "Store", suite: "Suite", launch: LaunchSettings, resume: str
 ) -> None:
     from icl_mlflow.launch import ablate as launcher
-    from icl_mlflow.launch.members import MembersFailedError
+    from icl_mlflow.launch.members import MembersFailedError, MembersNotStoredError
 
     missing = len(suite.missing)
     click.echo(
@@ -96,6 +96,7 @@ def _train_and_compare(
     )
     with (
         exit_code(1, MembersFailedError),
+        exit_code(4, MembersNotStoredError),
         progress(missing * suite.settings.epochs, f"{missing} members") as advance,
     ):
         result = launcher.ablate(

@@ -21,12 +21,6 @@ def say(message: str) -> None:
     click.echo(f"Error: {shown}", err=True)
 
 
-def is_of_storage(error: Exception) -> bool:
-    """Whether a tracking store or a disk failed, asked without importing MLflow."""
-    kinds = {kind.__name__ for kind in type(error).__mro__}
-    return bool(kinds & {"MlflowException", "StoreError", "OSError"})
-
-
 @contextmanager
 def usage_errors(*kinds: type[Exception]) -> Iterator[None]:
     """Bad input: one line, exit code 2."""

@@ -4,6 +4,8 @@ Exit codes: 0 done, 1 failed, 2 bad input, 3 loss not finite, 4 storage, 130 and
 signal.
 """
 
+import atexit
+import gc
 import importlib
 import signal
 import sys
@@ -12,8 +14,9 @@ from typing import NoReturn
 
 import click
 
-from icl_mlflow.cli.errors import is_of_storage, say
+from icl_mlflow.cli.errors import say
 from icl_mlflow.cli.options import CONTEXT
+from icl_mlflow.tracking.location import is_of_storage
 
 #: Name to the place of the command and its line in ``--help``.
 COMMANDS = {
@@ -88,6 +91,9 @@ def cli() -> None:
 
 def run(command: click.Command = cli) -> NoReturn:
     """Run a command; a failure that is not ours is one line and an exit code."""
+    # At the end the interpreter would look through all that torch and mlflow have made
+    # for what could be freed: for seconds on a busy machine, and for nothing.
+    atexit.register(gc.freeze)
     signal.signal(signal.SIGTERM, _terminate)
     try:
         result = command.main(standalone_mode=False)

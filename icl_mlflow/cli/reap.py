@@ -74,7 +74,7 @@ def _line(dead: "DeadRun", *, marked: bool) -> str:
     beat = dead.beat
     notes = [
         *(["marked KILLED"] if marked else []),
-        *([f"train --resume {dead.run_id} goes on"] if dead.has_checkpoint else []),
+        *([f"goes on with: {dead.resume}"] if dead.resume else []),
         *(["sync delivers what it left"] if dead.has_records else []),
     ]
     told = f"; {'; '.join(notes)}" if notes else ""

@@ -259,6 +259,16 @@ def _finish(log: RunLog, fitted: Fitted) -> Trained:
     )
 
 
+class _LogFile(logging.FileHandler):
+    """A file that leaves out the lines that its disk has no room for.
+
+    Whatever else needs the disk says so in one line; `logging` would print a traceback.
+    """
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say nothing."""
+
+
 class _Discreet(logging.Formatter):
     """Lines without secrets, which the message of an error may hold."""
 
@@ -273,7 +283,7 @@ def _log_file(log: RunLog) -> Iterator[logging.Logger]:
     It goes on below the lines of a run that is gone on with.
     """
     file = state_folder(log.run_id) / TRAIN_LOG
-    handler = logging.FileHandler(file, encoding="utf-8")
+    handler = _LogFile(file, encoding="utf-8")
     handler.setFormatter(_Discreet("%(asctime)s %(message)s"))
     logger = logging.Logger(f"icl_mlflow.run.{log.run_id}", level=logging.INFO)
     logger.addHandler(handler)
@@ -281,7 +291,13 @@ def _log_file(log: RunLog) -> Iterator[logging.Logger]:
         yield logger
     except BaseException as error:
         logger.info("ended by %s: %s", type(error).__name__, error)
+        # What ended the run matters more than that this finds no room.
+        with contextlib.suppress(OSError):
+            _keep(handler, log)
         raise
-    finally:
-        handler.close()
-        log.artifact(file)
+    _keep(handler, log)
+
+
+def _keep(handler: logging.FileHandler, log: RunLog) -> None:
+    handler.close()
+    log.artifact(Path(handler.baseFilename))

@@ -24,6 +24,10 @@ class MembersFailedError(RuntimeError):
     """Some members of a suite did not finish; the message names the first of them."""
 
 
+class MembersNotStoredError(MembersFailedError):
+    """All that did not finish were stopped by a disk or by the tracking store."""
+
+
 def train_members(
     store: Store,
     members: Sequence[TrainSettings],
@@ -96,16 +100,21 @@ def raise_for_failures(
 ) -> None:
     """Raise MembersFailedError if any member did not finish.
 
-    It names the first few, and the parent run, where the results of the others are.
+    It is MembersNotStoredError if there is nothing to do but to make room and to run
+    the same command again. It names the first few, and the parent run, where the
+    results of the others are.
     """
+    failed = [outcome for outcome in outcomes if outcome.error]
     failures = [
         f"{member.run_name}: {outcome.error}"
         for member, outcome in zip(members, outcomes, strict=True)
         if outcome.error
     ]
     if failures:
+        of_storage = all(outcome.of_storage for outcome in failed)
+        kind = MembersNotStoredError if of_storage else MembersFailedError
         named = [*failures[:_NAMED], *(["..."] if len(failures) > _NAMED else [])]
-        raise MembersFailedError(
+        raise kind(
             f"{len(failures)} of {len(members)} members failed: {'; '.join(named)}; "
             f"what the others gave is in run {parent_run_id}"
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from icl_mlflow.launch.finished import finished_before
 from icl_mlflow.launch.member import Trained, train_member
-from icl_mlflow.launch.processes import Outcome, one_line
+from icl_mlflow.launch.processes import Outcome
 from icl_mlflow.launch.stack import train_stack
 from icl_mlflow.tracking.location import shown
 from icl_mlflow.tracking.run import end_children
@@ -106,5 +106,5 @@ def _train_one(
             on_epoch=send,
         )
     except Exception as error:  # noqa: BLE001 (whatever it is, the suite reports it)
-        return Outcome(None, one_line(error))
+        return Outcome.failed(error)
     return Outcome(trained)

@@ -4,7 +4,9 @@
 piece is reported as failed, a fresh worker takes over, and the rest finish.
 """
 
+import atexit
 import contextlib
+import gc
 import multiprocessing
 import os
 import signal
@@ -14,7 +16,9 @@ from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, Generic, Literal, NoReturn, TypeVar
+from typing import Any, Generic, Literal, NoReturn, Self, TypeVar
+
+from icl_mlflow.tracking.location import is_of_storage
 
 W = TypeVar("W")
 R = TypeVar("R")
@@ -31,10 +35,22 @@ _GRACE = 15.0
 
 @dataclass(frozen=True)
 class Outcome(Generic[R]):
-    """What became of a piece of work: a value, or one line that says why not."""
+    """What became of a piece of work: a value, or one line that says why not.
+
+    Attributes:
+        value: of work that was done.
+        error: of work that was not.
+        of_storage: it was not because of a disk or a tracking store.
+    """
 
     value: R | None
     error: str | None = None
+    of_storage: bool = False
+
+    @classmethod
+    def failed(cls, error: BaseException) -> Self:
+        """What became of work that raised this."""
+        return cls(None, one_line(error), of_storage=is_of_storage(error))
 
 
 def one_line(error: BaseException) -> str:
@@ -218,6 +234,9 @@ def _sigint_held_back() -> Iterator[None]:
 
 def _serve(connection: Connection, work: Work[Any, Any]) -> None:
     """A worker's life: do what is handed out until the parent hangs up."""
+    # The parent waits for the end of this process, which would else take seconds to
+    # look for what could be freed.
+    atexit.register(gc.freeze)
     # Ctrl-C reaches the whole group; the parent decides and sends SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _unwind)
@@ -232,7 +251,7 @@ def _serve(connection: Connection, work: Work[Any, Any]) -> None:
                 value = work(piece, lambda said: _send(connection, "message", said))
                 _send(connection, "outcome", Outcome(value))
             except Exception as error:  # noqa: BLE001 (whatever it is, the parent reports it)
-                _send(connection, "outcome", Outcome(None, one_line(error)))
+                _send(connection, "outcome", Outcome.failed(error))
 
 
 def _send(

@@ -17,7 +17,7 @@ from ray.exceptions import RayError
 from ray.util.queue import Empty, Queue
 
 from icl_mlflow.launch.engine import STACKS_AT_ONCE, Group, in_stacks
-from icl_mlflow.launch.processes import Outcome, Work, one_line, usable_cores
+from icl_mlflow.launch.processes import Outcome, Work, usable_cores
 from icl_mlflow.training.stacks import free_bytes
 
 W = TypeVar("W")
@@ -156,7 +156,7 @@ def _outcome(task: Any) -> Outcome[Any]:
     try:
         return Outcome(ray.get(task))
     except RayError as error:
-        return Outcome(None, one_line(error))
+        return Outcome.failed(error)
 
 
 def _end(tasks: list[Any]) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import NoReturn
 
 from icl_mlflow.launch.member import Trained, member_run
-from icl_mlflow.launch.processes import Outcome, one_line
+from icl_mlflow.launch.processes import Outcome
 from icl_mlflow.tracking.signals import sigterm_unwinds
 from icl_mlflow.tracking.store import Store
 from icl_mlflow.training.fit import Epoch, Fitted, NonFiniteLossError
@@ -102,7 +102,7 @@ class _Run:
             with self._opened:
                 value = last()
         except Exception as error:  # noqa: BLE001 (the others go on)
-            self.outcome = Outcome(None, one_line(error))
+            self.outcome = Outcome.failed(error)
         else:
             self.outcome = Outcome(value)
 

@@ -21,6 +21,7 @@ from icl_mlflow.tracking.records import (
     Tags,
 )
 from icl_mlflow.tracking.registration import Registered, register
+from icl_mlflow.tracking.signs import heard_from
 from icl_mlflow.tracking.store import Store
 
 #: What MLflow takes in one request.
@@ -65,6 +66,7 @@ class Delivery:
                 self._batch(other, (), (), pairs)
             case _:
                 self._log(records, look=look)
+        heard_from(self._store.tracking_uri)
         return self.registered.model_id if self.registered else None
 
     def _log(self, records: Sequence[Record], *, look: bool) -> None:

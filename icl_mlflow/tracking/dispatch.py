@@ -9,17 +9,20 @@ from icl_mlflow.tracking.delivery import Delivery
 from icl_mlflow.tracking.heartbeat import HEARTBEAT, heartbeat
 from icl_mlflow.tracking.location import without_secrets
 from icl_mlflow.tracking.outbox import About, Outbox, outbox_folder, write_about
-from icl_mlflow.tracking.preflight import meaning
+from icl_mlflow.tracking.preflight import meaning, within_limit
 from icl_mlflow.tracking.records import Metrics, Record, Status
 from icl_mlflow.tracking.registration import Registered
 from icl_mlflow.tracking.sender import Sender
 from icl_mlflow.tracking.signals import signals_put_off
 from icl_mlflow.tracking.state import runs_folder
-from icl_mlflow.tracking.store import Store
+from icl_mlflow.tracking.store import Store, StoreError
 
 #: Seconds that the end of a run waits without a record being delivered: while the store
 #: seems well, and while it is in trouble; in all; and for a run that is being killed.
 _PATIENCE, _PATIENCE_IN_TROUBLE, _PATIENCE_IN_ALL, _PATIENCE_KILLED = 30, 10, 120, 1.0
+
+#: Seconds that the store gets to hear what could not be written down.
+_TELLING = 2.0
 
 #: Seconds after which a wait is announced.
 _SILENT = 2.0
@@ -87,14 +90,34 @@ class Dispatch:
         return self._delivery.registered
 
     def end(self, status: str) -> None:
-        """Write down how the run ended, deliver what is left, and say what is not."""
+        """Write down how the run ended, deliver what is left, and say what is not.
+
+        Raises:
+            OSError: the disk is full; the run is FAILED then, if the store hears of it.
+        """
         self._has_ended = True
-        self.put(Status(status=status, time=now_ms()))
+        try:
+            self.put(Status(status=status, time=now_ms()))
+        except OSError:
+            self._tell("FAILED" if status == "FINISHED" else status)
+            raise
         try:
             self._wait_for_delivery(hurry=status == "KILLED")
         finally:
             with signals_put_off():
                 self._close()
+
+    def _tell(self, status: str) -> None:
+        """Tell the store how the run ended, where that cannot be written down."""
+
+        def tell() -> None:
+            self._store.check_there()
+            self._store.client.set_terminated(self._run_id, status)
+
+        try:
+            within_limit(tell, self._store.tracking_uri, _TELLING)
+        except StoreError as failure:
+            _logger.warning("run %s still says RUNNING: %s", self._run_id, failure)
 
     def _wait_for_delivery(self, *, hurry: bool) -> None:
         if hurry:

@@ -10,6 +10,7 @@ import os
 import threading
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -52,6 +53,7 @@ class Journal:
     def __init__(self, file: Path) -> None:
         self._lock = threading.Lock()
         self._closed = False
+        self._file = file
         self._descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             self._size = self._synced = _sound_size(file)
@@ -85,7 +87,8 @@ class Journal:
                 raise ValueError("the journal is closed")
             start = self._size
             try:
-                _write(self._descriptor, line, start)
+                with naming(self._file):
+                    _write(self._descriptor, line, start)
             except OSError:
                 os.ftruncate(self._descriptor, start)
                 raise
@@ -148,6 +151,16 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def naming(file: Path) -> Iterator[None]:
+    """Have a failure to write say which file it was: the system forgets to."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(file)
+        raise
 
 
 def _decoded(line: bytes) -> dict[str, Any] | None:

@@ -21,6 +21,12 @@ class StoreError(Exception):
     """The tracking store cannot be used; the message is one line and says why."""
 
 
+def is_of_storage(error: BaseException) -> bool:
+    """Whether a tracking store or a disk failed, asked without importing MLflow."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    return bool(kinds & {"MlflowException", "StoreError", "OSError"})
+
+
 def tracking_uri() -> str:
     """MLFLOW_TRACKING_URI, or the database that ``mlflow ui`` shows in this folder.
 

@@ -5,6 +5,7 @@ journal as well, whose last line counts), ``files/`` by SHA-256, and ``about.jso
 which run of which store they are for, without any password.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -14,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from icl_mlflow.tracking.journal import Damage, Journal, read, sync_folder
+from icl_mlflow.tracking.journal import Damage, Journal, naming, read, sync_folder
 from icl_mlflow.tracking.reading import LONGEST_JSON, content_of, json_of
 from icl_mlflow.tracking.records import Record, from_json, to_json
 from icl_mlflow.tracking.state import JOURNAL, state_folder
@@ -91,7 +92,7 @@ class Outbox:
         draft = self.folder / _FILES / f"{os.urandom(8).hex()}.draft"
         digest = hashlib.sha256()
         try:
-            with file.open("rb") as source, draft.open("xb") as target:
+            with naming(draft), file.open("rb") as source, draft.open("xb") as target:
                 while block := source.read(1 << 20):
                     digest.update(block)
                     target.write(block)
@@ -185,8 +186,10 @@ class Outbox:
             refused=refused,
             model_id=model_id or self.progress.model_id,
         )
-        self._delivered.append(asdict(self.progress))
-        self._delivered.sync()
+        # Without room for it the store is asked again for what it has had since.
+        with contextlib.suppress(OSError):
+            self._delivered.append(asdict(self.progress))
+            self._delivered.sync()
 
 
 def outbox_folder(run_id: str) -> Path:
@@ -198,7 +201,7 @@ def write_about(folder: Path, about: About) -> None:
     """Say for which run the records are, before there is one."""
     folder.mkdir(parents=True, exist_ok=True)
     draft = folder / f"{_ABOUT}.draft"
-    with draft.open("w", encoding="utf-8") as file:
+    with naming(draft), draft.open("w", encoding="utf-8") as file:
         json.dump(asdict(about), file)
         file.flush()
         os.fsync(file.fileno())

@@ -1,10 +1,16 @@
-"""Can the tracking store be used? Asked within 5 s, before anything is created."""
+"""Can the tracking store be used? Asked before anything is created.
+
+One that is away is known within 5 s. One that is crowded, and answers others meanwhile,
+gets more time.
+"""
 
 import math
 import os
 import tempfile
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 
@@ -23,9 +29,13 @@ from icl_mlflow.tracking.location import (
     sqlite_file,
     without_secrets,
 )
+from icl_mlflow.tracking.signs import heard_from, last_heard
 
-#: Seconds that the whole check may take.
+#: Seconds that a store may say nothing, to anybody on this machine.
 LIMIT = 4.5
+
+#: Seconds that one which answers others may keep us waiting.
+_PATIENCE = 120
 
 #: What a sign in the text of an error means.
 _MEANINGS = {
@@ -54,15 +64,16 @@ def check_store(uri: str) -> None:
     """
     scheme = scheme_of(uri)
     if scheme in SERVERS:
-        within_limit(lambda: _check_server(uri), uri)
+        _ask(lambda: _check_server(uri), uri)
     elif scheme == "sqlite":
         _check_sqlite(sqlite_file(uri))
         folder = artifact_folder(uri)
         assert folder is not None
         check_writable(folder)
-        within_limit(lambda: _check_database(uri), uri)
+        if sqlite_file(uri).exists():  # connecting would create it
+            _ask_database(uri)
     elif scheme in DATABASES:
-        within_limit(lambda: _check_database(uri), uri)
+        _ask_database(uri)
 
 
 def check_writable(folder: Path) -> None:
@@ -102,17 +113,26 @@ def _check_sqlite(database: Path) -> None:
         raise StoreError(f"{database} is not a sqlite database")
 
 
-def _check_database(uri: str) -> None:
-    if scheme_of(uri) == "sqlite" and not sqlite_file(uri).exists():
-        return  # connecting would create it
-    engine = create_sqlalchemy_engine(uri)
-    try:
-        with engine.connect() as connection:
-            engine.dialect.get_table_names(
-                connection
-            )  # fails where the file is damaged
-    finally:
-        engine.dispose()
+def _ask(question: Callable[[], None], uri: str) -> None:
+    within_limit(question, uri, patience=_PATIENCE)
+    heard_from(uri)
+
+
+def _ask_database(uri: str) -> None:
+    # Outside of the limit: the driver is imported here, which is no fault of the store.
+    with _named_failures(uri):
+        engine = create_sqlalchemy_engine(uri)
+
+    def look() -> None:
+        try:
+            with engine.connect() as connection:
+                heard_from(uri)  # it has let us in
+                # Fails where the file is damaged.
+                engine.dialect.get_table_names(connection)
+        finally:
+            engine.dispose()
+
+    _ask(look, uri)
 
 
 def _check_server(uri: str) -> None:
@@ -122,7 +142,7 @@ def _check_server(uri: str) -> None:
             _EXPERIMENTS,
             "GET",
             max_retries=0,
-            timeout=LIMIT,
+            timeout=_PATIENCE,  # whoever waits for this knows when to give up
             raise_on_status=False,
         )
     except Exception as error:
@@ -176,8 +196,17 @@ def _reason(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
-def within_limit(call: Callable[[], None], uri: str, limit: float = LIMIT) -> None:
+def within_limit(
+    call: Callable[[], None], uri: str, limit: float = LIMIT, *, patience: float = 0
+) -> None:
     """Call a store, and wait at most ``limit`` seconds, whatever it hangs on.
+
+    Args:
+        call: what may take long.
+        uri: of the store.
+        limit: seconds that it may take.
+        patience: seconds that it may take while the store answers somebody else on this
+            machine at least once in ``limit`` seconds.
 
     Raises:
         StoreError: it takes longer, or fails.
@@ -192,13 +221,28 @@ def within_limit(call: Callable[[], None], uri: str, limit: float = LIMIT) -> No
 
     # A daemon: one that hangs for ever must not keep the program from ending.
     thread = threading.Thread(target=attempt, daemon=True)
+    began, heard = time.monotonic(), last_heard(uri)
     thread.start()
     thread.join(limit)
-    if thread.is_alive():
-        seconds = math.ceil(limit)
-        raise StoreError(f"{shown(uri)} does not answer within {seconds} seconds")
-    for error in failures:
-        if isinstance(error, StoreError):
+    while thread.is_alive():
+        before, heard = heard, last_heard(uri)
+        waited = time.monotonic() - began
+        if heard == before or waited >= patience:
+            seconds = math.ceil(waited)
+            raise StoreError(f"{shown(uri)} does not answer within {seconds} seconds")
+        thread.join(limit)
+    with _named_failures(uri):
+        for error in failures:
             raise error
+
+
+@contextmanager
+def _named_failures(uri: str) -> Iterator[None]:
+    """One line of whatever a driver or the network raises."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except Exception as error:
         reason = without_secrets(str(error), uri)
         raise StoreError(f"{shown(uri)} cannot be used: {reason}") from error

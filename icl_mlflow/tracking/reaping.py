@@ -8,8 +8,9 @@ from mlflow.entities import Run
 
 from icl_mlflow.tracking.heartbeat import HEARTBEAT, Heartbeat, parse
 from icl_mlflow.tracking.outbox import outbox_folder
+from icl_mlflow.tracking.resume import command_to_resume
 from icl_mlflow.tracking.runs import one_line_errors
-from icl_mlflow.tracking.state import CHECKPOINTS, is_claimed, is_run_id, state_folder
+from icl_mlflow.tracking.state import has_checkpoints, is_claimed, is_run_id
 
 _RUNNING = "attributes.status = 'RUNNING'"
 _PAGE = 1_000
@@ -22,14 +23,15 @@ class DeadRun:
     Attributes:
         run_id, name: of the run.
         beat: its last sign of life.
-        has_checkpoint: whether it can be resumed on this machine.
+        resume: the command that goes on with it; None if it cannot be resumed on this
+            machine.
         has_records: whether records wait on this machine for ``icl-mlflow sync``.
     """
 
     run_id: str
     name: str
     beat: Heartbeat
-    has_checkpoint: bool
+    resume: str | None
     has_records: bool
 
 
@@ -46,7 +48,7 @@ def dead_runs(client: MlflowClient, older_than: datetime.timedelta) -> list[Dead
     with one_line_errors(client):
         running = _running(client)
     found = [
-        _dead_run(run, beat)
+        _dead_run(client, run, beat)
         for run in running
         if (beat := parse(run.data.tags.get(HEARTBEAT, "")))
         and _is_dead(run.info.run_id, beat, older_than)
@@ -88,12 +90,13 @@ def _is_dead(run_id: str, beat: Heartbeat, older_than: datetime.timedelta) -> bo
     return beat.is_dead(older_than) and not claimed_here
 
 
-def _dead_run(run: Run, beat: Heartbeat) -> DeadRun:
+def _dead_run(client: MlflowClient, run: Run, beat: Heartbeat) -> DeadRun:
     run_id = run.info.run_id
+    resumable = is_run_id(run_id) and has_checkpoints(run_id)
     return DeadRun(
         run_id=run_id,
         name=run.info.run_name,
         beat=beat,
-        has_checkpoint=(state_folder(run_id) / CHECKPOINTS).is_dir(),
+        resume=command_to_resume(client, run_id) if resumable else None,
         has_records=outbox_folder(run_id).is_dir(),
     )

@@ -1,11 +1,17 @@
 """Which unfinished run a training goes on with, if any."""
 
 import datetime
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from icl_mlflow.tracking.heartbeat import HEARTBEAT, parse
+from icl_mlflow.tracking.reading import LONGEST_JSON, content_of, json_of
 from icl_mlflow.tracking.state import (
     AUTO,
     NEVER,
@@ -14,6 +20,9 @@ from icl_mlflow.tracking.state import (
     state_folder,
 )
 from icl_mlflow.tracking.store import Store
+from icl_mlflow.training.settings import TrainSettings
+
+_SETTINGS = "settings.json"
 
 #: How long a process on another machine may be silent and still be thought alive.
 _SILENCE = datetime.timedelta(minutes=5)
@@ -39,8 +48,32 @@ def run_to_resume(store: Store, identity: str, wanted: str) -> str | None:
         return None
     if wanted == AUTO:
         return _newest(store, identity)
-    _check(_run(store, wanted), identity)
+    _check(store.client, _run(store, wanted), identity)
     return wanted
+
+
+def command_to_resume(client: MlflowClient, run_id: str) -> str:
+    """The command that goes on with a run, with all of its settings.
+
+    Without them where they cannot be read: a store that was away may not have them yet.
+    """
+    words = ["icl-mlflow", "train", "--resume", run_id]
+    settings = _settings_of(client, run_id)
+    if settings is not None:
+        usual = asdict(TrainSettings())
+        for name, value in asdict(settings).items():
+            if value not in {None, usual[name]}:
+                words += [f"--{name}", str(value)]
+    return shlex.join(words)
+
+
+def _settings_of(client: MlflowClient, run_id: str) -> TrainSettings | None:
+    try:
+        with TemporaryDirectory() as folder:
+            file = Path(client.download_artifacts(run_id, _SETTINGS, folder))
+            return TrainSettings(**json_of(content_of(file, LONGEST_JSON)))
+    except (MlflowException, OSError, ValueError, TypeError):
+        return None
 
 
 def _newest(store: Store, identity: str) -> str | None:
@@ -68,7 +101,7 @@ def _run(store: Store, run_id: str) -> Run:
         ) from error
 
 
-def _check(run: Run, identity: str) -> None:
+def _check(client: MlflowClient, run: Run, identity: str) -> None:
     run_id, tags = run.info.run_id, run.data.tags
     if tags.get("kind") != "train":
         raise NotResumableError(f"run {run_id} is not a training run")
@@ -81,7 +114,8 @@ def _check(run: Run, identity: str) -> None:
         raise NotResumableError(f"run {run_id} has finished")
     if tags.get("settings_hash") != identity:
         raise NotResumableError(
-            f"run {run_id} has other settings; give those of its settings.json"
+            f"run {run_id} has other settings; go on with it by: "
+            f"{command_to_resume(client, run_id)}"
         )
     if not has_checkpoints(run_id):
         beat = parse(tags.get(HEARTBEAT, ""))

@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mlflow.entities import Run
@@ -212,11 +212,9 @@ def _ended_truthfully(dispatch: Dispatch) -> Iterator[None]:
         try:
             yield
         except BaseException as error:
-            try:
+            # What ended the run matters more than that it cannot be written down.
+            with suppress(OSError):
                 dispatch.end(_status(error))
-            except OSError as failure:
-                # What ended the run matters more than that it cannot be written down.
-                _logger.warning("how the run ended is not written down: %s", failure)
             raise
         dispatch.end("FINISHED")
 

@@ -1,11 +1,8 @@
 """A database's tables: created exactly once, whoever else is starting at the time."""
 
-import hashlib
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from filelock import FileLock, Timeout
 from mlflow import MlflowClient
@@ -20,9 +17,10 @@ from icl_mlflow.tracking.location import (
     sqlite_uri,
     without_secrets,
 )
-from icl_mlflow.tracking.source import user_name
+from icl_mlflow.tracking.signs import heard_from, last_heard, user_file
 
-#: Seconds to wait for another process that is creating the tables.
+#: Seconds to wait for another process that is creating the tables; again as long when
+#: that one is done and a further one has got the lock first.
 _PATIENCE = 120
 
 
@@ -49,6 +47,7 @@ def client_with_schema(uri: str) -> MlflowClient:
             raise StoreError(
                 f"the tables of {shown(uri)} are not usable: {reason}"
             ) from error
+        heard_from(uri)
     return client
 
 
@@ -75,13 +74,24 @@ def _lock(uri: str) -> Iterator[None]:
         database = sqlite_file(uri)
         path = database.with_name(f"{database.name}.lock")
     else:
-        key = hashlib.sha256(uri.encode()).hexdigest()[:16]
-        name = f"icl-mlflow-{user_name()}-{key}.lock"
-        path = Path(tempfile.gettempdir(), name)
+        path = user_file(uri, "lock")
+    lock = FileLock(path)
+    _acquire(lock, uri)
     try:
-        with FileLock(path, timeout=_PATIENCE):
-            yield
-    except Timeout:
-        raise StoreError(
-            f"another process has held {path} for {_PATIENCE} s; end it and try again"
-        ) from None
+        yield
+    finally:
+        lock.release()
+
+
+def _acquire(lock: FileLock, uri: str) -> None:
+    """Wait for one's turn, for as long as others have theirs."""
+    while not lock.is_locked:
+        before = last_heard(uri)
+        try:
+            lock.acquire(timeout=_PATIENCE)
+        except Timeout:
+            if last_heard(uri) == before:
+                raise StoreError(
+                    f"another process has held {lock.lock_file} for {_PATIENCE} s; "
+                    "end it and try again"
+                ) from None

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from icl_mlflow.tracking.journal import naming
 from icl_mlflow.tracking.location import scheme_of, sqlite_file, tracking_uri
 
 STATE_VARIABLE, STATE = "ICL_MLFLOW_STATE", ".icl_mlflow"
@@ -169,7 +170,8 @@ def _check_links(folder: Path) -> None:
 
 def _say_who(folder: Path) -> None:
     content = {"host": socket.gethostname(), "pid": os.getpid()}
-    (folder / _OWNER).write_text(json.dumps(content), encoding="utf-8")
+    with naming(folder / _OWNER):
+        (folder / _OWNER).write_text(json.dumps(content), encoding="utf-8")
 
 
 def _owner(folder: Path) -> str:

@@ -27,6 +27,7 @@ from icl_mlflow.tracking.state import is_run_id
 from icl_mlflow.tracking.store import Store
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants import VARIANTS
+from tests.faults.ledger import Tally
 
 #: How many inputs a command gets; more with `make test-faults`.
 INPUTS = int(os.environ.get("ICL_FAULTS_INPUTS", "60"))
@@ -192,8 +193,13 @@ def wrong_inputs(draw: st.DrawFn, name: str) -> list[str]:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_one_line_exit_code_2_and_no_run(
-    store: Store, icl: Callable[..., Any], name: str, new_folder: Path
+    store: Store,
+    icl: Callable[..., Any],
+    name: str,
+    new_folder: Path,
+    tally: Callable[..., Tally],
 ) -> None:
+    counts = tally(f"wrong input to {name}", asked=INPUTS)
     before = sorted(new_folder.iterdir())
 
     @settings(
@@ -204,6 +210,7 @@ def test_one_line_exit_code_2_and_no_run(
     )
     @given(arguments=wrong_inputs(name))
     def check(arguments: list[str]) -> None:
+        counts.done += 1
         ended = icl(name, *arguments)
         assert ended.code == 2, ended
         assert ended.out == ""
@@ -212,10 +219,15 @@ def test_one_line_exit_code_2_and_no_run(
         assert line.isprintable()
         assert len(line) < 3_000
 
-    check()
+    try:
+        check()
+    except BaseException:
+        counts.wrong += 1  # the smallest that was found
+        raise
     assert sorted(new_folder.iterdir()) == before
     assert [e.name for e in store.client.search_experiments()] == ["tests", "Default"]
     assert store.client.search_runs(["0", store.experiment_id]) == []
+    counts.assert_clean()
 
 
 def test_every_command_and_every_option_is_drawn() -> None:

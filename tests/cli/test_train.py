@@ -157,8 +157,10 @@ def test_a_signal_ends_the_run_killed(
             if started and started[0].data.metrics:
                 break
             time.sleep(0.2)
+        sent_at = time.monotonic()
         process.send_signal(sent)
         _, errors = process.communicate(timeout=30)
+        assert time.monotonic() - sent_at < 2
     assert process.returncode == code
     assert "Traceback" not in errors
     (logged,) = runs(store)

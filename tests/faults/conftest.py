@@ -1,12 +1,23 @@
-"""A workplace for trainings that are killed, and what one leaves that is not."""
+"""A workplace for trainings that are killed, what one leaves that is not, a server."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from icl_mlflow.tracking.store import connect
+from tests.faults.forked import end_all
+from tests.faults.proxy import Proxy, proxy
 from tests.faults.trainings import SMALL, Outcome, Workplace, outcome
+
+
+@pytest.fixture(autouse=True)
+def ended() -> Iterator[None]:
+    """No test leaves a process behind, however it ends."""
+    yield
+    end_all()
 
 
 @pytest.fixture
@@ -32,3 +43,21 @@ def straight(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         (run,) = work.runs()
         assert sorted(path.name for path in folder.glob(".icl_mlflow")) == []
         return outcome(work, run)
+
+
+@pytest.fixture
+def before_server(
+    server_uri: str, monkeypatch: pytest.MonkeyPatch, new_folder: Path
+) -> Iterator[Proxy]:
+    """A proxy that is where runs go to; requests give up soon, so that tests do."""
+    del new_folder  # in which the runs are
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    with proxy(server_uri) as made:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", made.uri)
+        yield made
+
+
+@pytest.fixture
+def client(server_uri: str) -> MlflowClient:
+    """Asks the server itself."""
+    return MlflowClient(tracking_uri=server_uri)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+_STARTED: list[BaseProcess] = []
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     [
@@ -42,7 +43,18 @@ def start(
         target=_run, args=(arguments, folder, dict(environment), before)
     )
     process.start()
+    _STARTED.append(process)
     return process
+
+
+def end_all() -> None:
+    """End what a test has left running: pytest would wait for it for ever."""
+    while _STARTED:
+        process = _STARTED.pop()
+        if process.is_alive():
+            assert process.pid is not None
+            os.killpg(process.pid, signal.SIGKILL)
+            process.join()
 
 
 def _run(

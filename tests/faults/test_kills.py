@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import time
-from collections import Counter
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 import pytest
 from mlflow.entities import Run
 
+from tests.faults.ledger import Tally
 from tests.faults.trainings import (
     EPOCHS,
     SMALL,
@@ -34,6 +34,9 @@ KILLS = int(os.environ.get("ICL_FAULTS_KILLS", "100"))
 ABLATE_KILLS = int(os.environ.get("ICL_FAULTS_ABLATE_KILLS", "20"))
 SEED = int(os.environ.get("ICL_FAULTS_SEED", "0"))
 
+#: A training is killed about as often before it gets to its end, wherever it is then.
+KILLS_A_RUN = 3
+
 #: Share of the kills of trainings that wait until one has begun.
 AT_WORK = 0.8
 
@@ -43,21 +46,12 @@ MEMBERS = "tags.kind = 'train'"
 SUITE = ["--variants", "no_labels", "--seeds", "0,1", "--jobs", "2"]
 
 
-def report(
-    capsys: pytest.CaptureFixture[str], title: str, counts: Counter[str]
-) -> None:
-    with capsys.disabled():
-        print(f"\n{title}")
-        for name in counts:
-            print(f"  {name:36} {counts[name]:5}")
-
-
 def judge_all(
     work: Workplace,
     finished: list[Run],
     victims: list[str],
     expected: Callable[[Run], Outcome],
-    counts: Counter[str],
+    counts: Tally,
 ) -> None:
     """Add up how finished runs compare with those that nothing had happened to.
 
@@ -69,45 +63,49 @@ def judge_all(
         counts: gets the numbers.
     """
     same = ids([run for run in finished if outcome(work, run) == expected(run)])
-    counts["kills of a run under way"] = len(victims)
-    counts["... resumed, bit-identical"] = sum(victim in same for victim in victims)
-    counts["runs killed"] = len(set(victims))
-    counts["runs finished"] = len(finished)
-    counts["... bit-identical"] = len(same)
-    counts["duplicate steps"] = sum(repeated_steps(work, run) for run in finished)
-    counts["missing steps"] = sum(missing_steps(work, run, EPOCHS) for run in finished)
-    reap(work, counts)
+    resumed = sum(victim in same for victim in victims)
+    counts.also |= {
+        "kills of a run under way": len(victims),
+        "of them resumed to bit-identical": resumed,
+        "runs finished": len(finished),
+        "of them bit-identical": len(same),
+        "RUNNING after reap": running_after_reap(work),
+    }
+    counts.twice = sum(repeated_steps(work, run) for run in finished)
+    counts.lost = sum(missing_steps(work, run, EPOCHS) for run in finished)
+    counts.wrong = len(victims) - resumed + len(finished) - len(same)
+    counts.wrong += counts.also["RUNNING after reap"]
 
 
-def reap(work: Workplace, counts: Counter[str]) -> None:
-    """Count what still says RUNNING once the dead are marked."""
+def running_after_reap(work: Workplace) -> int:
+    """How many runs still say RUNNING once the dead are marked."""
     work.finish("reap", "--yes", "--older_than", "0s")
-    counts["RUNNING after reap"] = len(work.runs(RUNNING))
+    return len(work.runs(RUNNING))
 
 
 @pytest.mark.slow
 def test_a_hundred_kills_of_trainings(
-    work: Workplace, straight: Outcome, capsys: pytest.CaptureFixture[str]
+    work: Workplace, straight: Outcome, tally: Callable[..., Tally]
 ) -> None:
+    counts = tally("SIGKILL in train, then again", asked=KILLS)
     rng = np.random.default_rng(SEED)
     process = work.start("train", *SMALL)
     wait_for_trainers(work, process)
     began = time.monotonic()
     process.join()
     at_work = time.monotonic() - began
-    counts: Counter[str] = Counter(kills=0)
     victims: list[str] = []
     stillborn: set[str] = set()
-    while counts["kills"] < KILLS:
+    while counts.done < KILLS:
         process = work.start("train", *SMALL)
         if rng.random() < AT_WORK:
             wait_for_trainers(work, process)
-        process.join(rng.uniform(0, at_work))
+        process.join(rng.uniform(0, at_work / KILLS_A_RUN))
         if not process.is_alive():
             assert process.exitcode == 0, work.said()
             continue
         kill(process)
-        counts["kills"] += 1
+        counts.done += 1
         for run_id in ids(work.runs(RUNNING)) - stillborn:
             if resumable(work, run_id):
                 victims.append(run_id)
@@ -115,10 +113,10 @@ def test_a_hundred_kills_of_trainings(
                 stillborn.add(run_id)
     work.finish("train", *SMALL)
     finished = work.runs("attributes.status = 'FINISHED'")
-    counts["runs killed before training began"] = len(stillborn)
+    counts.also["runs killed before training began"] = len(stillborn)
     judge_all(work, finished, victims, lambda _: straight, counts)
-    report(capsys, "trainings", counts)
-    assert_nothing_lost(counts)
+    assert victims
+    counts.assert_clean()
 
 
 def resumable(work: Workplace, run_id: str) -> bool:
@@ -127,14 +125,6 @@ def resumable(work: Workplace, run_id: str) -> bool:
 
 def ids(runs: list[Run]) -> set[str]:
     return {run.info.run_id for run in runs}
-
-
-def assert_nothing_lost(counts: Counter[str]) -> None:
-    under_way = counts["kills of a run under way"]
-    assert counts["... resumed, bit-identical"] == under_way > 0
-    assert counts["... bit-identical"] == counts["runs finished"] > 0
-    assert counts["duplicate steps"] == counts["missing steps"] == 0
-    assert counts["RUNNING after reap"] == 0
 
 
 def stat(pid: int) -> tuple[str, int]:
@@ -202,18 +192,17 @@ def outcomes(work: Workplace, runs: list[Run]) -> dict[tuple[str, str], Outcome]
 
 
 @pytest.mark.slow
-def test_twenty_kills_of_suites(
-    work: Workplace, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_twenty_kills_of_suites(work: Workplace, tally: Callable[..., Tally]) -> None:
+    counts = tally("SIGKILL in ablate, then again", asked=ABLATE_KILLS)
     rng = np.random.default_rng(SEED)
     command = ["ablate", *SMALL, *SUITE, "--experiment"]
     work.finish(*command, "straight")
     expected = outcomes(work, work.runs(MEMBERS))
     assert len(expected) == 4
-    counts: Counter[str] = Counter(kills=0)
     victims: list[str] = []
+    suites = 1
     for number in itertools.count():
-        while counts["kills"] < ABLATE_KILLS:
+        while counts.done < ABLATE_KILLS:
             process = work.start(*command, f"round-{number}")
             wait_for_trainers(work, process)
             process.join(rng.uniform(0, 3))
@@ -222,12 +211,12 @@ def test_twenty_kills_of_suites(
             assert process.pid is not None
             WAYS[rng.integers(len(WAYS))](work, process, rng)
             wait_for_end_of_group(process.pid)
-            counts["kills"] += 1
+            counts.done += 1
             unfinished = work.runs(f"{MEMBERS} AND attributes.status != 'FINISHED'")
             victims += [one for one in ids(unfinished) if resumable(work, one)]
         work.finish(*command, f"round-{number}")
-        counts["suites"] += 1
-        if counts["kills"] >= ABLATE_KILLS:
+        suites += 1
+        if counts.done >= ABLATE_KILLS:
             break
     finished = work.runs(f"{MEMBERS} AND attributes.status = 'FINISHED'")
 
@@ -235,6 +224,7 @@ def test_twenty_kills_of_suites(
         return expected[run.data.tags["variant"], run.data.tags["seed"]]
 
     judge_all(work, finished, victims, straight_member, counts)
-    report(capsys, "suites", counts)
-    assert_nothing_lost(counts)
-    assert counts["runs finished"] == 4 * (counts["suites"] + 1)
+    counts.also["suites"] = suites
+    assert victims
+    counts.assert_clean()
+    assert len(finished) == 4 * suites

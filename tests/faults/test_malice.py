@@ -30,6 +30,7 @@ from icl_mlflow.training.build import initial_model
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants.published import read_published
 from tests.cli.conftest import icl
+from tests.faults.ledger import Tally
 
 __all__ = ["icl"]
 
@@ -53,12 +54,16 @@ def outside(new_folder: Path) -> Path:
     return file
 
 
-def assert_nothing_happened(folder: Path, before: set[Path]) -> None:
+def assert_nothing_happened(folder: Path, before: set[Path], counts: Tally) -> None:
     """No code was run, and nothing lies where it was not."""
-    assert not (folder / CANARY).exists()
-    assert {f for f in folder.rglob("*") if "mlruns" not in f.parts} <= before
-    outside = folder / "outside.txt"
-    assert outside.read_text() == UNTOUCHED
+    executed = int((folder / CANARY).exists())
+    found = {f for f in folder.rglob("*") if "mlruns" not in f.parts}
+    touched = int((folder / "outside.txt").read_text() != UNTOUCHED)
+    elsewhere = len(found - before - {folder / CANARY}) + touched
+    counts.done += 1
+    counts.also = {"executions": executed, "files outside": elsewhere}
+    counts.wrong += executed + elsewhere
+    counts.assert_clean()
 
 
 def everything(folder: Path) -> set[Path]:
@@ -237,8 +242,10 @@ def test_a_model_of_an_attacker_is_refused(
     registered: tuple[str, Path],
     icl: Callable[..., Any],
     outside: Path,
+    tally: Callable[..., Tally],
     name: str,
 ) -> None:
+    counts = tally("malicious model under our name")
     uri, folder = registered
     # The registry's hash is the attacker's too.
     client = mlflow.MlflowClient()
@@ -247,7 +254,7 @@ def test_a_model_of_an_attacker_is_refused(
     MODELS[name](folder)
     before = everything(outside.parent)
     refused(icl, "analyze", "--model", uri)
-    assert_nothing_happened(outside.parent, before)
+    assert_nothing_happened(outside.parent, before, counts)
 
 
 @pytest.mark.parametrize(
@@ -267,21 +274,25 @@ def test_a_model_of_an_attacker_is_refused(
     ],
 )
 def test_a_place_that_leads_elsewhere_is_one_line(
+    *,
     registered: tuple[str, Path],
     icl: Callable[..., Any],
     outside: Path,
     store: Store,
+    tally: Callable[..., Tally],
     location: str,
 ) -> None:
+    counts = tally("model that lies elsewhere")
     del registered
+    before = everything(outside.parent)
     store.client.create_registered_model("icl-A-evil")
     try:
         store.client.create_model_version("icl-A-evil", location)
     except mlflow.MlflowException:
-        return  # MLflow itself takes no such place
-    before = everything(outside.parent)
-    refused(icl, "analyze", "--model", "models:/icl-A-evil/1")
-    assert_nothing_happened(outside.parent, before)
+        pass  # MLflow itself takes no such place
+    else:
+        refused(icl, "analyze", "--model", "models:/icl-A-evil/1")
+    assert_nothing_happened(outside.parent, before, counts)
 
 
 def test_the_trap_works(new_folder: Path) -> None:
@@ -355,8 +366,15 @@ def artifacts_of(store: Store, journal: Path) -> list[str]:
 
 @pytest.mark.parametrize("name", RECORDS)
 def test_a_record_of_an_attacker_is_refused_and_the_next_delivered(
-    store: Store, state: Path, icl: Callable[..., Any], outside: Path, name: str
+    *,
+    store: Store,
+    state: Path,
+    icl: Callable[..., Any],
+    outside: Path,
+    tally: Callable[..., Tally],
+    name: str,
 ) -> None:
+    counts = tally("malicious record in a journal")
     kept = hashlib.sha256(b"evil").hexdigest()
     (state / "files" / kept).write_bytes(b"evil")
     filled = json.loads(
@@ -372,7 +390,7 @@ def test_a_record_of_an_attacker_is_refused_and_the_next_delivered(
     before |= {state.parent / "owner.json"}
     line = refused(icl, "sync")
     assert run in line
-    assert_nothing_happened(outside.parent, before)
+    assert_nothing_happened(outside.parent, before, counts)
     assert artifacts_of(store, state) == []
     assert not list(outside.parent.rglob("*escaped*"))
     assert store.client.get_run(run).data.params == {"after": "1"}
@@ -417,17 +435,21 @@ FOLDERS: dict[str, Callable[[Path], None]] = {
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_a_state_folder_of_an_attacker_does_no_harm(
-    state: Path, icl: Callable[..., Any], outside: Path, name: str
+    state: Path,
+    icl: Callable[..., Any],
+    outside: Path,
+    tally: Callable[..., Tally],
+    name: str,
 ) -> None:
+    counts = tally("malicious state folder")
     FOLDERS[name](state)
-    elsewhere = outside.parent / "elsewhere"
-    before = everything(elsewhere) if elsewhere.exists() else set()
+    ours = state.parent
+    before = everything(outside.parent)
+    before |= {ours / "lock", ours / "owner.json", state / "delivered"}
     ended = icl("sync")
     assert ended.code in {0, 2, 4}
     assert len(ended.err.splitlines()) == (ended.code != 0)
-    assert not (outside.parent / CANARY).exists()
-    assert outside.read_text() == UNTOUCHED
-    assert (everything(elsewhere) if elsewhere.exists() else set()) == before
+    assert_nothing_happened(outside.parent, before, counts)
 
 
 # Published files
@@ -490,11 +512,14 @@ PUBLISHED: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_a_published_file_of_an_attacker_is_refused(outside: Path, name: str) -> None:
+def test_a_published_file_of_an_attacker_is_refused(
+    outside: Path, tally: Callable[..., Tally], name: str
+) -> None:
+    counts = tally("malicious published file")
     file = outside.with_name("model.pt")
     PUBLISHED[name](file)
     before = everything(outside.parent)
     with pytest.raises(ValueError, match="cannot be read as a published") as error:
         read_published(file)
     assert "\n" not in str(error.value)
-    assert_nothing_happened(outside.parent, before)
+    assert_nothing_happened(outside.parent, before, counts)

@@ -4,12 +4,10 @@ The long form, with counts, is `make test-faults`.
 """
 
 import logging
-import os
-import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -24,8 +22,8 @@ from icl_mlflow.tracking.store import Store, connect
 from icl_mlflow.tracking.sync import sync, waiting_runs
 from icl_mlflow.training.build import initial_model
 from icl_mlflow.training.settings import TrainSettings
-from tests.faults.forked import start
-from tests.faults.proxy import ANSWERS, Proxy, proxy
+from tests.faults.ledger import Tally
+from tests.faults.proxy import ANSWERS, Proxy
 
 SETTINGS = TrainSettings(dim=3, n_context=4, d_model=8, n_heads=2)
 OPENING: dict[str, Any] = {
@@ -40,29 +38,6 @@ OPENING: dict[str, Any] = {
 AT_ONCE = 0.5
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Requests give up soon, so that tests do."""
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
-
-
-@pytest.fixture
-def before_server(
-    server_uri: str, monkeypatch: pytest.MonkeyPatch, new_folder: Path
-) -> Iterator[Proxy]:
-    """A proxy that is where runs go to."""
-    del new_folder  # in which the runs are
-    with proxy(server_uri) as made:
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", made.uri)
-        yield made
-
-
-@pytest.fixture
-def client(server_uri: str) -> MlflowClient:
-    """Asks the server itself."""
-    return MlflowClient(tracking_uri=server_uri)
-
-
 def write(log: RunLog, steps: range) -> None:
     """A bit of everything, of which no call takes long."""
     for step in steps:
@@ -75,12 +50,16 @@ def write(log: RunLog, steps: range) -> None:
     log.params({f"param{steps.start}": steps.stop})
 
 
-def assert_all_there(client: MlflowClient, run_id: str, *written: range) -> None:
+def assert_all_there(
+    client: MlflowClient, run_id: str, *written: range, counts: Tally | None = None
+) -> None:
     """Everything that `write` wrote is there, in order and once."""
     run = client.get_run(run_id)
     steps = [step for part in written for step in part]
     for key in ("train/loss", "val/loss"):
         points = client.get_metric_history(run_id, key)
+        if counts is not None:
+            counts.add_points([point.step for point in points], steps)
         assert [point.step for point in points] == steps
         times = [point.timestamp for point in points]
         assert times == sorted(times)
@@ -97,8 +76,13 @@ def assert_all_there(client: MlflowClient, run_id: str, *written: range) -> None
 
 @pytest.mark.parametrize("mode", [*ANSWERS, "away", "swallow", "hang", "slow"])
 def test_a_server_that_comes_back_gets_everything(
-    before_server: Proxy, client: MlflowClient, mode: str, new_folder: Path
+    before_server: Proxy,
+    client: MlflowClient,
+    tally: Callable[..., Tally],
+    mode: str,
+    new_folder: Path,
 ) -> None:
+    counts = tally(f"server for a while: {mode}")
     with open_run(connect("outages"), **OPENING) as log:
         write(log, range(5))
         before_server.mode = mode
@@ -107,7 +91,9 @@ def test_a_server_that_comes_back_gets_everything(
         before_server.mode = "well"
         write(log, range(15, 20))
     assert client.get_run(log.run_id).info.status == "FINISHED"
-    assert_all_there(client, log.run_id, range(5), range(5, 15), range(15, 20))
+    counts.done += 1
+    written = (range(5), range(5, 15), range(15, 20))
+    assert_all_there(client, log.run_id, *written, counts=counts)
     assert list(new_folder.iterdir()) == []
 
 
@@ -149,12 +135,15 @@ def undelivered(
 
 
 def test_a_server_that_never_comes_back_is_one_line_that_says_what_to_do(
+    *,
     before_server: Proxy,
     client: MlflowClient,
     undelivered: str,
     caplog: pytest.LogCaptureFixture,
     new_folder: Path,
+    tally: Callable[..., Tally],
 ) -> None:
+    counts = tally("server that never comes back, then sync")
     run_id = undelivered
     lines = [record.getMessage() for record in caplog.get_records("setup")]
     assert "waiting for" in lines[0]
@@ -175,12 +164,17 @@ def test_a_server_that_never_comes_back_is_one_line_that_says_what_to_do(
     assert sync(run_id) is None
     assert local_runs() == []
     assert client.get_run(run_id).info.status == "FINISHED"
-    assert_all_there(client, run_id, range(5), range(5, 10))
+    counts.done += 1
+    assert_all_there(client, run_id, range(5), range(5, 10), counts=counts)
 
 
 def test_two_syncs_that_race_deliver_once(
-    before_server: Proxy, client: MlflowClient, undelivered: str
+    before_server: Proxy,
+    client: MlflowClient,
+    undelivered: str,
+    tally: Callable[..., Tally],
 ) -> None:
+    counts = tally("two clients sync one run at once", asked=2)
     before_server.mode = "slow"
     found: list[object] = []
     racers = [
@@ -191,8 +185,9 @@ def test_two_syncs_that_race_deliver_once(
         racer.start()
     for racer in racers:
         racer.join()
-    assert len(found) == 2
-    assert_all_there(client, undelivered, range(5), range(5, 10))
+    counts.done = len(found)
+    assert_all_there(client, undelivered, range(5), range(5, 10), counts=counts)
+    counts.assert_clean()
 
 
 def test_a_sync_that_is_interrupted_is_made_good_by_the_next(
@@ -266,105 +261,27 @@ def test_a_database_that_is_moved_away_and_back(store: Store, new_folder: Path) 
     assert_all_there(store.client, log.run_id, range(5), range(5, 10))
 
 
-TRAIN = ["train", "--preset", "smoke", "--train_episodes", "256", "--threads", "1"]
-TRAIN += ["--val_episodes", "64", "--test_episodes", "64", "--epochs", "100000"]
-
-
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)]
-)
-def test_a_signal_ends_training_at_once_though_the_server_hangs(
-    before_server: Proxy,
-    client: MlflowClient,
-    new_folder: Path,
-    number: signal.Signals,
-    code: int,
+@pytest.mark.parametrize("calls", [50, pytest.param(1_000, marks=pytest.mark.slow)])
+def test_writing_something_down_takes_milliseconds(
+    before_server: Proxy, tally: Callable[..., Tally], calls: int
 ) -> None:
-    experiment = connect("signals").experiment_id
-    before = {run.info.run_id for run in client.search_runs([experiment])}
-    process = start(
-        *TRAIN,
-        "--experiment",
-        "signals",
-        folder=new_folder,
-        environment={"MLFLOW_TRACKING_URI": before_server.uri},
-    )
-    run_id = _first_run(client, experiment, before)
-    before_server.mode = "hang"
-    time.sleep(0.5)
-    assert process.pid is not None
-    sent = time.monotonic()
-    os.kill(process.pid, number)
-    process.join(30)
-    took = time.monotonic() - sent
-    assert process.exitcode == code
-    assert took < 2
-    lines = (new_folder / "err").read_text().split("\n")
-    assert sum("not delivered: " in line for line in lines) == 1
-    assert client.get_run(run_id).info.status == "RUNNING"
-
-    before_server.mode = "well"
-    done = sync(run_id)
-    assert done is not None
-    assert (done.problem, done.has_ended) == ("", True)
-    assert client.get_run(run_id).info.status == "KILLED"
-    steps = [m.step for m in client.get_metric_history(run_id, "val/loss")]
-    assert steps == list(range(len(steps)))
-
-
-def _first_run(client: MlflowClient, experiment: str, before: set[str]) -> str:
-    """The id of the first new run that has logged an epoch."""
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        for run in client.search_runs([experiment]):
-            if run.info.run_id not in before and "val/loss" in run.data.metrics:
-                found: str = run.info.run_id
-                return found
-        time.sleep(0.05)
-    pytest.fail("no run has logged anything")
-
-
-@pytest.mark.slow
-def test_a_suite_goes_on_through_an_outage(
-    before_server: Proxy, client: MlflowClient, new_folder: Path
-) -> None:
-    experiment = connect("suite").experiment_id
-    process = start(
-        *[*TRAIN[:-2], "--epochs", "2", "--jobs", "1", "--seeds", "0,1"],
-        *["--experiment", "suite"],
-        folder=new_folder,
-        environment={"MLFLOW_TRACKING_URI": before_server.uri},
-    )
-    try:
-        deadline = time.monotonic() + 300
-        while len(client.search_runs([experiment])) < 2:  # the parent and one member
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        before_server.mode = "away"
-        time.sleep(4)
-        before_server.mode = "well"
-        process.join(300)
-    finally:
-        process.kill()
-    assert process.exitcode == 0, (new_folder / "err").read_text()
-    runs = client.search_runs([experiment])
-    assert [run.info.status for run in runs] == ["FINISHED"] * 3
-    for run in runs:
-        steps = [m.step for m in client.get_metric_history(run.info.run_id, "val/loss")]
-        assert steps == [0, 1]
-    assert not list(new_folder.glob(".icl_mlflow"))
-
-
-def test_writing_something_down_takes_milliseconds(before_server: Proxy) -> None:
     values = {f"metric{n}": n / 7 for n in range(12)}
+    modes = ("well", "away", "hang")
+    counts = tally("a call of the log", asked=len(modes) * calls)
     took = []
     with open_run(connect("outages"), **OPENING) as log:
-        for mode in ("well", "away", "hang"):
+        for mode in modes:
             before_server.mode = mode
-            for step in range(50):
+            for step in range(counts.done, counts.done + calls):
                 started = time.perf_counter()
                 log.metrics(values, step=step)
-                took.append(time.perf_counter() - started)
+                took.append(1000 * (time.perf_counter() - started))
                 time.sleep(0.01)
+            counts.done += calls
         before_server.mode = "well"
-    assert sorted(took)[len(took) // 2] < 0.005
+    took.sort()
+    counts.at_most("median (ms)", took[len(took) // 2])
+    counts.at_most("p99 (ms)", took[len(took) * 99 // 100])
+    assert counts.most["median (ms)"] < 5
+    if calls >= 1_000:  # of fewer it is one of the two or three longest
+        assert counts.most["p99 (ms)"] <= 5

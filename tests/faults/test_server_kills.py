@@ -10,8 +10,7 @@ import re
 import shutil
 import signal
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
 from multiprocessing.util import Finalize
 from pathlib import Path
@@ -19,9 +18,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import Run
 
 from tests.faults.forked import start
+from tests.faults.ledger import Tally
+from tests.faults.trainings import SOON
 from tests.server import Server
 
 KILLS = int(os.environ.get("ICL_FAULTS_SERVER_KILLS", "10"))
@@ -81,7 +81,7 @@ def _say_what_it_cost() -> None:
     Path("cpu").write_text(f"{time.process_time()} {time.thread_time()}")
 
 
-def judged(server: Server, counts: Counter[str], folder: Path) -> Run:
+def judged(server: Server, counts: Tally, folder: Path) -> None:
     """Add up what of the one run has arrived, against what it says it has trained."""
     client = MlflowClient(tracking_uri=server.uri)
     (run,) = client.search_runs(["0"])
@@ -90,24 +90,20 @@ def judged(server: Server, counts: Counter[str], folder: Path) -> Run:
     assert trained == list(range(len(trained)))
     for key in KEYS:
         arrived = [p.step for p in client.get_metric_history(run.info.run_id, key)]
-        counts["records"] += len(trained)
-        counts["lost"] += len(set(trained) - set(arrived))
-        counts["duplicates"] += len(arrived) - len(set(arrived))
-    return run
-
-
-def report(
-    capsys: pytest.CaptureFixture[str], title: str, counts: Counter[str], slowed: float
-) -> None:
-    with capsys.disabled():
-        print(f"\n{title}")
-        for name in counts:
-            print(f"  {name:36} {counts[name]:5}")
-        print(f"  {'CPU beside the training (%)':36} {100 * slowed:5.2f}")
+        counts.add_points(arrived, trained)
+    counts.wrong += run.info.status != "KILLED"
+    slowed = cpu_beside(folder)
+    counts.at_most("training slowed by (%)", 100 * slowed)
+    counts.assert_clean()
+    assert slowed <= MOST_SLOWED
 
 
 def cpu_beside(folder: Path) -> float:
-    """CPU time of the process beside its main thread, as a share of that."""
+    """CPU time of the process beside its main thread, as a share of that.
+
+    What other threads of a process take, on a core that it has for itself, is the most
+    that they can slow down the main one: it can wait for no more than what they do.
+    """
     process, main = map(float, (folder / "cpu").read_text().split())
     return (process - main) / main
 
@@ -117,27 +113,22 @@ def test_a_server_that_is_killed_again_and_again(
     server: Server,
     training: BaseProcess,
     new_folder: Path,
-    capsys: pytest.CaptureFixture[str],
+    tally: Callable[..., Tally],
 ) -> None:
+    counts = tally("server killed and started again in one run", asked=KILLS)
     rng = np.random.default_rng(SEED)
-    counts = Counter[str]()
     for _ in range(KILLS):
         time.sleep(rng.uniform(0, 4))
         server.kill()
-        counts["kills"] += 1
+        counts.done += 1
         time.sleep(rng.uniform(0, 4))
         server.start()
     time.sleep(6)  # longer than the longest pause between attempts
     training.terminate()
     training.join(60)
     assert training.exitcode == 143
-    left = new_folder / ".icl_mlflow" / "runs"
-    counts["journals left"] = len(list(left.glob("*/journal")))
     finish("sync", server, new_folder)
-    run = judged(server, counts, new_folder)
-    report(capsys, "a server killed again and again", counts, cpu_beside(new_folder))
-    assert run.info.status == "KILLED"
-    assert (counts["lost"], counts["duplicates"]) == (0, 0)
+    judged(server, counts, new_folder)
 
 
 @pytest.mark.slow
@@ -145,14 +136,20 @@ def test_a_long_outage_costs_training_nothing_and_loses_nothing(
     server: Server,
     training: BaseProcess,
     new_folder: Path,
-    capsys: pytest.CaptureFixture[str],
+    tally: Callable[..., Tally],
 ) -> None:
+    counts = tally(
+        "seconds without a server, which never came; sync", asked=int(OUTAGE)
+    )
     server.kill()
+    began = time.monotonic()
     time.sleep(OUTAGE)
+    counts.done = int(time.monotonic() - began)
     training.terminate()
     sent = time.monotonic()
     training.join(60)
-    assert time.monotonic() - sent < 3
+    counts.at_most("SIGTERM to end (s)", time.monotonic() - sent)
+    assert time.monotonic() - sent < SOON
     assert training.exitcode == 143
     (line,) = [
         line
@@ -162,13 +159,7 @@ def test_a_long_outage_costs_training_nothing_and_loses_nothing(
     assert "is not reachable: connection refused" in line
     server.start()
     finish("sync", server, new_folder)
-    counts = Counter[str]({"outage (s)": int(OUTAGE)})
-    run = judged(server, counts, new_folder)
-    slowed = cpu_beside(new_folder)
-    report(capsys, "a server that never came back, then sync", counts, slowed)
-    assert run.info.status == "KILLED"
-    assert (counts["lost"], counts["duplicates"]) == (0, 0)
-    assert slowed < MOST_SLOWED
+    judged(server, counts, new_folder)
     assert list((new_folder / ".icl_mlflow" / "runs").glob("*/journal")) == []
 
 
@@ -177,21 +168,19 @@ def test_a_server_that_stops_for_a_while(
     server: Server,
     training: BaseProcess,
     new_folder: Path,
-    capsys: pytest.CaptureFixture[str],
+    tally: Callable[..., Tally],
 ) -> None:
+    counts = tally("server stopped (SIGSTOP) and going on", asked=3)
     for _ in range(3):
         server.send(signal.SIGSTOP)
         time.sleep(13)  # longer than a request waits
         server.send(signal.SIGCONT)
+        counts.done += 1
         time.sleep(5)
     training.terminate()
     training.join(60)
     finish("sync", server, new_folder)
-    counts = Counter[str](stops=3)
-    run = judged(server, counts, new_folder)
-    report(capsys, "a server that stops and goes on", counts, cpu_beside(new_folder))
-    assert run.info.status == "KILLED"
-    assert (counts["lost"], counts["duplicates"]) == (0, 0)
+    judged(server, counts, new_folder)
 
 
 def finish(command: str, server: Server, folder: Path) -> None:

@@ -18,6 +18,9 @@ from tests.faults.forked import start
 
 EPOCHS = 12
 
+#: Seconds within which a signal ends a training, with its status and exit code.
+SOON = 2.0
+
 #: A moment's training: epochs of 20 steps.
 SMALL = [
     "--preset", "smoke", "--epochs", str(EPOCHS), "--train_episodes", "640",

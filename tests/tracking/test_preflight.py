@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from icl_mlflow.tracking.preflight import LIMIT, check_store
+from icl_mlflow.tracking.signs import heard_from
 from icl_mlflow.tracking.store import StoreError, connect
 
 Refusal = Callable[[str], str]
@@ -35,11 +37,12 @@ def refusal(new_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Refusal:
 
 
 @contextmanager
-def answering(status: int, body: str) -> Iterator[str]:
+def answering(status: int, body: str, seconds: float = 0) -> Iterator[str]:
     """Another service on this machine, that answers every request alike."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            time.sleep(seconds)
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.end_headers()
@@ -104,6 +107,40 @@ def test_a_server_that_does_not_let_us_work(
 ) -> None:
     with answering(status, body) as uri:
         assert said in refusal(uri)
+
+
+def test_a_crowded_server_is_not_away(
+    new_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One request at a time, each soon done: the last of six waits for 7 s."""
+    with answering(200, "{}", seconds=1.2) as uri:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        failures: list[Exception] = []
+
+        def ask() -> None:
+            try:
+                check_store(uri)
+            except StoreError as error:
+                failures.append(error)
+
+        crowd = [threading.Thread(target=ask) for _ in range(6)]
+        began = time.monotonic()
+        for one in crowd:
+            one.start()
+        for one in crowd:
+            one.join()
+        assert failures == []
+        assert time.monotonic() - began > LIMIT
+    assert list(new_folder.iterdir()) == []
+
+
+def test_a_server_that_others_have_heard_from_long_ago_is_away(
+    refusal: Refusal,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        heard_from(uri)
+        assert "does not answer within 5 seconds" in refusal(uri)
 
 
 def test_a_host_that_does_not_exist(refusal: Refusal) -> None:

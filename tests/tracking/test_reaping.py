@@ -79,7 +79,7 @@ def test_a_run_is_dead_when_its_process_is(store: Store) -> None:
             time.sleep(0.01)
     (one,) = found
     assert (one.run_id, one.name, one.beat.pid) == (run_id, "a", process.pid)
-    assert (one.has_checkpoint, one.has_records) == (False, True)
+    assert (one.resume, one.has_records) == (None, True)
     assert status(store, run_id) == "RUNNING"
     assert mark_killed(store.client, one)
     assert status(store, run_id) == "KILLED"

@@ -2,10 +2,9 @@
 
 import hashlib
 import json
-import os
 import resource
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +13,6 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
-from hypothesis import HealthCheck, given
-from hypothesis import settings as examples
-from hypothesis import strategies as st
 from torch import Tensor
 
 from icl_mlflow.training.checkpoint import (
@@ -27,9 +23,8 @@ from icl_mlflow.training.checkpoint import (
 from icl_mlflow.training.fit import Epoch, Fitted, NonFiniteLossError, fit
 from icl_mlflow.training.settings import TrainSettings
 from tests.disk import small_disk
-
-#: How often a file is damaged; more with `make test-faults`.
-EXAMPLES = int(os.environ.get("ICL_FAULTS_EXAMPLES", "200"))
+from tests.faults.damage import EXAMPLES, Damage, flipped, truncated
+from tests.faults.ledger import Tally
 
 #: Fifteen steps of a very small model.
 TINY = TrainSettings(
@@ -240,7 +235,7 @@ IDENTITY = "0123456789abcdef"
 
 def content(step: int) -> Checkpoint:
     rng = torch.Generator().manual_seed(step)
-    tensors = {"model/weight": torch.randn(3, 4, generator=rng)}
+    tensors = {"model/weight": torch.randn(16, 16, generator=rng)}
     return Checkpoint(step=step, tensors=tensors, facts={"history": [{"loss": 0.1}]})
 
 
@@ -303,36 +298,18 @@ def damaged(file: Path, as_bytes: bytes) -> Iterator[None]:
         file.write_bytes(sound)
 
 
-@examples(
-    max_examples=EXAMPLES,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(data=st.data())
-def test_a_truncated_one_is_refused_for_the_one_before(
-    two: tuple[Path, Path, bytes], data: st.DataObject
+@pytest.mark.parametrize("damage", [truncated, flipped], ids=lambda d: d.__name__)
+def test_a_damaged_one_is_refused_for_the_one_before(
+    two: tuple[Path, Path, bytes], tally: Callable[..., Tally], damage: Damage
 ) -> None:
     folder, file, sound = two
-    length = data.draw(st.integers(0, len(sound) - 1))
-    with damaged(file, sound[:length]):
-        assert_is_of_step(newest(folder), 1)
-
-
-@examples(
-    max_examples=EXAMPLES,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(data=st.data())
-def test_one_with_a_flipped_bit_is_refused_for_the_one_before(
-    two: tuple[Path, Path, bytes], data: st.DataObject
-) -> None:
-    folder, file, sound = two
-    place = data.draw(st.integers(0, 8 * len(sound) - 1))
-    flipped = bytearray(sound)
-    flipped[place // 8] ^= 1 << (place % 8)
-    with damaged(file, bytes(flipped)):
-        assert_is_of_step(newest(folder), 1)
+    counts = tally(f"{damage.__name__} checkpoint", asked=EXAMPLES)
+    for content in damage(sound):
+        with damaged(file, content):
+            found = newest(folder)
+        counts.wrong += found is None or found.step != 1
+        counts.done += 1
+    counts.assert_clean()
 
 
 def packed(about: dict[str, str] | None, **tensors: Tensor) -> bytes:
