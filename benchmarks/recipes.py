@@ -39,6 +39,9 @@ RECIPES: Mapping[str, Recipe] = {
     "efficient": _efficient(),
     "batch 64": _efficient(batch_size=64),
     "batch 64, lr 0.0015": _efficient(batch_size=64, lr=1.5e-3),
+    "batch 64, lr 0.0015, independent layers": _efficient(
+        batch_size=64, lr=1.5e-3, layer_init="independent"
+    ),
     "paper": Recipe({"precision": "bf16"}),
     "sampled labels": _efficient(target="labels"),
     "no curriculum": _efficient(curriculum="none"),
@@ -60,7 +63,11 @@ COMPARED = 50_000
 PLAN: Mapping[int, Collection[str]] = {
     25_000: ("efficient",),
     COMPARED: tuple(RECIPES),
-    100_000: ("efficient", "batch 64, lr 0.0015"),
+    100_000: (
+        "efficient",
+        "batch 64, lr 0.0015",
+        "batch 64, lr 0.0015, independent layers",
+    ),
     1_000_000: ("batch 64",),
 }
 #: The validations of a run, whatever its length, as in the preset.
