@@ -14,16 +14,14 @@ import torch
 
 from icl_mlflow.evaluation import bayes_accuracy
 from icl_mlflow.launch.artifacts import log_last_good, log_results
-from icl_mlflow.tracking.location import redacted
+from icl_mlflow.launch.train_log import train_log
 from icl_mlflow.tracking.resume import run_to_resume
 from icl_mlflow.tracking.run import RunLog, open_run
 from icl_mlflow.tracking.signals import signals_put_off
 from icl_mlflow.tracking.state import (
     AUTO,
-    TRAIN_LOG,
     begin_checkpoints,
     end_checkpoints,
-    state_folder,
 )
 from icl_mlflow.tracking.store import Store
 from icl_mlflow.training.build import data_digest, problem, resolved
@@ -188,7 +186,7 @@ def member_run(
             parent_run_id=parent_run_id,
             run_id=earlier,
         ) as log,
-        _log_file(log) as logger,
+        train_log(log) as logger,
     ):
         checkpoints = None if resume is None else begin_checkpoints(log.run_id)
         log.json("settings.json", asdict(settings))
@@ -257,47 +255,3 @@ def _finish(log: RunLog, fitted: Fitted) -> Trained:
         bayes_accuracy=bayes_accuracy(fitted.test_set.bayes_B),
         ui_link=log.ui_link(),
     )
-
-
-class _LogFile(logging.FileHandler):
-    """A file that leaves out the lines that its disk has no room for.
-
-    Whatever else needs the disk says so in one line; `logging` would print a traceback.
-    """
-
-    def handleError(self, record: logging.LogRecord) -> None:
-        """Say nothing."""
-
-
-class _Discreet(logging.Formatter):
-    """Lines without secrets, which the message of an error may hold."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return redacted(super().format(record))
-
-
-@contextlib.contextmanager
-def _log_file(log: RunLog) -> Iterator[logging.Logger]:
-    """A logger whose lines become the artifact ``train.log``, however the run ends.
-
-    It goes on below the lines of a run that is gone on with.
-    """
-    file = state_folder(log.run_id) / TRAIN_LOG
-    handler = _LogFile(file, encoding="utf-8")
-    handler.setFormatter(_Discreet("%(asctime)s %(message)s"))
-    logger = logging.Logger(f"icl_mlflow.run.{log.run_id}", level=logging.INFO)
-    logger.addHandler(handler)
-    try:
-        yield logger
-    except BaseException as error:
-        logger.info("ended by %s: %s", type(error).__name__, error)
-        # What ended the run matters more than that this finds no room.
-        with contextlib.suppress(OSError):
-            _keep(handler, log)
-        raise
-    _keep(handler, log)
-
-
-def _keep(handler: logging.FileHandler, log: RunLog) -> None:
-    handler.close()
-    log.artifact(Path(handler.baseFilename))
