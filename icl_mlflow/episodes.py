@@ -31,6 +31,20 @@ class Episodes:
     query_y_B: Tensor
     latents: Mapping[str, Tensor]
 
+    @classmethod
+    def of_points(
+        cls, x_BSD: Tensor, y_BS: Tensor, latents: Mapping[str, Tensor]
+    ) -> "Episodes":
+        """Episodes whose query is the last of S = N + 1 points, as views of these."""
+        n_context = y_BS.shape[1] - 1
+        return cls(
+            context_x_BND=x_BSD.narrow(1, 0, n_context),
+            context_y_BN=y_BS.narrow(1, 0, n_context),
+            query_x_BD=x_BSD.select(1, n_context),
+            query_y_B=y_BS.select(1, n_context),
+            latents=latents,
+        )
+
     def __len__(self) -> int:
         return self.query_y_B.shape[0]
 

@@ -4,6 +4,7 @@ A batch is a pure function of its address, so a resumed run needs no replay, and
 members of a suite see the same data whatever runs beside them.
 """
 
+import functools
 import hashlib
 
 import torch
@@ -26,11 +27,16 @@ def generator(
         step: the batch within the stream.
         device: where the numbers are drawn; each device type has its own sequence.
     """
+    address = (_first_address(seed, stream) + step) & _MASK
+    return torch.Generator(device).manual_seed(_mix(address))
+
+
+@functools.lru_cache(maxsize=256)
+def _first_address(seed: int, stream: str) -> int:
     digest = hashlib.blake2b(
         f"{stream}/{seed}".encode(), digest_size=4, person=b"icl-mlflow"
     ).digest()
-    address = (int.from_bytes(digest, "little") + step) & _MASK
-    return torch.Generator(device).manual_seed(_mix(address))
+    return int.from_bytes(digest, "little")
 
 
 def _mix(word: int) -> int:

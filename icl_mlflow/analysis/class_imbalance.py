@@ -10,7 +10,6 @@ the training prior does not.
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 
 import pandas as pd
 import torch
@@ -75,13 +74,7 @@ def imbalanced(
         raise RuntimeError("a pool of fair labels has too few of one class")
     index_BSD = chosen_BS.unsqueeze(-1).expand(-1, -1, task.dim)
     x_BSD = pool.context_x_BND.gather(1, index_BSD)
-    return replace(
-        pool,
-        context_x_BND=x_BSD[:, :-1],
-        context_y_BN=label_BS[:, :-1],
-        query_x_BD=x_BSD[:, -1],
-        query_y_B=label_BS[:, -1],
-    )
+    return Episodes.of_points(x_BSD, label_BS, pool.latents)
 
 
 def summarise(frame: pd.DataFrame) -> dict[str, float]:

@@ -78,23 +78,20 @@ class ShiftedMean:
         def normal(*shape: int) -> Tensor:
             return torch.randn(shape, generator=rng, device=device)
 
-        mu_B1D = normal(n_episodes, 1, self.dim)
+        mu_B1D, shift_B1D = normal(2, n_episodes, 1, self.dim)
         mu_B1D /= torch.linalg.vector_norm(mu_B1D, dim=-1, keepdim=True)
-        shift_B1D = normal(n_episodes, 1, self.dim).mul_(self.tau)
+        shift_B1D *= self.tau
         # The query is one more draw from the same episode: the last of N + 1 points.
         y_BS = torch.randint(
             2, (n_episodes, n_context + 1), generator=rng, device=device
         )
         x_BSD = normal(n_episodes, n_context + 1, self.dim)
         half_sign_BS1 = (y_BS - 0.5).unsqueeze(-1)
-        x_BSD.add_(shift_B1D).addcmul_(half_sign_BS1, mu_B1D, value=2 * self.separation)
-        return Episodes(
-            context_x_BND=x_BSD[:, :-1],
-            context_y_BN=y_BS[:, :-1],
-            query_x_BD=x_BSD[:, -1],
-            query_y_B=y_BS[:, -1],
-            latents={"mu": mu_B1D[:, 0], "shift": shift_B1D[:, 0]},
+        x_BSD += torch.addcmul(
+            shift_B1D, half_sign_BS1, mu_B1D, value=2 * self.separation
         )
+        latents = {"mu": mu_B1D.squeeze(1), "shift": shift_B1D.squeeze(1)}
+        return Episodes.of_points(x_BSD, y_BS, latents)
 
     def oracle_llr(self, episodes: Episodes) -> Tensor:
         """2 r mu . (x_q - k): (B,) float64, nats."""

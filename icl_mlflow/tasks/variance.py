@@ -85,13 +85,7 @@ class Variance:
         shape = (n_episodes, n_context + 1, self.dim)
         x_BSD = torch.randn(shape, generator=rng, device=device)
         x_BSD.mul_(sigma_B2.gather(1, y_BS).unsqueeze(-1))
-        return Episodes(
-            context_x_BND=x_BSD[:, :-1],
-            context_y_BN=y_BS[:, :-1],
-            query_x_BD=x_BSD[:, -1],
-            query_y_B=y_BS[:, -1],
-            latents={"sigma": sigma_B2},
-        )
+        return Episodes.of_points(x_BSD, y_BS, {"sigma": sigma_B2})
 
     def oracle_llr(self, episodes: Episodes) -> Tensor:
         """D log(s0/s1) + |x_q|^2 / 2 (1/s0^2 - 1/s1^2): (B,) float64, nats."""
