@@ -6,7 +6,7 @@ Shape suffixes, used in every module of the package:
   F = features of the embedding.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -72,6 +72,16 @@ class Episodes:
             query_y_B=self.query_y_B[start:stop],
             latents={name: value[start:stop] for name, value in self.latents.items()},
         )
+
+    def chunks(self, most_points: int) -> Iterator["Episodes"]:
+        """Consecutive parts of at most so many points each, the query among them.
+
+        So what is computed of a part has a bounded size, however long the context is;
+        a part has one episode at least.
+        """
+        size = max(1, most_points // (self.n_context + 1))
+        for start in range(0, len(self), size):
+            yield self.rows(start, start + size)
 
     def to(self, device: torch.device | str) -> "Episodes":
         """The same episodes on ``device``."""

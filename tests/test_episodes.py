@@ -43,3 +43,13 @@ def test_moving_them_takes_everything_along(episodes: Episodes) -> None:
 def test_an_episode_cannot_be_changed(episodes: Episodes) -> None:
     with pytest.raises(AttributeError):
         episodes.query_y_B = episodes.query_y_B  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(("most_points", "sizes"), [(28, [4, 4, 2]), (1, [1] * 10)])
+def test_chunks_hold_so_many_points_and_all_of_the_episodes(
+    episodes: Episodes, most_points: int, sizes: list[int]
+) -> None:
+    parts = list(episodes.chunks(most_points))
+    assert [len(part) for part in parts] == sizes
+    queries = torch.cat([part.query_x_BD for part in parts])
+    assert torch.equal(queries, episodes.query_x_BD)

@@ -156,7 +156,7 @@ def test_the_size_of_a_chunk_does_not_change_predictions(
     model = Transformer(Architecture(dim=3, positions=9, d_model=16, n_heads=2))
     episodes = with_parameters(TASKS["A"], {"dim": 3}).sample(100, 8, stream="test")
     whole_B = model(episodes.context_x_BND, episodes.context_y_BN, episodes.query_x_BD)
-    monkeypatch.setattr(evaluation, "_CHUNK", chunk)
+    monkeypatch.setattr(evaluation, "_POINTS", chunk * 9)
     found_B = predict(model, episodes)
     assert found_B.dtype == torch.float64
     assert not found_B.requires_grad

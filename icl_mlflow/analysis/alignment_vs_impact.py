@@ -12,9 +12,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from icl_mlflow.analysis import ov_alignment, style
+from icl_mlflow.analysis import head_ablation, ov_alignment, style
 from icl_mlflow.analysis.base import Analysis, Subject
-from icl_mlflow.analysis.head_ablation import HEAD_ABLATION, impacts
 from icl_mlflow.statistics import Interval, pearson_interval, spearman_interval
 
 _WAYS = {"mean": "mean", "zero": "zero (as published)"}
@@ -24,11 +23,13 @@ _MARKERS = "osv^Dp*X"
 def measure(subject: Subject) -> pd.DataFrame:
     """One row per way, layer and head: alignment, and impact (nats) with interval."""
     alignment = ov_alignment.measure(subject)[["layer", "head", "alignment"]]
-    impact = impacts(subject, tuple(_WAYS)).rename(
+    impact = head_ablation.measure(subject).rename(
         columns=lambda name: str(name).replace("excess_risk_increase", "impact")
     )
     columns = ["way", "layer", "head", "impact", "impact_low", "impact_high"]
-    return impact[columns].merge(alignment, on=["layer", "head"])
+    return impact.loc[impact["way"].isin(_WAYS), columns].merge(
+        alignment, on=["layer", "head"]
+    )
 
 
 def summarise(frame: pd.DataFrame) -> dict[str, float]:
@@ -125,5 +126,5 @@ ALIGNMENT_VS_IMPACT = Analysis(
     verdict=_verdict,
     pool=pool,
     refuses=ov_alignment.OV_ALIGNMENT.refuses,
-    most_episodes=HEAD_ABLATION.most_episodes,
+    most_episodes=head_ablation.HEAD_ABLATION.most_episodes,
 )

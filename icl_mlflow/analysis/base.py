@@ -5,8 +5,9 @@ several seeds are answered together and a figure can be drawn again from its CSV
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, TypeVar
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -18,6 +19,8 @@ from icl_mlflow.statistics import Interval
 from icl_mlflow.tasks.base import Task
 from icl_mlflow.training.build import Problem
 from icl_mlflow.training.settings import TrainSettings
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +46,21 @@ class Subject:
     task: Task
     truth: EvaluationSet
     seed: int
+    _found: dict[Callable[["Subject"], Any], Any] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @cached_property
     def logit_B(self) -> Tensor:
         """What the predictor answers on ``truth``: (B,) float64, nats; found once."""
         return predict(self.predictor, self.truth.seen)
+
+    def once(self, measure: Callable[["Subject"], T]) -> T:
+        """What ``measure`` finds of this subject: for analyses that share it."""
+        if measure not in self._found:
+            self._found[measure] = measure(self)
+        found: T = self._found[measure]
+        return found
 
 
 def always(_subject: Subject) -> str | None:

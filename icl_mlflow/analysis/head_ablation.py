@@ -12,8 +12,8 @@ is the drop in expected accuracy and the increase in excess risk over exact Baye
 paired intervals: the same episodes before and after.
 """
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 import pandas as pd
 import torch
@@ -23,22 +23,45 @@ from torch import Tensor
 
 from icl_mlflow.analysis import ends, style
 from icl_mlflow.analysis.base import Analysis, Subject
-from icl_mlflow.analysis.internals import no_internals, transformer_of
+from icl_mlflow.analysis.internals import no_internals, traces, transformer_of
+from icl_mlflow.episodes import Episodes
 from icl_mlflow.evaluation import excess_risk, expected_accuracy
-from icl_mlflow.models import Edit, Site
+from icl_mlflow.models import Transformer
+from icl_mlflow.models.forward import logits_from_heads
 from icl_mlflow.statistics import paired_t
 
-#: Episodes ablated: every head and way is a full pass, and pairing needs few.
+#: Episodes ablated: pairing needs few.
 _MOST = 400
-_CHUNK = 256
 
-#: A head's outputs on a chunk of episodes (B, S, K) to what replaces them.
-_WAYS: Mapping[str, Callable[[Tensor], Tensor]] = {
-    "zero": torch.zeros_like,
-    "mean": lambda output_BSK: output_BSK.mean(0, keepdim=True).expand_as(output_BSK),
-    # Episodes are independent of each other, so the next one is a random other one.
-    "resample": lambda output_BSK: output_BSK.roll(1, dims=0),
+
+@dataclass(frozen=True)
+class _Said:
+    """The outputs of one block's heads, before the output projection.
+
+    Attributes:
+        here: on these episodes, (B, H, S, K).
+        before: on the episode before each of them, (B, H, S, K).
+        mean: over all episodes, (H, S, K).
+    """
+
+    here: Tensor
+    before: Tensor
+    mean: Tensor
+
+
+#: What is put in the place of a head's outputs.
+_WAYS: Mapping[str, Callable[[_Said], Tensor]] = {
+    "zero": lambda said: torch.zeros_like(said.here),
+    "mean": lambda said: said.mean.expand_as(said.here),
+    # Episodes are independent of each other: the one before is a random other one.
+    "resample": lambda said: said.before,
 }
+#: The way in which nothing is replaced; its head is 0.
+_WHOLE = ""
+
+#: Way, layer and head, from 1.
+_Place = tuple[str, int, int]
+
 _METRICS = {
     "excess_risk_increase": "increase in excess risk (nats)",
     "accuracy_drop": "drop in accuracy",
@@ -47,72 +70,84 @@ _METRICS = {
 
 def measure(subject: Subject) -> pd.DataFrame:
     """One row per way, layer and head: accuracy_drop, excess_risk_increase (nats)."""
-    return impacts(subject, tuple(_WAYS))
+    return subject.once(_measure)
 
 
-def impacts(subject: Subject, ways: Sequence[str]) -> pd.DataFrame:
-    """The harm of taking out each head in each of these ways, with 95 % intervals."""
+def _measure(subject: Subject) -> pd.DataFrame:
     n_episodes = min(_MOST, len(subject.truth))
     bayes_B = subject.truth.bayes_B[:n_episodes]
-    logits: dict[tuple[str, int, int], list[Tensor]] = {}
-    for at, logit_B in _answers(subject, ways, n_episodes):
-        logits.setdefault(at, []).append(logit_B.double().cpu())
-    whole_B = torch.cat(logits.pop(_WHOLE))
+    parts: dict[_Place, list[Tensor]] = {}
+    for place, logit_B in _answers(subject, n_episodes):
+        parts.setdefault(place, []).append(logit_B.double().cpu())
+    logits = {place: torch.cat(chunks) for place, chunks in parts.items()}
     rows = []
-    for (way, layer, head), parts in logits.items():
-        ablated_B = torch.cat(parts)
-        row: dict[str, object] = {"way": way, "layer": layer, "head": head}
-        for metric, difference_B in (
-            (
-                "accuracy_drop",
-                expected_accuracy(whole_B, bayes_B)
-                - expected_accuracy(ablated_B, bayes_B),
-            ),
-            (
-                "excess_risk_increase",
-                excess_risk(ablated_B, bayes_B) - excess_risk(whole_B, bayes_B),
-            ),
-        ):
-            row |= ends.columns(metric, paired_t(difference_B.numpy()).difference)
-        rows.append(row)
+    for way in _WAYS:
+        for (replaced_by, layer, head), ablated_B in logits.items():
+            if replaced_by == way:
+                row: dict[str, object] = {"way": way, "layer": layer, "head": head}
+                rows.append(row | _harm(logits[_WHOLE, layer, 0], ablated_B, bayes_B))
     return pd.DataFrame(rows)
 
 
-#: Where nothing is taken out.
-_WHOLE = ("", 0, 0)
+def _harm(whole_B: Tensor, ablated_B: Tensor, bayes_B: Tensor) -> dict[str, object]:
+    """Both harms with their 95 % intervals, paired by episode."""
+    drop_B = expected_accuracy(whole_B, bayes_B) - expected_accuracy(ablated_B, bayes_B)
+    increase_B = excess_risk(ablated_B, bayes_B) - excess_risk(whole_B, bayes_B)
+    return {
+        **ends.columns("accuracy_drop", paired_t(drop_B.numpy()).difference),
+        **ends.columns("excess_risk_increase", paired_t(increase_B.numpy()).difference),
+    }
 
 
 @torch.no_grad()
-def _answers(
-    subject: Subject, ways: Sequence[str], n_episodes: int
-) -> Iterator[tuple[tuple[str, int, int], Tensor]]:
-    """Way, layer and head (from 1) with the logits of one chunk, for all chunks."""
+def _answers(subject: Subject, n_episodes: int) -> Iterator[tuple[_Place, Tensor]]:
+    """The logits of one chunk at each place, for all chunks.
+
+    Every answer of a layer, the whole model's too, is computed from that layer's heads
+    on: so what changes nothing differs by nothing.
+    """
     transformer = transformer_of(subject)
-    # Chunks of equal size: a single last episode would have no other to resample.
-    size = math.ceil(n_episodes / math.ceil(n_episodes / _CHUNK))
-    for start in range(0, n_episodes, size):
-        part = subject.truth.seen.rows(start, min(start + size, n_episodes))
-        episodes = (part.context_x_BND, part.context_y_BN, part.query_x_BD)
-        whole = transformer.trace(*episodes)
-        yield _WHOLE, whole.logit_B
-        for way in ways:
-            for layer, output_BHSK in enumerate(whole.head_output_BHSK):
-                for head in range(output_BHSK.shape[1]):
-                    replaced_BSK = _WAYS[way](output_BHSK[:, head])
-                    edit = _replace(Site("head_output", layer), head, replaced_BSK)
-                    logit_B = transformer.trace(*episodes, edit).logit_B
-                    yield (way, layer + 1, head + 1), logit_B
+    parameters = dict(transformer.named_parameters())
+    seen = subject.truth.seen.rows(0, n_episodes)
+    means_HSK, before_1HSK = _means_and_last(transformer, seen)
+    for trace in traces(transformer, seen):
+        for index, here_BHSK in enumerate(trace.head_output_BHSK):
+            before_BHSK = torch.cat([before_1HSK[index], here_BHSK[:-1]])
+            before_1HSK[index] = here_BHSK[-1:]
+            said = _Said(here=here_BHSK, before=before_BHSK, mean=means_HSK[index])
+            for way, head, output_BHSK in _replaced(said):
+                logit_B = logits_from_heads(
+                    parameters,
+                    transformer.architecture,
+                    index,
+                    trace.residual_BSM[index],
+                    output_BHSK,
+                )
+                yield (way, index + 1, head), logit_B
 
 
-def _replace(where: Site, head: int, replaced_BSK: Tensor) -> Edit:
-    def edit(site: Site, value: Tensor) -> Tensor:
-        if site != where:
-            return value
-        edited_BHSK = value.clone()
-        edited_BHSK[:, head] = replaced_BSK
-        return edited_BHSK
+def _replaced(said: _Said) -> Iterator[tuple[str, int, Tensor]]:
+    """Way and head (from 1) with the outputs of all heads; first, as they are."""
+    yield _WHOLE, 0, said.here
+    for way, replacement in _WAYS.items():
+        replaced_BHSK = replacement(said)
+        for head in range(said.here.shape[1]):
+            output_BHSK = said.here.clone()
+            output_BHSK[:, head] = replaced_BHSK[:, head]
+            yield way, head + 1, output_BHSK
 
-    return edit
+
+def _means_and_last(
+    transformer: Transformer, seen: Episodes
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Of every layer, its heads' mean outputs (H, S, K), and the last episode's."""
+    totals_HSK = [torch.zeros(()) for _ in range(transformer.architecture.n_layers)]
+    last_1HSK: list[Tensor] = []
+    for trace in traces(transformer, seen):
+        for index, output_BHSK in enumerate(trace.head_output_BHSK):
+            totals_HSK[index] = totals_HSK[index] + output_BHSK.sum(0)
+        last_1HSK = [output_BHSK[-1:].clone() for output_BHSK in trace.head_output_BHSK]
+    return [total_HSK / len(seen) for total_HSK in totals_HSK], last_1HSK
 
 
 def summarise(frame: pd.DataFrame) -> dict[str, float]:

@@ -6,10 +6,12 @@ import torch
 
 from icl_mlflow.analysis.base import Subject
 from icl_mlflow.episodes import Episodes
-from icl_mlflow.models import Edit, Trace, Transformer
-from icl_mlflow.models.trace import unedited
+from icl_mlflow.models import Trace, Transformer
 
-_CHUNK = 256
+#: Points traced at once, 256 episodes of the paper's, and the largest number of pairs
+#: of points: of each pair there is an attention weight, in every head and layer.
+_POINTS = 256 * 33
+_PAIRS = 2**22
 
 
 def transformer_of(subject: Subject) -> Transformer:
@@ -31,12 +33,7 @@ def no_internals(subject: Subject) -> str | None:
 
 
 @torch.no_grad()
-def traces(
-    transformer: Transformer, episodes: Episodes, edit: Edit = unedited
-) -> Iterator[Trace]:
-    """What the model computes on each chunk of episodes, the edit in place."""
-    for start in range(0, len(episodes), _CHUNK):
-        part = episodes.rows(start, start + _CHUNK)
-        yield transformer.trace(
-            part.context_x_BND, part.context_y_BN, part.query_x_BD, edit
-        )
+def traces(transformer: Transformer, episodes: Episodes) -> Iterator[Trace]:
+    """What the model computes on each chunk of episodes."""
+    for part in episodes.chunks(min(_POINTS, _PAIRS // (episodes.n_context + 1))):
+        yield transformer.trace(part.context_x_BND, part.context_y_BN, part.query_x_BD)

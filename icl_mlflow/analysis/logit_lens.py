@@ -22,7 +22,7 @@ from icl_mlflow.analysis.curves import averaged, group_of
 from icl_mlflow.analysis.internals import no_internals, traces, transformer_of
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.models import EMBEDDINGS, Transformer
-from icl_mlflow.models.trace import readout
+from icl_mlflow.models.forward import readout
 from icl_mlflow.statistics import pearson_interval, slope_interval, spearman_interval
 from icl_mlflow.variants.freeze import zero_position
 

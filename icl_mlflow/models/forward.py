@@ -71,14 +71,57 @@ def logits(
     else:
         x_BSM, qkv_BSM = _embed_and_project(features_BSF, weight_FM, table_SM, first)
         x_BSM = _block(x_BSM, qkv_BSM, first, architecture.n_heads, may_fuse=may_fuse)
-    for index in range(1, architecture.n_layers - 1):
+    return _logits_after(parameters, architecture, 1, x_BSM, may_fuse=may_fuse)
+
+
+def logits_from_heads(
+    parameters: Parameters,
+    architecture: Architecture,
+    index: int,
+    x_BSM: Tensor,
+    head_output_BHSK: Tensor,
+) -> Tensor:
+    """Log-odds of y_q = 1 when the heads of one block put out this: (B,), in nats.
+
+    Nothing before that block is computed again.
+
+    Args:
+        parameters: by the names of the published checkpoints.
+        architecture: what they were built for.
+        index: the block, from 0.
+        x_BSM: the residual stream that enters the block.
+        head_output_BHSK: its heads' outputs, before the output projection.
+    """
+    layer = layer_parameters(parameters, index)
+    if index == architecture.n_layers - 1:
+        query_BM = head_output_BHSK[:, :, -1].flatten(1)
+        return readout(parameters, after_attention(x_BSM[:, -1], query_BM, layer))
+    mixed_BSM = head_output_BHSK.transpose(1, 2).reshape(x_BSM.shape)
+    x_BSM = after_attention(x_BSM, mixed_BSM, layer)
+    return _logits_after(parameters, architecture, index + 1, x_BSM)
+
+
+def _logits_after(
+    parameters: Parameters,
+    architecture: Architecture,
+    n_passed: int,
+    x_BSM: Tensor,
+    *,
+    may_fuse: bool = True,
+) -> Tensor:
+    """The logits from the residual stream after so many blocks; the last is to come."""
+    n_heads, n_layers = architecture.n_heads, architecture.n_layers
+    for index in range(n_passed, n_layers - 1):
         layer = layer_parameters(parameters, index)
         qkv_BSM = project(x_BSM, layer)
-        x_BSM = _block(x_BSM, qkv_BSM, layer, architecture.n_heads, may_fuse=may_fuse)
+        x_BSM = _block(x_BSM, qkv_BSM, layer, n_heads, may_fuse=may_fuse)
+    last = layer_parameters(parameters, n_layers - 1)
+    return readout(parameters, _query_block(x_BSM, last, n_heads))
 
-    last = layer_parameters(parameters, architecture.n_layers - 1)
-    query_BM = _query_block(x_BSM, last, architecture.n_heads)
-    return F.linear(query_BM, parameters["head.weight"], parameters["head.bias"])[:, 0]
+
+def readout(parameters: Parameters, x_BM: Tensor) -> Tensor:
+    """The head's logit of a residual stream, at whatever depth: (B,), in nats."""
+    return F.linear(x_BM, parameters["head.weight"], parameters["head.bias"])[:, 0]
 
 
 def project(x_BSM: Tensor, layer: Parameters) -> Tensor:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor
-from torch.nn import functional as F
 
 from icl_mlflow.models.architecture import Architecture
 from icl_mlflow.models.embedding import EMBEDDINGS, Parameters
@@ -19,6 +18,7 @@ from icl_mlflow.models.forward import (
     after_attention,
     layer_parameters,
     project,
+    readout,
     split_heads,
 )
 
@@ -104,8 +104,3 @@ def trace(
         pattern_BHSS=tuple(patterns),
         head_output_BHSK=tuple(head_outputs),
     )
-
-
-def readout(parameters: Parameters, x_BM: Tensor) -> Tensor:
-    """The head's logit of a residual stream, at whatever depth: (B,), in nats."""
-    return F.linear(x_BM, parameters["head.weight"], parameters["head.bias"])[:, 0]

@@ -6,7 +6,10 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import torch
+from torch import Tensor
 
+from icl_mlflow.analysis import internals
+from icl_mlflow.analysis.alignment_vs_impact import ALIGNMENT_VS_IMPACT
 from icl_mlflow.analysis.base import Subject
 from icl_mlflow.analysis.head_ablation import HEAD_ABLATION
 from icl_mlflow.evaluation import (
@@ -15,6 +18,7 @@ from icl_mlflow.evaluation import (
     expected_accuracy,
     predict,
 )
+from icl_mlflow.models import Site, Trace, Transformer
 from icl_mlflow.statistics import t_interval
 
 SubjectOf = Callable[..., Subject]
@@ -85,12 +89,67 @@ def test_what_a_head_always_says_is_missed_only_at_zero(subject_of: SubjectOf) -
     assert ablated(subject, "zero")["excess_risk_increase"].abs().min() > 1e-6
 
 
-def test_a_last_chunk_of_one_has_another_episode_to_resample(
-    subject_of: SubjectOf,
+def test_mean_and_resample_are_over_all_episodes(subject_of: SubjectOf) -> None:
+    """As when the model computes everything with the head's outputs exchanged."""
+    subject = subject_of(n_heads=4)
+    transformer, seen = subject.transformer, subject.truth.seen
+    assert transformer is not None
+    episodes = (seen.context_x_BND, seen.context_y_BN, seen.query_x_BD)
+    for way in ("mean", "resample"):
+        found = ablated(subject, way)
+        for layer, head in [(1, 2), (2, 3)]:
+
+            def exchanged(
+                site: Site,
+                value: Tensor,
+                way: str = way,
+                at: int = layer,
+                h: int = head,
+            ) -> Tensor:
+                if site != Site("head_output", at - 1):
+                    return value
+                value = value.clone()
+                said = value[:, h - 1]
+                other = said.mean(0) if way == "mean" else said.roll(1, dims=0)
+                value[:, h - 1] = other
+                return value
+
+            with torch.no_grad():
+                logit_B = transformer.trace(*episodes, exchanged).logit_B.double()
+            risk_B = excess_risk(logit_B, subject.truth.bayes_B)
+            risk_B = risk_B - excess_risk(subject.logit_B, subject.truth.bayes_B)
+            row = found.loc[(layer, head)]
+            assert row["excess_risk_increase"] == pytest.approx(
+                float(risk_B.mean()), abs=1e-5
+            )
+
+
+def test_the_table_does_not_depend_on_what_fits_into_memory_at_once(
+    subject_of: SubjectOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """257 episodes: cut into chunks of 256, the last would stand alone."""
-    whole = ablated(subject_of(episodes=257), "resample")
-    assert (whole["excess_risk_increase"] != 0).all()
+    whole = HEAD_ABLATION.measure(subject_of(episodes=25))
+    monkeypatch.setattr(internals, "_POINTS", 1)  # an episode at a time
+    alone = HEAD_ABLATION.measure(subject_of(episodes=25))
+    pd.testing.assert_frame_equal(alone, whole, rtol=0, atol=1e-5)
+
+
+def test_no_block_is_computed_again_before_the_one_that_is_ablated(
+    subject_of: SubjectOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twice each episode whole; the relation to alignment needs no third time."""
+    subject = subject_of(episodes=24)
+    traced: list[int] = []
+    whole = Transformer.trace
+
+    def counted(*arguments: Tensor) -> Trace:
+        found = whole(*arguments)
+        traced.append(len(found.logit_B))
+        return found
+
+    monkeypatch.setattr(Transformer, "trace", counted)
+    HEAD_ABLATION.measure(subject)
+    ALIGNMENT_VS_IMPACT.measure(subject)
+    assert sum(traced) == 2 * 24
 
 
 def test_the_needed_heads_are_counted() -> None:

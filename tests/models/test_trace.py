@@ -1,12 +1,14 @@
 """A trace shows every internal quantity, and an edit of one changes what follows."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 
 from icl_mlflow.models import Architecture, Site, Transformer
+from icl_mlflow.models.forward import logits_from_heads
 from icl_mlflow.tasks.shifted_mean import ShiftedMean
 
 SMALL = Architecture(dim=4, positions=25, d_model=24, n_layers=2, n_heads=3)
@@ -117,3 +119,26 @@ def test_keys_of_zero_make_attention_uniform(
     torch.testing.assert_close(
         trace.pattern_BHSS[0], torch.full_like(trace.pattern_BHSS[0], 1 / 13)
     )
+
+
+@pytest.mark.parametrize("n_layers", [1, 2, 3])
+def test_the_answer_from_a_blocks_heads_is_the_answer_of_the_whole_with_them_edited(
+    n_layers: int,
+    randomised: Callable[[Architecture, torch.dtype], Transformer],
+    episodes: tuple[Tensor, Tensor, Tensor],
+) -> None:
+    architecture = replace(SMALL, n_layers=n_layers)
+    model = randomised(architecture, torch.float64)
+    plain = model.trace(*episodes)
+    for index, output_BHSK in enumerate(plain.head_output_BHSK):
+        changed_BHSK = output_BHSK.flip(0)
+        change = at(Site("head_output", index), lambda _, to=changed_BHSK: to)
+        logit_B = logits_from_heads(
+            dict(model.named_parameters()),
+            architecture,
+            index,
+            plain.residual_BSM[index],
+            changed_BHSK,
+        )
+        whole_B = model.trace(*episodes, edit=change).logit_B
+        torch.testing.assert_close(logit_B, whole_B, rtol=1e-12, atol=1e-12)
