@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from icl_mlflow.launch.compare import compare
     from icl_mlflow.launch.train import train
     from icl_mlflow.models import Architecture, Transformer
+    from icl_mlflow.published.checkpoint import read_published
     from icl_mlflow.tasks import TASKS
     from icl_mlflow.tracking.models import load_model
     from icl_mlflow.training.fit import fit
@@ -45,6 +46,7 @@ _PLACES = {
     "compare": "icl_mlflow.launch.compare",
     "fit": "icl_mlflow.training.fit",
     "load_model": "icl_mlflow.tracking.models",
+    "read_published": "icl_mlflow.published.checkpoint",
     "ablate": "icl_mlflow.launch.api",
     "train": "icl_mlflow.launch.train",
     "train_seeds": "icl_mlflow.launch.api",
@@ -66,6 +68,7 @@ __all__ = [
     "compare",
     "fit",
     "load_model",
+    "read_published",
     "train",
     "train_seeds",
 ]

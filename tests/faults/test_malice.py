@@ -21,6 +21,7 @@ import mlflow
 import pytest
 import torch
 
+from icl_mlflow.published.checkpoint import read_published
 from icl_mlflow.tracking.journal import encoded
 from icl_mlflow.tracking.package import DESCRIPTION_FILE, WEIGHTS_FILE
 from icl_mlflow.tracking.pyfunc import DATA_FOLDER
@@ -28,7 +29,6 @@ from icl_mlflow.tracking.run import open_run
 from icl_mlflow.tracking.store import Store
 from icl_mlflow.training.build import initial_model
 from icl_mlflow.training.settings import TrainSettings
-from icl_mlflow.variants.published import read_published
 from tests.cli.conftest import icl
 from tests.faults.ledger import Tally
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from icl_mlflow.evaluation import predict
+from icl_mlflow.published.checkpoint import read_published
 from icl_mlflow.tasks import TASKS
 from icl_mlflow.tasks.base import with_parameters
-from icl_mlflow.variants.published import read_published
 from tests.notebook import NOTEBOOK, needs_notebook
 
 DIM, N_CONTEXT, WIDTH, HEADS, BLOCKS = 3, 6, 16, 2, 2

@@ -1,0 +1,1 @@
+"""What was published with arXiv 2603.10573: checkpoints, histories, experiments."""
