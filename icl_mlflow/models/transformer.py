@@ -12,6 +12,7 @@ from icl_mlflow.models.architecture import Architecture
 from icl_mlflow.models.embedding import EMBEDDINGS
 from icl_mlflow.models.forward import layer_parameters, layer_prefix, logits
 from icl_mlflow.models.initial import Layout, block, linear
+from icl_mlflow.models.inputs import checked_inputs
 from icl_mlflow.models.trace import Edit, Trace, trace, unedited
 
 
@@ -58,9 +59,10 @@ class Transformer(nn.Module):
             query_x_BD: the query points.
 
         Raises:
-            ValueError: if there are more tokens than positions.
+            ValueError: shapes that do not fit, more tokens than positions, a label
+                other than 0 and 1, or a value that is not finite; see `checked_inputs`.
         """
-        features_BSF = self.features(context_x_BND, context_y_BN, query_x_BD)
+        features_BSF = self._checked_features(context_x_BND, context_y_BN, query_x_BD)
         return logits(dict(self.named_parameters()), self.architecture, features_BSF)
 
     def trace(
@@ -77,10 +79,23 @@ class Transformer(nn.Module):
             context_y_BN: as for `forward`.
             query_x_BD: as for `forward`.
             edit: may replace each quantity before it is used; see `Site`.
+
+        Raises:
+            ValueError: as for `forward`.
         """
-        features_BSF = self.features(context_x_BND, context_y_BN, query_x_BD)
+        features_BSF = self._checked_features(context_x_BND, context_y_BN, query_x_BD)
         parameters = dict(self.named_parameters())
         return trace(parameters, self.architecture, features_BSF, edit)
+
+    def _checked_features(
+        self, context_x_BND: Tensor, context_y_BN: Tensor, query_x_BD: Tensor
+    ) -> Tensor:
+        dtype = next(self.parameters()).dtype
+        return self.features(
+            *checked_inputs(
+                self.architecture, dtype, context_x_BND, context_y_BN, query_x_BD
+            )
+        )
 
     @torch.no_grad()
     def _copy_first_layer(self) -> None:

@@ -96,7 +96,7 @@ def read_package(folder: Path) -> LoadedModel:
         raise ModelError(
             f"{WEIGHTS_FILE} is not a safetensors file of torch: {error}"
         ) from error
-    _check_shapes(tensors, expected)
+    _check_weights(tensors, expected)
     model = Transformer(architecture)
     model.load_state_dict(tensors)
     return LoadedModel(model.eval(), settings, found)
@@ -157,7 +157,7 @@ def _recipe(described: Mapping[str, Any]) -> tuple[TrainSettings, Architecture]:
     return settings, architecture
 
 
-def _check_shapes(found: Mapping[str, Tensor], wanted: Layout) -> None:
+def _check_weights(found: Mapping[str, Tensor], wanted: Layout) -> None:
     for name in sorted(found.keys() | wanted.keys()):
         if name not in found:
             raise ModelError(f"{WEIGHTS_FILE} has another architecture: no {name}")
@@ -168,6 +168,10 @@ def _check_shapes(found: Mapping[str, Tensor], wanted: Layout) -> None:
             raise ModelError(
                 f"{WEIGHTS_FILE} has another architecture: "
                 f"{name} is {here}, not {there}"
+            )
+        if not found[name].isfinite().all():
+            raise ModelError(
+                f"{WEIGHTS_FILE}: {name} holds a weight that is not finite"
             )
 
 

@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 from mlflow import pyfunc
+from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
+from mlflow.protos.databricks_pb2 import BAD_REQUEST
 from mlflow.types import Schema, TensorSpec
 from numpy.typing import NDArray
 
@@ -26,6 +28,13 @@ PACKAGE_NAME = "package"
 DATA_FOLDER = f"data/{PACKAGE_NAME}"
 
 _REQUIREMENTS = ("mlflow", "torch", "safetensors", "numpy")
+
+
+class InputError(MlflowException, ValueError):
+    """Episodes that the model cannot be asked about: HTTP 400 where it is served."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, error_code=BAD_REQUEST)
 
 
 class Predictor:
@@ -44,16 +53,43 @@ class Predictor:
             model_input: ``context_x`` (B, N, D), ``context_y`` (B, N) and
                 ``query_x`` (B, D).
             params: MLflow passes it; there are none.
+
+        Raises:
+            InputError: an input that `Transformer` refuses, with its sentence, or one
+                that is no array of numbers.
         """
         del params
         x_BND, y_BN, query_BD = (
-            torch.as_tensor(np.asarray(model_input[name]))
+            _tensor(name, model_input[name])
             for name in ("context_x", "context_y", "query_x")
         )
-        logit_B: NDArray[np.float32] = self._model(
-            x_BND.float(), y_BN, query_BD.float()
-        ).numpy()
+        try:
+            logit_B: NDArray[np.float32] = self._model(x_BND, y_BN, query_BD).numpy()
+        except ValueError as error:
+            raise InputError(str(error)) from error
+        if not np.isfinite(logit_B).all():
+            points = torch.cat([x_BND.flatten(), query_BD.flatten()])
+            largest = float(points.abs().max())
+            raise InputError(
+                f"there is no finite answer to values as large as {largest:.2g}; "
+                "give points of the size that the model was trained with"
+            )
         return logit_B
+
+
+def _tensor(name: str, values: object) -> torch.Tensor:
+    array = np.asarray(values)
+    if array.dtype == object:  # whatever JSON may hold: rows, numbers, null
+        try:
+            array = np.asarray(array.tolist(), dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"{name} must hold numbers, in rows of equal length: {error}"
+            ) from error
+    try:
+        return torch.as_tensor(array)
+    except TypeError as error:
+        raise InputError(f"{name} must hold numbers, not {array.dtype}") from error
 
 
 def _load_pyfunc(data_path: str) -> Predictor:
@@ -89,12 +125,14 @@ def save(folder: Path, package: Path, model: Transformer, about: Model) -> None:
 
 def _signature(model: Transformer) -> ModelSignature:
     dim = model.architecture.dim
-    single, label = np.dtype(np.float32), np.dtype(np.int64)
+    single = np.dtype(np.float32)
+    # MLflow would cast to whole numbers first, 0.7 to 0; of an object it lets all pass.
+    label = TensorSpec(np.dtype(object), (-1,), "context_y")
     return ModelSignature(
         inputs=Schema(
             [
                 TensorSpec(single, (-1, -1, dim), "context_x"),
-                TensorSpec(label, (-1, -1), "context_y"),
+                label,
                 TensorSpec(single, (-1, dim), "query_x"),
             ]
         ),

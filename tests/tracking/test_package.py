@@ -143,6 +143,19 @@ def test_weights_of_another_architecture_are_refused_by_name(
     assert said in str(refused.value)
 
 
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("name", ["head.bias", "x_proj.weight"])
+def test_weights_that_are_not_finite_are_refused_by_name(
+    tmp_path: Path, settings: TrainSettings, name: str, value: float
+) -> None:
+    broken = initial_model(settings)
+    with torch.no_grad():
+        broken.get_parameter(name).view(-1)[-1] = value
+    write_package(tmp_path, broken, settings)
+    with pytest.raises(ModelError, match=f"{name} holds a weight that is not finite"):
+        read_package(tmp_path)
+
+
 def test_weights_in_another_format_are_refused(package: Path) -> None:
     pickled = b"\x80\x04]\x94."
     (package / "model.safetensors").write_bytes(pickled)
