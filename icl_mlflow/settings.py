@@ -19,6 +19,18 @@ _LARGEST_INT = 2**63 - 1
 
 T = TypeVar("T")
 Choices = Callable[[], Collection[str]]
+#: Whether a field decides the result of these settings.
+Decides = Callable[[Any], bool]
+
+
+def always(_settings: object) -> bool:
+    """The field decides the result, whatever the others are."""
+    return True
+
+
+def never(_settings: object) -> bool:
+    """The field says how the result is computed, and not what it is."""
+    return False
 
 
 def setting(
@@ -29,6 +41,8 @@ def setting(
     minimum: float | None = None,
     maximum: float | None = None,
     above: float | None = None,
+    decides: Decides = always,
+    frozen: object = MISSING,
 ) -> T:
     """Declare a field: its default, one sentence of help, and what it may be.
 
@@ -39,6 +53,9 @@ def setting(
         minimum: an inclusive lower bound.
         maximum: an inclusive upper bound.
         above: an exclusive lower bound.
+        decides: for which settings it decides the result; see `icl_mlflow.identity`.
+        frozen: the value that identities leave out, where that is no longer the
+            default. Whoever changes a default gives the first one here.
     """
     return field(
         default=default,
@@ -48,6 +65,8 @@ def setting(
             "minimum": minimum,
             "maximum": maximum,
             "above": above,
+            "decides": decides,
+            "frozen": default if frozen is MISSING else frozen,
         },
     )
 

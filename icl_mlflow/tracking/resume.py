@@ -67,6 +67,20 @@ def command_to_resume(client: MlflowClient, run_id: str) -> str:
     return shlex.join(words)
 
 
+def _why_another(client: MlflowClient, run_id: str, identity: str) -> str:
+    """Why a run of another stored identity cannot be gone on with, and what can be."""
+    settings = _settings_of(client, run_id)
+    if settings is None or settings.identity != identity:
+        return (
+            f"run {run_id} has other settings; go on with it by: "
+            f"{command_to_resume(client, run_id)}"
+        )
+    return (
+        f"run {run_id} has these settings, but was begun by a version of icl-mlflow "
+        f"with other results; go on with that one, or start anew with --resume {NEVER}"
+    )
+
+
 def _settings_of(client: MlflowClient, run_id: str) -> TrainSettings | None:
     try:
         with TemporaryDirectory() as folder:
@@ -113,10 +127,7 @@ def _check(client: MlflowClient, run: Run, identity: str) -> None:
     if run.info.status == "FINISHED":
         raise NotResumableError(f"run {run_id} has finished")
     if tags.get("settings_hash") != identity:
-        raise NotResumableError(
-            f"run {run_id} has other settings; go on with it by: "
-            f"{command_to_resume(client, run_id)}"
-        )
+        raise NotResumableError(_why_another(client, run_id, identity))
     if not has_checkpoints(run_id):
         beat = parse(tags.get(HEARTBEAT, ""))
         if run.info.status == "RUNNING" and beat and not beat.is_dead(_SILENCE):

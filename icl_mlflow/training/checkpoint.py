@@ -154,8 +154,9 @@ class Checkpoints:
             raise DamagedCheckpointError(f"it has format {written}, not {_FORMAT}")
         if identity != self._identity:
             raise ValueError(
-                f"{self._folder} has checkpoints of other settings ({identity}, not "
-                f"{self._identity}); go on with those, or give another folder"
+                f"{self._folder} has checkpoints of other settings, or of a version of "
+                f"icl-mlflow with other results ({identity}, not {self._identity}); go "
+                "on with those, or give another folder"
             )
         return Checkpoint(step=_step(file), tensors=tensors, facts=facts)
 

@@ -1,12 +1,11 @@
 """Everything that decides a training run. Same settings and seed, same weights."""
 
-import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
-from icl_mlflow.settings import check, setting
+from icl_mlflow.identity import decisive, digest
+from icl_mlflow.settings import check, never, setting
 from icl_mlflow.tasks import TASKS
 from icl_mlflow.variants import VARIANTS
 
@@ -41,11 +40,17 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 #: The fields that are parameters of some tasks; None stands for the task's own value.
 TASK_FIELDS = ("tau", "separation", "sigma_min", "sigma_max")
 
-#: Raised whenever the same settings would give, or record, something else than before.
-RECIPE = 3
 
-#: How a result is computed; what is computed changes by rounding alone.
-_EXECUTION_FIELDS = ("device", "threads")
+def _trains(settings: "TrainSettings") -> bool:
+    return settings.epochs > 0
+
+
+def _eases(settings: "TrainSettings") -> bool:
+    return _trains(settings) and settings.curricula != "none"
+
+
+def _has_blocks_to_copy(settings: "TrainSettings") -> bool:
+    return settings.n_layers > 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +95,7 @@ class TrainSettings:
         "copied",
         "Blocks start alike, as the paper's, or each on its own.",
         choices=lambda: ("copied", "independent"),
+        decides=_has_blocks_to_copy,
     )
 
     # What each step teaches
@@ -97,41 +103,62 @@ class TrainSettings:
         "labels",
         "Learn from sampled labels, or from their exact probabilities given the rest.",
         choices=lambda: ("labels", "bayes"),
+        decides=_trains,
     )
     curriculum: str = setting(
         "none",
         "Begin with an easier task: none, all that the task offers, or by name "
         "(task A: nuisance, separation, nuisance+separation).",
+        decides=_trains,
     )
     curriculum_share: float = setting(
-        0.4, "Share of the steps after which the task is as given.", above=0, maximum=1
+        0.4,
+        "Share of the steps after which the task is as given.",
+        above=0,
+        maximum=1,
+        decides=_eases,
     )
 
     # The optimisation
     epochs: int = setting(20, "Times over train_episodes fresh episodes.", minimum=0)
-    train_episodes: int = setting(50_000, "Episodes per epoch.", minimum=1)
-    batch_size: int = setting(64, "Episodes per step.", minimum=1, maximum=100_000_000)
-    lr: float = setting(3e-4, "Peak learning rate of AdamW.", above=0)
+    train_episodes: int = setting(
+        50_000, "Episodes per epoch.", minimum=1, decides=_trains
+    )
+    batch_size: int = setting(
+        64, "Episodes per step.", minimum=1, maximum=100_000_000, decides=_trains
+    )
+    lr: float = setting(3e-4, "Peak learning rate of AdamW.", above=0, decides=_trains)
     beta2: float = setting(
         0.999,
         "AdamW's memory for squared gradients; lower follows changes sooner.",
         minimum=0,
         maximum=0.99999,
+        decides=_trains,
     )
     schedule: str = setting(
         "one_cycle",
         "How the rate rises and falls: along cosines, or in straight lines.",
         choices=lambda: ("one_cycle", "linear"),
+        decides=_trains,
     )
-    weight_decay: float = setting(1e-4, "Weight decay of AdamW.", minimum=0)
+    weight_decay: float = setting(
+        1e-4, "Weight decay of AdamW.", minimum=0, decides=_trains
+    )
     warmup: float = setting(
-        0.3, "Share of the steps in which the rate rises.", above=0, maximum=0.99
+        0.3,
+        "Share of the steps in which the rate rises.",
+        above=0,
+        maximum=0.99,
+        decides=_trains,
     )
-    clip_norm: float = setting(1.0, "Largest gradient norm of a step.", above=0)
+    clip_norm: float = setting(
+        1.0, "Largest gradient norm of a step.", above=0, decides=_trains
+    )
     precision: str = setting(
         "fp32",
         "Arithmetic of the training step, tf32 on CUDA; evaluation is always fp32.",
         choices=lambda: ("fp32", "bf16", "tf32"),
+        decides=_trains,
     )
 
     # What it is judged on
@@ -144,16 +171,22 @@ class TrainSettings:
 
     # Where it runs, and from which random numbers
     device: str = setting(
-        "auto", "Where to compute.", choices=lambda: ("auto", "cpu", "cuda", "mps")
+        "auto",
+        "Where to compute.",
+        choices=lambda: ("auto", "cpu", "cuda", "mps"),
+        decides=never,
     )
     threads: int = setting(
-        0, "CPU threads; 0 for one per core.", minimum=0, maximum=1_024
+        0, "CPU threads; 0 for one per core.", minimum=0, maximum=1_024, decides=never
     )
     seed: int = setting(
         0, "Seed of the initial weights and the training episodes.", minimum=0
     )
     data_seed: int | None = setting(
-        None, "Seed of the training episodes alone (seed if not given).", minimum=0
+        None,
+        "Seed of the training episodes alone (seed if not given).",
+        minimum=0,
+        decides=_trains,
     )
     eval_seed: int = setting(
         0, "Seed of the validation and test episodes, shared by all seeds.", minimum=0
@@ -232,12 +265,13 @@ class TrainSettings:
         What is not given counts as what stands for it, so that spelling it out changes
         nothing. Rounding, which devices and threads change, is not part of it.
         """
-        decisive = {k: v for k, v in asdict(self).items() if k not in _EXECUTION_FIELDS}
-        decisive |= self.task_parameters
-        decisive["curriculum"] = self.curricula
-        if self.curricula == "none":
-            del decisive["curriculum_share"]
-        if self.data_seed is None:
-            decisive["data_seed"] = self.seed
-        text = json.dumps({**decisive, "recipe": RECIPE}, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        meant = {
+            "curriculum": self.curricula,
+            "data_seed": None if self.data_seed == self.seed else self.data_seed,
+            **dict.fromkeys(TASK_FIELDS),  # the task has them, below
+        }
+        given = self.task_parameters
+        own = decisive(TASKS[self.task], given)
+        named = {name: own[name] for name in given if name in own}
+        task = {"name": self.task, **named}
+        return digest({**decisive(self, meant), "task": task, "variant": self.variant})

@@ -187,6 +187,10 @@ def test_a_run_that_cannot_be_gone_on_with_is_refused_in_one_line(
     work.finish("reap")
     (listed, _) = (work.folder / "out").read_text().splitlines()
     assert f"goes on with: icl-mlflow {command}" in listed
+    work.store.client.set_tag(run_id, "settings_hash", "bf57d5a26d095724")
+    line = refused(work, "train", *SMALL, "--resume", run_id)
+    assert f"run {run_id} has these settings, but was begun by a version " in line
+    work.store.client.set_tag(run_id, "settings_hash", run.data.tags["settings_hash"])
     line = refused(work, "train", *SMALL, "--seeds", "0,1", "--resume", run_id)
     assert "names one run, but many are trained; choose one of: auto, never" in line
     assert "has no run '0000'" in refused(work, "train", *SMALL, "--resume", "0000")
