@@ -15,8 +15,9 @@ from icl_mlflow.launch.processes import usable_cores
 _PACKAGES = ("torch", "numpy", "mlflow", "lightning", "icl-mlflow")
 _CPUINFO = Path("/proc/cpuinfo")
 
-#: Instructions for products of bfloat16, of which the speed of bf16 depends.
-_BF16 = ("avx512_bf16", "amx_bf16")
+#: Instructions for products, which decide the speed of fp32 and of bf16, as Linux
+#: names them: of x86, and of Arm.
+_PRODUCTS = ("fma", "avx2", "avx512f", "avx512_bf16", "amx_bf16", "sve", "bf16")
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Machine:
     Attributes:
         processor: its model.
         cores: that this process may use.
-        instructions: what torch and its products use of it.
+        instructions: for products; first what torch itself has chosen of them.
     """
 
     processor: str
@@ -45,14 +46,14 @@ def this_machine() -> Machine:
     """The machine that this process runs on."""
     told = _CPUINFO.read_text() if _CPUINFO.exists() else ""
     model = re.search(r"^model name\s*:\s*(.+)$", told, re.MULTILINE)
-    flags = re.search(r"^flags\s*:\s*(.+)$", told, re.MULTILINE)
+    flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", told, re.MULTILINE)
     known = set(flags[1].split()) if flags else set()
     return Machine(
         processor=model[1] if model else platform.processor() or platform.machine(),
         cores=usable_cores(),
         instructions=(
             torch.backends.cpu.get_cpu_capability(),
-            *(name for name in _BF16 if name in known),
+            *(name for name in _PRODUCTS if name in known),
         ),
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.entrants import skipped
 from benchmarks.machine import Machine, versions
 from benchmarks.table import Table
 
@@ -46,6 +47,7 @@ class Result:
             "command": f"`{self.command}`",
             "machine": f"{self.machine.processor}, cores: {self.machine.cores}, "
             f"{' '.join(self.machine.instructions)}",
+            "skipped": ", ".join(skipped()) or "nobody",
             "versions": ", ".join(f"{k} {v}" for k, v in versions().items()),
             "load average (1, 5, 15 min)": f"{before} before; {after} after",
             "took": f"{self.seconds:.0f} s, {self.rounds} rounds",

@@ -7,13 +7,14 @@ times of it.
 from functools import partial
 from typing import Any
 
-from benchmarks import ours
+from benchmarks import entrants, ours
 from benchmarks.contest import Contestant, contest
 from benchmarks.plan import Plan
 from benchmarks.table import Table, milliseconds, per_second, spread, times
 from icl_mlflow.training.settings import TrainSettings
 
-_PRECISIONS = ("fp32", "bf16")
+#: How the time of a step is shown.
+_TIME = (milliseconds, spread)
 
 #: Tokens that a shape's steps should come to in a round, so that none is too short.
 _TOKENS = 8_192
@@ -27,22 +28,22 @@ def measure(plan: Plan) -> list[Table]:
             work=partial(ours.growth, _shapes(plan, precision)),
             pieces=1,
         )
-        for precision in _PRECISIONS
+        for precision in entrants.precisions()
     ]
     found = contest(contestants, plan.rounds)
     rows = []
     for name, settings, _ in _shapes(plan, "fp32"):
-        fp32, bf16 = (found[each].phase(name).cpu for each in _PRECISIONS)
+        taken = {each: found[each].phase(name).cpu for each in found}
         rows.append(
             (
                 name,
-                milliseconds(fp32),
-                spread(fp32),
-                milliseconds(bf16),
-                spread(bf16),
-                per_second(settings.batch_size, fp32),
-                per_second(settings.batch_size, bf16),
-                times(fp32, bf16),
+                *(cell(each) for each in taken.values() for cell in _TIME),
+                *(per_second(settings.batch_size, each) for each in taken.values()),
+                *(
+                    times(taken["fp32"], taken[each])
+                    for each in taken
+                    if each != "fp32"
+                ),
             )
         )
     return [
@@ -50,13 +51,9 @@ def measure(plan: Plan) -> list[Table]:
             title="Growth of our step",
             columns=(
                 "shape",
-                "fp32 CPU ms",
-                "(range)",
-                "bf16 CPU ms",
-                "(range)",
-                "fp32 episodes/s",
-                "bf16 episodes/s",
-                "bf16 against fp32",
+                *(text for each in found for text in (f"{each} CPU ms", "(range)")),
+                *(f"{each} episodes/s" for each in found),
+                *(f"{each} against fp32" for each in found if each != "fp32"),
             ),
             rows=rows,
             note="What is not named is as in the first row.",

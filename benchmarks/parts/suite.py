@@ -6,14 +6,14 @@ models at once as there are cores, each in a process with one thread.
 
 from functools import partial
 
-from benchmarks import ours
+from benchmarks import entrants, ours
 from benchmarks.contest import Contestant, contest
 from benchmarks.plain import plain
 from benchmarks.plan import Plan
 from benchmarks.table import NONE, Table, milliseconds, per_second, spread, times
 from icl_mlflow.launch.processes import usable_cores
 
-_OURS = {"ours, fp32": ("fp32", NONE), "ours, bf16": ("bf16", "4.0x")}
+_GOALS = {"ours, bf16": "4.0x"}
 
 
 def measure(plan: Plan) -> list[Table]:
@@ -28,12 +28,11 @@ def measure(plan: Plan) -> list[Table]:
                 work=partial(ours.steps, plan.settings(precision=precision)),
                 processes=usable_cores(),
             )
-            for name, (precision, _) in _OURS.items()
+            for name, precision in entrants.ours().items()
         ),
     ]
     found = contest(contestants, plan.rounds)
     slowest = found[reference.name]
-    goals = {name: goal for name, (_, goal) in _OURS.items()}
     rows = [
         (
             each.name,
@@ -43,7 +42,7 @@ def measure(plan: Plan) -> list[Table]:
             per_second(size, found[each.name].wall),
             times(slowest.wall, found[each.name].wall),
             times(slowest.cpu, found[each.name].cpu),
-            plan.goal(goals.get(each.name, NONE)),
+            plan.goal(_GOALS.get(each.name, NONE)),
         )
         for each in contestants
     ]

@@ -5,13 +5,12 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import ours, tracked
+from benchmarks import entrants, ours, tracked
 from benchmarks.contest import Contestant, Measured, contest
 from benchmarks.plan import Plan
 from benchmarks.server import mlflow_server
 from benchmarks.table import Table, milliseconds, percent, spread
 
-_PRECISIONS = ("fp32", "bf16")
 _STORES = ("local sqlite", "HTTP server")
 _GOAL = "< 1 %"
 
@@ -22,7 +21,7 @@ def measure(plan: Plan) -> list[Table]:
     settings = plan.settings()
     epochs = {
         precision: settings.steps_per_epoch * statistics.median(found[precision].cpu)
-        for precision in _PRECISIONS
+        for precision in entrants.precisions()
     }
     rows = [
         (
@@ -87,7 +86,7 @@ def _contest(plan: Plan) -> dict[str, Measured]:
                 name=precision,
                 work=partial(ours.steps, plan.settings(precision=precision)),
             )
-            for precision in _PRECISIONS
+            for precision in entrants.precisions()
         ]
         return contest(contestants, plan.rounds)
 

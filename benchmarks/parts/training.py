@@ -5,13 +5,12 @@ episodes, forward, backward, clipping, optimizer, schedule, counting answers.
 """
 
 import importlib
-import importlib.util
 import statistics
 from functools import partial
 
 import torch
 
-from benchmarks import flops, ours, products
+from benchmarks import entrants, flops, ours, products
 from benchmarks.contest import Contestant, Measured, contest
 from benchmarks.marks import PHASES
 from benchmarks.plain import plain
@@ -28,7 +27,6 @@ from benchmarks.table import (
 )
 from icl_mlflow.training.build import problem
 
-_OURS = {"ours, fp32": "fp32", "ours, bf16": "bf16"}
 _GOALS = {"ours, fp32": "2.3x", "ours, bf16": "3.7x"}
 _PEAKS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -43,12 +41,13 @@ def measure(plan: Plan) -> list[Table]:
             Contestant(
                 name=name, work=partial(ours.steps, plan.settings(precision=precision))
             )
-            for name, precision in _OURS.items()
+            for name, precision in entrants.ours().items()
         ),
     ]
     peaks = [
         Contestant(name=name, work=partial(products.square, dtype))
         for name, dtype in _PEAKS.items()
+        if name in entrants.precisions()
     ]
     found = contest([*steps, *peaks], plan.rounds)
     loops = {each.name: found[each.name] for each in steps}
@@ -61,7 +60,7 @@ def measure(plan: Plan) -> list[Table]:
 
 def _lightning(plan: Plan) -> list[Contestant]:
     """The textbook loop in Lightning, where that is installed."""
-    if importlib.util.find_spec("lightning") is None:
+    if not entrants.has_lightning():
         return []
     loop = importlib.import_module("benchmarks.lightning_loop")
     return [Contestant(name="Lightning", work=partial(loop.steps, plan.settings()))]
@@ -119,7 +118,7 @@ def _arithmetic(plan: Plan, reference: str, found: dict[str, Measured]) -> Table
     shape = (problem(settings).architecture, settings.n_context, settings.batch_size)
     full, pruned = flops.full(*shape).step, flops.pruned(*shape).step
     needed = {reference: (full, "fp32")}
-    needed |= {name: (pruned, precision) for name, precision in _OURS.items()}
+    needed |= {name: (pruned, precision) for name, precision in entrants.ours().items()}
     rows = []
     for name, (count, precision) in needed.items():
         peak = products.FLOPS / statistics.median(found[precision].cpu)

@@ -60,7 +60,9 @@ def _train_one(store: "Store", settings: TrainSettings, resume: str) -> None:
     from icl_mlflow.tracking.resume import NotResumableError
     from icl_mlflow.tracking.state import RunInUseError
     from icl_mlflow.training.fit import NonFiniteLossError
+    from icl_mlflow.training.precision import warn_if_slow
 
+    warn_if_slow(settings)
     with (
         usage_errors(NotResumableError, RunInUseError),
         exit_code(3, NonFiniteLossError),

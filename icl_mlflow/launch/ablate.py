@@ -30,6 +30,7 @@ from icl_mlflow.tracking.runs import MEMBERS
 from icl_mlflow.tracking.state import AUTO
 from icl_mlflow.tracking.store import Store
 from icl_mlflow.training.build import resolved
+from icl_mlflow.training.precision import warn_if_slow
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants import VARIANTS
 from icl_mlflow.variants.applicable import applicable_tasks
@@ -147,6 +148,7 @@ def ablate(
             is logged.
     """
     check_engine(engine, ray_address)
+    warn_if_slow(suite.settings)
     task = suite.settings.task
     of_seeds = shown_seeds(suite.seeds)
     params = {

@@ -27,6 +27,7 @@ from icl_mlflow.tracking.store import Store
 from icl_mlflow.training.build import data_digest, problem, resolved
 from icl_mlflow.training.device import pick_device
 from icl_mlflow.training.fit import Epoch, Fitted, NonFiniteLossError, fit
+from icl_mlflow.training.precision import precision_reason
 from icl_mlflow.training.settings import TrainSettings
 
 
@@ -216,6 +217,7 @@ def _tags(settings: TrainSettings) -> dict[str, str]:
         "seed": str(settings.seed),
         "settings_hash": settings.identity,
         "device": str(pick_device(settings.device)),
+        "precision_reason": precision_reason(settings),
         "torch_version": torch.__version__,
     }
 

@@ -17,6 +17,7 @@ from icl_mlflow.launch.settings import LaunchSettings, SeedSettings
 from icl_mlflow.suite import grid, parse_seeds
 from icl_mlflow.training.build import initial_model, resolved
 from icl_mlflow.training.device import pick_device
+from icl_mlflow.training.precision import precision_reason
 from icl_mlflow.training.settings import TrainSettings
 
 #: Members that are listed by name.
@@ -55,6 +56,7 @@ def plan_members(members: Sequence[TrainSettings], launch: LaunchSettings) -> st
             json.dumps(_shared_settings(members), indent=2),
             f"members      {_names(members)}",
             *_engine(arrangement, len(members)),
+            f"precision    {members[0].precision}: {precision_reason(members[0])}",
             f"parameters   {' or '.join(f'{size:,}' for size in sizes)}",
             f"steps        {members[0].total_steps:,} each",
             f"memory       {_memory(arrangement, largest)}",

@@ -18,6 +18,7 @@ from icl_mlflow.tracking.state import AUTO
 from icl_mlflow.tracking.store import Store, connect
 from icl_mlflow.training.build import problem, resolved
 from icl_mlflow.training.fit import evaluation_episodes
+from icl_mlflow.training.precision import warn_if_slow
 from icl_mlflow.training.settings import TrainSettings
 
 
@@ -58,6 +59,7 @@ def train(
         ``train(TrainSettings.preset("smoke", task="B")).test["test/excess_risk"]``
     """
     check_ready(settings)
+    warn_if_slow(settings)
     return train_member(connect(experiment), settings, resume=resume)
 
 
@@ -92,6 +94,7 @@ def train_seeds(
         MembersFailedError: some did not finish; the others did, and are logged.
     """
     check_ready(settings)
+    warn_if_slow(settings)
     check_engine(engine, ray_address)
     members = grid(replace(settings, threads=1), [settings.variant], seeds)
     of_seeds = shown_seeds(seeds)

@@ -24,7 +24,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "schedule": "linear",
         "warmup": 0.1,
         "beta2": 0.95,
-        "precision": "bf16",
+        "precision": "auto",
     },
     "smoke": {
         "epochs": 2,
@@ -39,6 +39,9 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 
 #: The fields that are parameters of some tasks; None stands for the task's own value.
 TASK_FIELDS = ("tau", "separation", "sigma_min", "sigma_max")
+
+#: The precision that suits the machine; what that is takes its place at once.
+AUTO_PRECISION = "auto"
 
 
 def _trains(settings: "TrainSettings") -> bool:
@@ -156,8 +159,9 @@ class TrainSettings:
     )
     precision: str = setting(
         "fp32",
-        "Arithmetic of the training step, tf32 on CUDA; evaluation is always fp32.",
-        choices=lambda: ("fp32", "bf16", "tf32"),
+        "Arithmetic of the training step: auto is bf16 where the hardware has it, or "
+        "fp32; tf32 on CUDA; evaluation is always fp32.",
+        choices=lambda: ("fp32", "bf16", "tf32", AUTO_PRECISION),
         decides=_trains,
     )
 
@@ -196,6 +200,13 @@ class TrainSettings:
         # One spelling for one variant, so that equal runs have equal identities.
         object.__setattr__(self, "variant", VARIANTS.canonical(str(self.variant)))
         check(self)
+        if self.precision == AUTO_PRECISION:
+            # Before anything is made of the settings, so that workers elsewhere, the
+            # identity and whoever goes on later know of one choice only. It needs
+            # torch, which settings must not import otherwise.
+            from icl_mlflow.training.precision import suited_precision  # noqa: PLC0415
+
+            object.__setattr__(self, "precision", suited_precision(self.device).name)
         if self.epochs and self.steps_per_epoch == 0:
             raise ValueError(
                 f"train_episodes={self.train_episodes} is less than one batch of "
