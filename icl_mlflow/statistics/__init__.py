@@ -13,28 +13,54 @@ from icl_mlflow.statistics.interval import (
     wilson_interval,
 )
 from icl_mlflow.statistics.multiplicity import holm
+from icl_mlflow.statistics.order import (
+    is_equivalent,
+    order_chance,
+    order_interval,
+)
 from icl_mlflow.statistics.paired import (
     Comparison,
     PairedDifference,
     paired_difference,
     paired_t,
 )
-from icl_mlflow.statistics.power import detectable_difference, power, seeds_needed
+from icl_mlflow.statistics.power import (
+    detectable_difference,
+    power,
+    seeds_needed,
+    seeds_needed_range,
+)
+from icl_mlflow.statistics.shares import (
+    FisherTest,
+    binomial_interval,
+    fisher_test,
+    seeds_to_tell_shares,
+)
 from icl_mlflow.statistics.take_off import take_off_epoch
+from icl_mlflow.statistics.trend import falling_at_end
 
 __all__ = [
     "Comparison",
+    "FisherTest",
     "Interval",
     "PairedDifference",
+    "binomial_interval",
     "bootstrap_interval",
     "detectable_difference",
+    "falling_at_end",
+    "fisher_test",
     "holm",
+    "is_equivalent",
     "normal_interval_paper",
+    "order_chance",
+    "order_interval",
     "paired_difference",
     "paired_t",
     "pearson_interval",
     "power",
     "seeds_needed",
+    "seeds_needed_range",
+    "seeds_to_tell_shares",
     "slope_interval",
     "spearman_interval",
     "t_interval",

@@ -8,7 +8,7 @@ difference / sd * sqrt(n).
 import math
 
 from scipy.optimize import brentq
-from scipy.stats import nct
+from scipy.stats import chi2, nct
 
 from icl_mlflow.statistics.interval import t_quantile
 from icl_mlflow.statistics.sample import check_level
@@ -58,6 +58,37 @@ def seeds_needed(
         else:
             enough = middle
     return enough
+
+
+def seeds_needed_range(
+    sd: float,
+    n: int,
+    difference: float,
+    *,
+    power: float = 0.8,
+    level: float = 0.95,
+    certainty: float = 0.9,
+) -> tuple[int, int]:
+    """The seeds that `seeds_needed` may come to, given how little n seeds tell of sd.
+
+    At both ends of the chi-square interval, at level ``certainty``, of the standard
+    deviation of normal differences; so it holds the true number that often.
+
+    Args:
+        sd: of n differences, above 0.
+        n: how many, at least 2.
+        difference: to be seen.
+        power: the chance to see it.
+        level: 1 minus the chance of a false call.
+        certainty: how often the range holds the true number.
+
+    >>> seeds_needed_range(sd=0.01, n=5, difference=0.01)
+    (6, 47)
+    """
+    tails = (1 + certainty) / 2, (1 - certainty) / 2
+    ends = [sd * math.sqrt((n - 1) / chi2.ppf(tail, n - 1)) for tail in tails]
+    low, high = (seeds_needed(end, difference, power, level) for end in ends)
+    return low, high
 
 
 def detectable_difference(

@@ -10,6 +10,7 @@ from icl_mlflow.statistics import (
     paired_t,
     power,
     seeds_needed,
+    seeds_needed_range,
 )
 
 
@@ -58,3 +59,13 @@ def test_what_makes_no_sense_is_refused() -> None:
         seeds_needed(sd=1.0, difference=1.0, power=80)
     with pytest.raises(ValueError, match="must exceed 1 - level"):
         detectable_difference(sd=1.0, n=3, power=0.04)
+
+
+def test_the_range_of_seeds_holds_the_true_number() -> None:
+    rng = np.random.default_rng(1)
+    truth, held = seeds_needed(sd=0.02, difference=0.01), []
+    for _ in range(400):
+        sd = float(rng.normal(scale=0.02, size=5).std(ddof=1))
+        low, high = seeds_needed_range(sd, 5, 0.01)
+        held.append(low <= truth <= high)
+    assert np.mean(held) >= 0.9 - 3 * math.sqrt(0.09 / 400)
