@@ -91,7 +91,7 @@ def seeds_to_tell_shares(
     for n in _SEEDS:
         one, other = (binom.pmf(np.arange(n + 1), n, p) for p in (first, second))
         found = sum(
-            one[i] * other[j]
+            float(one[i] * other[j])
             for i, j in np.argwhere(np.outer(one, other) > _NEGLIGIBLE)
             if fisher_test(int(i), n, int(j), n).p <= significance
         )
