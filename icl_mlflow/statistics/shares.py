@@ -14,7 +14,7 @@ from icl_mlflow.statistics.sample import check_level
 #: Tables as probable as the one seen, but for rounding, are as extreme.
 _ROUNDING = 1 + 1e-9
 #: Numbers of seeds that are tried: a larger one need not be known exactly.
-_SEEDS = (*range(2, 13), 14, 16, 20, 24, 32, 48, 64)
+_SEEDS: tuple[int, ...] = (*range(2, 13), 14, 16, 20, 24, 32, 48, 64)
 #: Outcomes too rare to count in a power.
 _NEGLIGIBLE = 1e-5
 
