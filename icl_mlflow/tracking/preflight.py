@@ -104,6 +104,8 @@ def _check_sqlite(database: Path) -> None:
         return
     if not os.access(database, os.R_OK | os.W_OK):
         raise StoreError(f"cannot write to the database {database}: permission denied")
+    if not database.is_file():  # a pipe would be waited for
+        raise StoreError(f"{database} is not a sqlite database")
     try:
         with database.open("rb") as file:
             header = file.read(len(_SQLITE_HEADER))

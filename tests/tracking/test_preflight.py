@@ -1,6 +1,7 @@
 """A store that cannot be used is refused within 5 s, in one line, without secrets."""
 
 import http.server
+import os
 import socket
 import threading
 import time
@@ -183,6 +184,13 @@ def test_a_file_that_is_no_database(refusal: Refusal, new_folder: Path) -> None:
     file = new_folder / "notes.db"
     file.write_text("These are my notes.\n" * 100)
     assert "not a sqlite database" in refusal(f"sqlite:///{file}")
+
+
+def test_a_pipe_where_the_database_should_be(
+    refusal: Refusal, new_folder: Path
+) -> None:
+    os.mkfifo(new_folder / "mlflow.db")
+    assert "mlflow.db is not a sqlite database" in refusal("")
 
 
 def test_a_damaged_database(

@@ -20,8 +20,8 @@ def test_without_a_word_runs_go_to_this_folder(
     store = connect()
     assert capfd.readouterr() == ("", "")
     assert store.tracking_uri == f"sqlite:///{new_folder}/mlflow.db"
-    # Only what MLflow's own default would show; a lock file, but no drafts.
-    assert {f.name for f in new_folder.iterdir()} == {"mlflow.db", "mlflow.db.lock"}
+    # Only what MLflow's own default would show: no lock, no drafts.
+    assert {f.name for f in new_folder.iterdir()} == {"mlflow.db"}
     default = store.client.get_experiment_by_name("Default")
     assert default is not None
     assert default.experiment_id == store.experiment_id
