@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 #: Of whole numbers that have no bound of their own: what 64 bits hold.
 _LARGEST_INT = 2**63 - 1
 
+#: The field that holds what is given of a task's own parameters.
+PARAMETERS = "parameters"
+
 T = TypeVar("T")
 Choices = Callable[[], Collection[str]]
 #: Whether a field decides the result of these settings.
@@ -71,6 +74,16 @@ def setting(
     )
 
 
+def task_parameters(otherwise: str) -> Any:
+    """Declare the field ``parameters``: those of a task that are given, by name.
+
+    Args:
+        otherwise: what holds where one is not given; ``{default}`` is the task's own.
+    """
+    about = {"help": otherwise, "decides": never}
+    return field(default_factory=dict, hash=False, metadata=about)
+
+
 def required(text: str) -> Any:
     """Declare a field that every caller must give."""
     return field(metadata={"help": text})
@@ -91,17 +104,35 @@ def check(settings: "DataclassInstance") -> None:
         ValueError: names the field, the value and what is allowed.
     """
     for declared in fields(settings):
+        if declared.name == PARAMETERS:  # a task has their declarations
+            continue
         value = getattr(settings, declared.name)
         if value is None and declared.default is None:
             continue
-        kind = value_type(declared)
-        if kind is float and type(value) is int:
-            value = float(value)
-            object.__setattr__(settings, declared.name, value)
-        if type(value) is not kind:
-            raise ValueError(f"{declared.name} must be {_article(kind)}, not {value!r}")
-        _check_choice(declared, value)
-        _check_bounds(declared, value)
+        object.__setattr__(settings, declared.name, checked(declared, value))
+
+
+def checked(declared: Field[Any], value: Any) -> Any:
+    """A value that a field may have; a whole number where that is a float becomes one.
+
+    Raises:
+        ValueError: names the field, the value and what is allowed.
+    """
+    kind = value_type(declared)
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        raise ValueError(f"{declared.name} must be {_article(kind)}, not {value!r}")
+    _check_choice(declared, value)
+    _check_bounds(declared, value)
+    return value
+
+
+def values_of(settings: "DataclassInstance") -> dict[str, Any]:
+    """Every value by its name; parameters of a task stand among the fields."""
+    found = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    parameters = found.pop(PARAMETERS, {})
+    return {**found, **parameters}
 
 
 def is_required(declared: Field[Any]) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import fields
 
 from icl_mlflow.analysis.report import Command
 from icl_mlflow.analysis.settings import AnalyzeSettings
+from icl_mlflow.settings import values_of
 
 
 def commands(settings: AnalyzeSettings) -> list[Command]:
@@ -17,10 +18,11 @@ def commands(settings: AnalyzeSettings) -> list[Command]:
     from icl_mlflow import AnalyzeSettings, analyze
     analyze(AnalyzeSettings(run_id='4f2a', tau=9.0))
     """
+    usual = {field.name: field.default for field in fields(settings)}
     given = {
-        field.name: value
-        for field in fields(settings)
-        if (value := getattr(settings, field.name)) != field.default
+        name: value
+        for name, value in values_of(settings).items()
+        if value != usual.get(name)
     }
     texts = {name: shlex.quote(str(value)) for name, value in given.items()}
     through_mlflow = " ".join(f"-P {name}={text}" for name, text in texts.items())

@@ -1,12 +1,12 @@
 """What is asked of which trained models, and about which episodes."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from icl_mlflow.analysis import ANALYSES
 from icl_mlflow.registry import unknown_name
-from icl_mlflow.settings import check, required, setting
-from icl_mlflow.training.settings import TASK_FIELDS
+from icl_mlflow.settings import check, required, setting, task_parameters
+from icl_mlflow.tasks.parameters import shifts_of, takes_task_parameters
 
 _ALL = "all"
 #: Fewer episodes pin nothing down, and leave correlations without an interval.
@@ -17,6 +17,7 @@ def _devices() -> Collection[str]:
     return ("auto", "cpu", "cuda", "mps")
 
 
+@takes_task_parameters
 @dataclass(frozen=True, kw_only=True)
 class AnalyzeSettings:
     """Questions put to the registered models of a run.
@@ -42,18 +43,7 @@ class AnalyzeSettings:
         maximum=_MOST,
     )
     seed: int = setting(0, "Seed of the episodes and of every other draw.", minimum=0)
-    tau: float | None = setting(
-        None, "Task A: another standard deviation of the shift.", minimum=0
-    )
-    separation: float | None = setting(
-        None, "Task A: another half distance of the means.", minimum=0
-    )
-    sigma_min: float | None = setting(
-        None, "Task B: another smallest standard deviation.", above=0
-    )
-    sigma_max: float | None = setting(
-        None, "Task B: another largest standard deviation.", above=0
-    )
+    parameters: Mapping[str, float] = task_parameters("as trained if not given")
     device: str = setting("auto", "Where to compute.", choices=_devices)
     jobs: int = setting(
         0,
@@ -70,6 +60,7 @@ class AnalyzeSettings:
         if not self.run_id:
             object.__setattr__(self, "run_id", None)
         check(self)
+        object.__setattr__(self, "parameters", shifts_of(self.parameters))
         if (self.run_id is None) == (self.model is None):
             raise ValueError(
                 "give exactly one of run_id (a training run, or a parent run) and "
@@ -105,9 +96,10 @@ class AnalyzeSettings:
     @property
     def asked(self) -> "Asked":
         """The episodes."""
-        return Asked(self.episodes, self.seed, _given_shifts(self), self.device)
+        return Asked(self.episodes, self.seed, dict(self.parameters), self.device)
 
 
+@takes_task_parameters
 @dataclass(frozen=True, kw_only=True)
 class CompareSettings:
     """Two runs on the same episodes; the second is judged against the first.
@@ -125,18 +117,7 @@ class CompareSettings:
         maximum=_MOST,
     )
     seed: int = setting(0, "Seed of the episodes and of the bootstrap.", minimum=0)
-    tau: float | None = setting(
-        None, "Task A: another standard deviation of the shift.", minimum=0
-    )
-    separation: float | None = setting(
-        None, "Task A: another half distance of the means.", minimum=0
-    )
-    sigma_min: float | None = setting(
-        None, "Task B: another smallest standard deviation.", above=0
-    )
-    sigma_max: float | None = setting(
-        None, "Task B: another largest standard deviation.", above=0
-    )
+    parameters: Mapping[str, float] = task_parameters("as trained if not given")
     device: str = setting("auto", "Where to compute.", choices=_devices)
     experiment: str | None = setting(
         None, "MLflow experiment of the result (the second run's if not given)."
@@ -144,13 +125,14 @@ class CompareSettings:
 
     def __post_init__(self) -> None:
         check(self)
+        object.__setattr__(self, "parameters", shifts_of(self.parameters))
         if self.run_1 == self.run_2:
             raise ValueError("give two different runs to compare")
 
     @property
     def asked(self) -> "Asked":
         """The episodes."""
-        return Asked(self.episodes, self.seed, _given_shifts(self), self.device)
+        return Asked(self.episodes, self.seed, dict(self.parameters), self.device)
 
 
 @dataclass(frozen=True)
@@ -168,8 +150,3 @@ class Asked:
     seed: int
     shifts: dict[str, float]
     device: str
-
-
-def _given_shifts(settings: AnalyzeSettings | CompareSettings) -> dict[str, float]:
-    given = {name: getattr(settings, name) for name in TASK_FIELDS}
-    return {name: value for name, value in given.items() if value is not None}

@@ -1,14 +1,17 @@
 """A settings dataclass: a command's options, its ``-P`` keys and its MLflow params."""
 
 import functools
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import Field, fields
+from itertools import chain
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
-from icl_mlflow.settings import is_required, value_type
+from icl_mlflow.settings import PARAMETERS, is_required, setting, value_type
+from icl_mlflow.tasks import TASKS
+from icl_mlflow.tasks.parameters import declared_by_any
 
 Command = Callable[..., None]
 
@@ -58,33 +61,80 @@ def options(
         presets: what each value of the field ``preset`` sets where no option is given.
         without: fields that the command fills in itself, and which keep their default.
     """
+    declared = declarations(kinds, without)
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
         def run(**values: Any) -> None:
             try:
                 built = [
-                    kind(
-                        **{
-                            f.name: values[f.name]
-                            for f in fields(kind)
-                            if f.name not in without
-                        }
-                    )
-                    for kind in kinds
+                    kind(**{field.name: values[field.name] for field in of_kind})
+                    for kind, of_kind in zip(kinds, declared, strict=True)
                 ]
             except ValueError as error:
                 raise click.UsageError(str(error)) from error
             command(*built)
 
         decorated: Command = run
-        for kind in reversed(kinds):
-            for declared in reversed(fields(kind)):
-                if declared.name not in without:
-                    decorated = _option(declared, presets or {})(decorated)
+        for field in reversed(list(chain.from_iterable(declared))):
+            decorated = _option(field, presets or {})(decorated)
         return decorated
 
     return decorate
+
+
+def declarations(
+    kinds: Sequence[type], without: Collection[str] = ()
+) -> list[list[Field[Any]]]:
+    """What the options of settings classes are made of: of each class in turn.
+
+    The parameters of all tasks stand where a class takes those of one.
+
+    Args:
+        kinds: frozen settings dataclasses with disjoint fields.
+        without: fields that have no option.
+    """
+    taken = {field.name for kind in kinds for field in fields(kind)}
+    found = []
+    for kind in kinds:
+        of_kind: list[Field[Any]] = []
+        for field in fields(kind):
+            if field.name == PARAMETERS:
+                of_kind += _of_tasks(field.metadata["help"], taken)
+            elif field.name not in without:
+                of_kind.append(field)
+        found.append(of_kind)
+    return found
+
+
+def _of_tasks(otherwise: str, taken: Collection[str]) -> list[Field[Any]]:
+    """An option for every parameter that any task has; tasks may share one.
+
+    Args:
+        otherwise: what holds without it, of its ``{default}``.
+        taken: names of other options.
+    """
+    found = []
+    for name, by_task in declared_by_any().items():
+        if name in taken:
+            for task in by_task:
+                TASKS.report(TASKS.broken(task, f"every task has the option {name}"))
+            continue
+        kinds = {value_type(field) for field in by_task.values()}
+        option: Any = setting(None, _help_of(by_task, otherwise))
+        option.name, option.type = name, int if kinds == {int} else float
+        found.append(option)
+    return found
+
+
+def _help_of(by_task: Mapping[str, Field[Any]], otherwise: str) -> str:
+    """Each task in its own words, and what holds without the option."""
+    told = []
+    for task, field in by_task.items():
+        text = str(field.metadata["help"]).rstrip(".")
+        without = otherwise.format(default=f"{field.default:g}")
+        told.append(f"Task {task}: {text[0].lower()}{text[1:]} ({without}).")
+    return " ".join(told)
 
 
 def _option(

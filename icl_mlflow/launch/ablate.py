@@ -6,7 +6,7 @@ failed or was killed goes on where it was.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -17,6 +17,7 @@ from icl_mlflow.launch.ceilings import ceilings
 from icl_mlflow.launch.engine import check_engine
 from icl_mlflow.launch.member import check_ready
 from icl_mlflow.launch.members import raise_for_failures, train_members
+from icl_mlflow.settings import values_of
 from icl_mlflow.suite import (
     BASELINE,
     grid,
@@ -167,7 +168,7 @@ def ablate(
         tags={"task": task},
         description=_description(suite),
     ) as log:
-        log.json("settings.json", asdict(suite.settings))
+        log.json("settings.json", values_of(suite.settings))
         outcomes = train_members(
             store,
             missing,

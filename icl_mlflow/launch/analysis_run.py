@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,6 +19,7 @@ from icl_mlflow.analysis.report import Refusal, Report, Section, Source, render,
 from icl_mlflow.analysis.settings import AnalyzeSettings
 from icl_mlflow.analysis.shown import costly_text, episodes_text
 from icl_mlflow.analysis.subject import STREAM
+from icl_mlflow.settings import values_of
 from icl_mlflow.tasks.base import parameters
 from icl_mlflow.tracking.run import RunLog, open_run
 from icl_mlflow.tracking.sources import Pulled
@@ -87,7 +88,7 @@ class AnalysisLog:
         self, sections: Sequence[Section], refusals: Sequence[Refusal]
     ) -> Report:
         asked, store = self._settings, self._log.store
-        given = {k: v for k, v in asdict(asked).items() if v is not None}
+        given = {k: v for k, v in values_of(asked).items() if v is not None}
         return Report(
             kind="icl-mlflow analysis",
             title=title(self._pulled.run_name, self._subjects),
@@ -133,7 +134,7 @@ def log_analysis(
 ) -> Iterator[AnalysisLog]:
     """Open the run of an analysis, linked to its source."""
     shifts = "".join(f"-{k}{v:g}" for k, v in settings.asked.shifts.items())
-    params = {k: v for k, v in asdict(settings).items() if k != "experiment"}
+    params = {k: v for k, v in values_of(settings).items() if k != "experiment"}
     with open_run(
         store,
         name=f"{pulled.run_name}-analysis{shifts}",
@@ -148,7 +149,7 @@ def log_analysis(
         },
         description=_description(store, pulled),
     ) as log:
-        log.json("settings.json", asdict(settings))
+        log.json("settings.json", values_of(settings))
         for profile in _profiles(asked_subjects):
             text = json.dumps(profile, sort_keys=True)
             digest = hashlib.sha256(text.encode()).hexdigest()[:16]

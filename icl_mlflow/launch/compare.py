@@ -3,7 +3,7 @@
 import shlex
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -13,6 +13,7 @@ from icl_mlflow.analysis.settings import CompareSettings
 from icl_mlflow.analysis.subject import subjects
 from icl_mlflow.evaluation import predict
 from icl_mlflow.launch.analysis_run import source_link, title
+from icl_mlflow.settings import values_of
 from icl_mlflow.tasks.base import parameters
 from icl_mlflow.tracking.run import open_run
 from icl_mlflow.tracking.sources import Pulled, pull
@@ -102,7 +103,7 @@ def carry_out_comparison(prepared: PreparedComparison) -> Compared:
         store,
         name=f"{second} against {first}",
         kind="analysis",
-        params={k: v for k, v in asdict(settings).items() if k != "experiment"},
+        params={k: v for k, v in values_of(settings).items() if k != "experiment"},
         tags={
             "source_run_ids": f"{prepared.first.run_id},{prepared.second.run_id}",
             "task": prepared.matched[0][0].settings.task,
@@ -112,7 +113,7 @@ def carry_out_comparison(prepared: PreparedComparison) -> Compared:
             f"`icl-mlflow compare {shlex.join([settings.run_1, settings.run_2])}`"
         ),
     ) as log:
-        log.json("settings.json", asdict(settings))
+        log.json("settings.json", values_of(settings))
         truth = prepared.matched[0][0].truth
         with compute_threads(0):
             pairs = [_pair(one, other) for one, other in prepared.matched]

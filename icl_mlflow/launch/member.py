@@ -7,7 +7,7 @@ import contextlib
 import logging
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -15,6 +15,7 @@ import torch
 from icl_mlflow.evaluation import bayes_accuracy
 from icl_mlflow.launch.artifacts import log_last_good, log_results
 from icl_mlflow.launch.train_log import train_log
+from icl_mlflow.settings import values_of
 from icl_mlflow.tracking.resume import run_to_resume
 from icl_mlflow.tracking.run import RunLog, open_run
 from icl_mlflow.tracking.signals import signals_put_off
@@ -190,7 +191,7 @@ def member_run(
         train_log(log) as logger,
     ):
         checkpoints = None if resume is None else begin_checkpoints(log.run_id)
-        log.json("settings.json", asdict(settings))
+        log.json("settings.json", values_of(settings))
         log.dataset(
             f"episodes-{settings.task}",
             data_digest(settings),

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -11,6 +11,7 @@ from icl_mlflow.analysis.answer import over_models
 from icl_mlflow.launch.engine import check_engine
 from icl_mlflow.launch.member import Trained, check_ready, train_member
 from icl_mlflow.launch.members import raise_for_failures, train_members
+from icl_mlflow.settings import values_of
 from icl_mlflow.suite import grid, shown_seeds
 from icl_mlflow.tracking.results import HISTORY
 from icl_mlflow.tracking.run import RunLog, open_run
@@ -111,7 +112,7 @@ def train_seeds(
             "means over seeds, with 95 % t intervals as `.../low` and `.../high`."
         ),
     ) as log:
-        log.json("settings.json", asdict(settings))
+        log.json("settings.json", values_of(settings))
         outcomes = train_members(
             store,
             members,

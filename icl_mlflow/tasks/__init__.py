@@ -13,4 +13,5 @@ TASKS: "Registry[Task]" = Registry(
         "A": "icl_mlflow.tasks.shifted_mean:DEFAULT",
         "B": "icl_mlflow.tasks.variance:DEFAULT",
     },
+    group="icl_mlflow.tasks",
 )

@@ -4,7 +4,6 @@ import json
 import math
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TypeVar
@@ -16,6 +15,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 from mlflow.utils.validation import _validate_batch_log_data
 
 from icl_mlflow.models import Transformer
+from icl_mlflow.settings import values_of
 from icl_mlflow.tracking.delivery import METRICS_PER_BATCH, PAIRS_PER_BATCH
 from icl_mlflow.tracking.dispatch import Dispatch
 from icl_mlflow.tracking.location import redacted
@@ -198,7 +198,7 @@ class RunLog:
                 for file in sorted(root.rglob("*"))
                 if file.is_file()
             }
-        given = {k: str(v) for k, v in asdict(settings).items() if v is not None}
+        given = {k: str(v) for k, v in values_of(settings).items() if v is not None}
         self._dispatch.put(
             ModelVersion(
                 name=registered_name(settings),

@@ -19,6 +19,7 @@ from torch import Tensor
 from icl_mlflow.models import Architecture, Transformer
 from icl_mlflow.models.initial import Layout
 from icl_mlflow.models.transformer import layout
+from icl_mlflow.settings import values_of
 from icl_mlflow.tracking.reading import LONGEST_JSON, content_of, json_of
 from icl_mlflow.training.build import problem
 from icl_mlflow.training.settings import TrainSettings
@@ -61,7 +62,7 @@ def write_package(folder: Path, model: Transformer, settings: TrainSettings) -> 
     description: dict[str, Any] = {
         "format": _FORMAT,
         "architecture": asdict(model.architecture),
-        "settings": asdict(settings),
+        "settings": values_of(settings),
         "sha256": sha256,
     }
     folder.mkdir(parents=True, exist_ok=True)

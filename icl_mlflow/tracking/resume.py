@@ -2,7 +2,6 @@
 
 import datetime
 import shlex
-from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,6 +9,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
+from icl_mlflow.settings import values_of
 from icl_mlflow.tracking.heartbeat import HEARTBEAT, parse
 from icl_mlflow.tracking.reading import LONGEST_JSON, content_of, json_of
 from icl_mlflow.tracking.state import (
@@ -60,9 +60,9 @@ def command_to_resume(client: MlflowClient, run_id: str) -> str:
     words = ["icl-mlflow", "train", "--resume", run_id]
     settings = _settings_of(client, run_id)
     if settings is not None:
-        usual = asdict(TrainSettings())
-        for name, value in asdict(settings).items():
-            if value not in {None, usual[name]}:
+        usual = values_of(TrainSettings())
+        for name, value in values_of(settings).items():
+            if value not in {None, usual.get(name)}:
                 words += [f"--{name}", str(value)]
     return shlex.join(words)
 

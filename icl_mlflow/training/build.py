@@ -3,17 +3,18 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.models import EMBEDDINGS, Architecture, Transformer
+from icl_mlflow.settings import values_of
 from icl_mlflow.streams import generator
 from icl_mlflow.tasks import TASKS, curricula
 from icl_mlflow.tasks.base import Task, parameters, with_parameters
-from icl_mlflow.training.settings import TASK_FIELDS, TrainSettings
+from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants import VARIANTS
 from icl_mlflow.variants.applicable import check_applicable
 from icl_mlflow.variants.base import Variant
@@ -58,20 +59,12 @@ def problem(settings: TrainSettings) -> Problem:
     """Resolve the names in the settings.
 
     Raises:
-        ValueError: settings that contradict each other, such as ``sigma_min`` on task
-            A, or a variant that the task cannot have.
+        ValueError: settings that contradict each other, such as a ``sigma_min`` above
+            ``sigma_max``, or a variant that the task cannot have.
     """
     variant = VARIANTS[settings.variant]
     check_applicable(settings.variant, settings.task)
-    given = {name: getattr(settings, name) for name in TASK_FIELDS}
-    changes = {name: value for name, value in given.items() if value is not None}
-    known = parameters(TASKS[settings.task])
-    for name in changes:
-        if name not in known:
-            raise ValueError(
-                f"task {settings.task} has no {name}; "
-                f"its parameters are: {', '.join(sorted(known))}"
-            )
+    for name in settings.parameters:
         if name in variant.task_parameters:
             raise ValueError(
                 f"variant {settings.variant} sets {name} to "
@@ -79,7 +72,7 @@ def problem(settings: TrainSettings) -> Problem:
             )
     task = with_parameters(
         TASKS[settings.task],
-        {"dim": settings.dim, **changes, **variant.task_parameters},
+        {"dim": settings.dim, **settings.parameters, **variant.task_parameters},
     )
     n_context = settings.n_context * variant.context_factor
     room = settings.n_context * variant.table_factor
@@ -135,7 +128,7 @@ def training_batch(
 def resolved(settings: TrainSettings) -> dict[str, str | int | float]:
     """Every setting that applies, with the task's own values where none was given."""
     given = {
-        name: value for name, value in asdict(settings).items() if value is not None
+        name: value for name, value in values_of(settings).items() if value is not None
     }
     own = {**parameters(problem(settings).task), "curriculum": settings.curricula}
     return {**given, **own}

@@ -1,12 +1,13 @@
 """Everything that decides a training run. Same settings and seed, same weights."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Self
 
 from icl_mlflow.identity import decisive, digest
-from icl_mlflow.settings import check, never, setting
+from icl_mlflow.settings import check, never, setting, task_parameters
 from icl_mlflow.tasks import TASKS
+from icl_mlflow.tasks.parameters import defaults, given_to, takes_task_parameters
 from icl_mlflow.variants import VARIANTS
 
 #: What a preset sets; every option given beside it wins.
@@ -37,9 +38,6 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 
-#: The fields that are parameters of some tasks; None stands for the task's own value.
-TASK_FIELDS = ("tau", "separation", "sigma_min", "sigma_max")
-
 #: The precision that suits the machine; what that is takes its place at once.
 AUTO_PRECISION = "auto"
 
@@ -56,9 +54,15 @@ def _has_blocks_to_copy(settings: "TrainSettings") -> bool:
     return settings.n_layers > 1
 
 
+@takes_task_parameters
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
     """One run of one model. Defaults are the paper's (arXiv 2603.10573).
+
+    Parameters of the task are given by name, beside the fields:
+
+    >>> TrainSettings(task="A", tau=9).task_parameters
+    {'tau': 9.0, 'separation': 1.0}
 
     Raises:
         ValueError: a value out of range, or settings that contradict each other.
@@ -75,18 +79,7 @@ class TrainSettings:
     n_context: int = setting(
         32, "Labelled points per episode.", minimum=1, maximum=1_000_000
     )
-    tau: float | None = setting(
-        None, "Task A: standard deviation of the shift (3 if not given).", minimum=0
-    )
-    separation: float | None = setting(
-        None, "Task A: half the distance of the means (1 if not given).", minimum=0
-    )
-    sigma_min: float | None = setting(
-        None, "Task B: smallest standard deviation (0.5 if not given).", above=0
-    )
-    sigma_max: float | None = setting(
-        None, "Task B: largest standard deviation (3 if not given).", above=0
-    )
+    parameters: Mapping[str, float] = task_parameters("{default} if not given")
 
     # The model
     d_model: int = setting(
@@ -110,8 +103,8 @@ class TrainSettings:
     )
     curriculum: str = setting(
         "none",
-        "Begin with an easier task: none, all that the task offers, or by name "
-        "(task A: nuisance, separation, nuisance+separation).",
+        "Begin with an easier task: none, all that the task offers, or some by name, "
+        "joined by a plus.",
         decides=_trains,
     )
     curriculum_share: float = setting(
@@ -200,6 +193,8 @@ class TrainSettings:
         # One spelling for one variant, so that equal runs have equal identities.
         object.__setattr__(self, "variant", VARIANTS.canonical(str(self.variant)))
         check(self)
+        given = given_to(self.task, self.parameters)
+        object.__setattr__(self, "parameters", given)
         if self.precision == AUTO_PRECISION:
             # Before anything is made of the settings, so that workers elsewhere, the
             # identity and whoever goes on later know of one choice only. It needs
@@ -249,13 +244,7 @@ class TrainSettings:
     @property
     def task_parameters(self) -> dict[str, float]:
         """The task's own parameters: as given, or as the task has them."""
-        task = TASKS[self.task]
-        given = {name: getattr(self, name) for name in TASK_FIELDS}
-        return {
-            name: getattr(task, name) if value is None else value
-            for name, value in given.items()
-            if name in {field.name for field in fields(task)}
-        }
+        return {**defaults(self.task), **self.parameters}
 
     @property
     def curricula(self) -> str:
@@ -279,7 +268,6 @@ class TrainSettings:
         meant = {
             "curriculum": self.curricula,
             "data_seed": None if self.data_seed == self.seed else self.data_seed,
-            **dict.fromkeys(TASK_FIELDS),  # the task has them, below
         }
         given = self.task_parameters
         own = decisive(TASKS[self.task], given)

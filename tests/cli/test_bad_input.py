@@ -6,7 +6,8 @@ is declared. `make test-faults` draws 2 000 inputs a command: ICL_FAULTS_INPUTS.
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import Field, fields
+from dataclasses import Field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from icl_mlflow.analysis.settings import AnalyzeSettings, CompareSettings
 from icl_mlflow.cli.main import COMMANDS, cli
+from icl_mlflow.cli.options import declarations
 from icl_mlflow.cli.reap import duration
 from icl_mlflow.launch.settings import AblateSettings, LaunchSettings, SeedSettings
 from icl_mlflow.settings import value_type
@@ -32,18 +34,18 @@ from tests.faults.ledger import Tally
 #: How many inputs a command gets; more with `make test-faults`.
 INPUTS = int(os.environ.get("ICL_FAULTS_INPUTS", "60"))
 
+KINDS: dict[str, tuple[type, ...]] = {
+    "train": (TrainSettings, SeedSettings, LaunchSettings),
+    "ablate": (TrainSettings, AblateSettings, LaunchSettings),
+    "analyze": (AnalyzeSettings,),
+    "compare": (CompareSettings,),
+    "export": (),
+    "sync": (),
+    "reap": (),
+}
 DECLARED: dict[str, list[Field[Any]]] = {
-    "train": [*fields(TrainSettings), *fields(SeedSettings), *fields(LaunchSettings)],
-    "ablate": [
-        *fields(TrainSettings),
-        *fields(AblateSettings),
-        *fields(LaunchSettings),
-    ],
-    "analyze": [*fields(AnalyzeSettings)],
-    "compare": [*fields(CompareSettings)],
-    "export": [],
-    "sync": [],
-    "reap": [],
+    name: list(chain.from_iterable(declarations(kinds)))
+    for name, kinds in KINDS.items()
 }
 
 #: These are whole without a value.
