@@ -145,3 +145,8 @@ def test_what_does_not_act_does_not_count() -> None:
 def test_a_first_default_counts_when_the_default_has_changed() -> None:
     assert LaterSettings().identity == TrainSettings(lr=1e-3).identity
     assert LaterSettings(lr=3e-4).identity == TrainSettings().identity
+
+
+def test_a_precision_that_suits_the_machine_is_the_one_that_it_is() -> None:
+    chosen = TrainSettings(precision="auto")
+    assert chosen.identity == TrainSettings(precision=chosen.precision).identity
