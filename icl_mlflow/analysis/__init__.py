@@ -26,4 +26,5 @@ ANALYSES: "Registry[Analysis]" = Registry(
         "label_noise": f"{_HERE}.label_noise:LABEL_NOISE",
         "class_imbalance": f"{_HERE}.class_imbalance:CLASS_IMBALANCE",
     },
+    group="icl_mlflow.analyses",
 )

@@ -100,7 +100,7 @@ def one_variant(history: pd.DataFrame, ceiling: Ceiling, title: str) -> Figure:
 
 def _limits(history: pd.DataFrame, ceilings: Sequence[Ceiling]) -> tuple[float, float]:
     """Around chance, every ceiling and every seed; the t band of few may leave them."""
-    tops = [ceiling.accuracy for ceiling in ceilings]
+    tops = [one.accuracy for one in ceilings if one.kind != "unknown"]
     shown = [0.5, *tops, history["val/accuracy"].min(), history["val/accuracy"].max()]
     margin = 0.06 * (max(shown) - min(shown)) + 0.005
     return min(shown) - margin, max(shown) + margin
@@ -121,8 +121,8 @@ def curve(axes: Axes, history: pd.DataFrame, ceiling: Ceiling) -> None:
         high.append(interval.high)
     axes.plot(epochs, means, color=style.MODEL, lw=1.8, label="mean over seeds")
     axes.fill_between(epochs, low, high, color=style.MODEL, alpha=0.18, lw=0)
-    axes.axhline(
-        ceiling.accuracy, color=style.BAYES, linestyle="--", lw=1.2, label="ceiling"
-    )
+    if ceiling.kind != "unknown":
+        top, colour = ceiling.accuracy, style.BAYES
+        axes.axhline(top, color=colour, linestyle="--", lw=1.2, label="ceiling")
     axes.axhline(0.5, color=style.CHANCE, linestyle=":", lw=1.2, label="chance")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -18,7 +18,7 @@ from icl_mlflow.analysis.subject import STREAM
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.evaluation import predict
 from icl_mlflow.streams import generator
-from icl_mlflow.tasks.base import Task
+from icl_mlflow.tasks.base import Task, knows_corrupted_labels
 from icl_mlflow.tasks.labels import known_when_flipped
 from icl_mlflow.variants.compose import reads_labels
 from icl_mlflow.variants.context import flip_labels
@@ -87,6 +87,8 @@ def _refuses(subject: Subject) -> str | None:
         )
     if "labels" in subject.problem.variant.on_eval.changes:
         return f"{subject.name} is shown changed labels already"
+    if not knows_corrupted_labels(subject.task):
+        return f"the task of {subject.name} has no posterior given flipped labels"
     return None
 
 

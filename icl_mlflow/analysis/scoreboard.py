@@ -7,6 +7,7 @@ learned too. They see what the model sees.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +22,7 @@ from icl_mlflow.analysis.scored import METRICS, scored
 from icl_mlflow.estimators import ESTIMATORS
 from icl_mlflow.estimators.base import estimate
 from icl_mlflow.estimators.tuning import Calibrated
+from icl_mlflow.tasks.base import NotKnownError
 
 MODEL: Final = "model"
 #: What the truth of the episodes answers itself.
@@ -57,11 +59,11 @@ def _answers(subject: Subject) -> dict[str, Tensor]:
         "bayes": subject.truth.bayes_B,
         "oracle": subject.truth.oracle_B,
     }
-    for name in ESTIMATORS:
+    for name, base in ESTIMATORS.working().items():
         if name not in _EXACT:
-            base = ESTIMATORS[name]
             calibrated = base if base.is_calibrated else Calibrated(base)
-            answers[name] = estimate(calibrated, task, seen)
+            with suppress(NotKnownError):  # such as a plug-in that this task has not
+                answers[name] = estimate(calibrated, task, seen)
     return answers
 
 

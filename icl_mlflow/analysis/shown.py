@@ -12,7 +12,7 @@ def costly_text(questions: Collection[str], n_episodes: int) -> str:
     """Which of the questions are asked about the first episodes only, if any."""
     found = [
         f"{analysis.question} ({analysis.most_episodes:,})"
-        for analysis in ANALYSES.values()
+        for analysis in ANALYSES.working().values()
         if analysis.question in questions
         and analysis.most_episodes is not None
         and analysis.most_episodes < n_episodes

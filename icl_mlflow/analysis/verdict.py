@@ -60,9 +60,7 @@ def _found(row: dict[Any, Any]) -> tuple[Kind, str]:
     if row["ceiling_is_chance"]:
         return _at_chance(row)
     if row["took_off"] == 0:
-        plateau = f": never took off in {row['n_epochs']} epochs though the ceiling is "
-        why = f"{row['ceiling_accuracy']:.3f} accuracy ({row['ceiling_why']})"
-        return Kind.PLATEAU, plateau + why
+        return Kind.PLATEAU, f": never took off in {row['n_epochs']} epochs{_top(row)}"
     if row["is_baseline"]:
         return Kind.REFERENCE, f": excess risk {row['excess_risk']:.4f} nats"
     if math.isnan(row.get("difference", math.nan)):
@@ -78,6 +76,14 @@ def _at_chance(row: dict[Any, Any]) -> tuple[Kind, str]:
         return Kind.CANNOT, f": ceiling is chance ({row['ceiling_why']})"
     beaten = f"beat a ceiling of chance in {row['took_off']} of {row['n_seeds']} seeds"
     return Kind.IMPOSSIBLE, f": {beaten}; look for a leak"
+
+
+def _top(row: dict[Any, Any]) -> str:
+    """The ceiling of a variant that never reached it."""
+    if math.isnan(row["ceiling_accuracy"]):
+        return f"; ceiling unknown ({row['ceiling_why']})"
+    accuracy = f"{row['ceiling_accuracy']:.3f} accuracy"
+    return f" though the ceiling is {accuracy} ({row['ceiling_why']})"
 
 
 def _compared(row: dict[Any, Any]) -> tuple[Kind, str]:

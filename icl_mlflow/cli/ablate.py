@@ -22,8 +22,8 @@ def _list(context: click.Context, _parameter: click.Parameter, wanted: bool) -> 
     if not wanted:
         return
     width = max(map(len, VARIANTS))
-    for name in VARIANTS:
-        click.echo(f"{name:{width}}  {VARIANTS[name].question}")
+    for name, variant in VARIANTS.working().items():
+        click.echo(f"{name:{width}}  {variant.question}")
     click.echo(
         "Any noise level: noisy_labels_0.25. Combinations: no_position+no_labels."
     )

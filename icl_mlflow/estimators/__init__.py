@@ -31,4 +31,5 @@ ESTIMATORS: "Registry[Estimator]" = Registry(
         "kernel_rbf": f"{_HERE}.vote:KERNEL_RBF",
         "kernel_log_norm": f"{_HERE}.vote:KERNEL_LOG_NORM",
     },
+    group="icl_mlflow.estimators",
 )

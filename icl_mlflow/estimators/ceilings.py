@@ -28,8 +28,8 @@ from torch.special import entr
 
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.streams import generator
-from icl_mlflow.tasks.base import Task
-from icl_mlflow.tasks.labels import KnownLabels
+from icl_mlflow.tasks.base import Task, knows_corrupted_labels
+from icl_mlflow.tasks.labels import KnownLabels, nothing_known
 from icl_mlflow.variants.base import Intervention, Variant
 from icl_mlflow.variants.compose import reads_labels
 
@@ -42,16 +42,16 @@ class Ceiling:
     """The best that any learner can reach on average.
 
     Attributes:
-        accuracy: in [0, 1].
-        loss: log-loss, in nats.
-        kind: ``exact`` from a posterior in closed form, or ``estimate`` from one that
-            is integrated numerically, on the first episodes only.
+        accuracy: in [0, 1]; NaN where unknown.
+        loss: log-loss, in nats; NaN where unknown.
+        kind: ``exact`` from a posterior in closed form, ``estimate`` from one that is
+            integrated numerically, on the first episodes only, or ``unknown``.
         why: one sentence.
     """
 
     accuracy: float
     loss: float
-    kind: Literal["exact", "estimate"]
+    kind: Literal["exact", "estimate", "unknown"]
     why: str
 
     @property
@@ -70,15 +70,23 @@ def clean(task: Task, seen: Episodes) -> Ceiling:
     return _reached(logit_B, "exact", "the exact Bayes predictor of the whole context")
 
 
+def unknown(task: Task, seen: Episodes) -> Ceiling:
+    """The task does not know its posterior once labels are hidden."""
+    del task, seen
+    why = "the task does not have the posterior given corrupted labels"
+    return Ceiling(accuracy=math.nan, loss=math.nan, kind="unknown", why=why)
+
+
 def no_labels(task: Task, seen: Episodes) -> Ceiling:
-    """Without labels, chance: exactly 1/2 and ln 2.
+    """Without labels, chance where the classes can be exchanged: exactly 1/2 and ln 2.
 
     Exchanging the two classes (mu for -mu in task A, sigma_0 for sigma_1 in task B),
     and every label with them, leaves both the prior and all points as they are. So the
-    points are as likely with y_q = 1 as with y_q = 0, and the posterior is 1/2. This
-    asks of a task that its classes are exchangeable.
+    points are as likely with y_q = 1 as with y_q = 0, and the posterior is 1/2.
     """
-    del task, seen
+    if "classes" not in task.symmetries:
+        why = "the posterior given the points without their labels"
+        return corrupted(nothing_known, why)(task, seen)
     why = "without labels, exchanging the classes changes nothing that is seen"
     return Ceiling(accuracy=0.5, loss=math.log(2), kind="exact", why=why)
 
@@ -116,6 +124,8 @@ def corrupted(known: Callable[[Episodes], KnownLabels], why: str) -> CeilingRule
     """
 
     def ceiling(task: Task, seen: Episodes) -> Ceiling:
+        if not knows_corrupted_labels(task):
+            return unknown(task, seen)
         part = seen.rows(0, _INTEGRATED_EPISODES)
         rng = generator(0, "ceiling", device=part.query_x_BD.device)
         logit_B = task.corrupted_bayes_logit(part, known(part), rng)

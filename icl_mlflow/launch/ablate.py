@@ -83,7 +83,7 @@ def choose_variants(text: str, task: str) -> tuple[str, ...]:
         ValueError: an unknown variant.
     """
     if text == "all":
-        return tuple(name for name in VARIANTS if task in applicable_tasks(name))
+        return tuple(v for v in VARIANTS.working() if task in applicable_tasks(v))
     return with_baseline(parse_variants(text))
 
 
@@ -219,7 +219,7 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
             "variant": table["variant"],
             "seeds": share("n_seeds", "n_planned"),
             "accuracy": column("accuracy"),
-            "ceiling": [f"{value:.4f}" for value in table["ceiling_accuracy"]],
+            "ceiling": [top or "unknown" for top in short("ceiling_accuracy", ".4f")],
             "log-loss (nats)": column("loss"),
             "excess risk (nats)": column("excess_risk"),
             "minus baseline (nats)": column("difference"),

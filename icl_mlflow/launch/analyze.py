@@ -14,6 +14,7 @@ from icl_mlflow.analysis.subject import subjects
 from icl_mlflow.launch.analysis_run import frames, log_analysis
 from icl_mlflow.launch.measuring import Answered, measure_all
 from icl_mlflow.launch.training_answer import training_answers
+from icl_mlflow.registry import BrokenPluginError
 from icl_mlflow.tracking.sources import Pulled, pull
 from icl_mlflow.tracking.store import Store, connect, open_client
 
@@ -156,7 +157,7 @@ def _refusals(
         refused = [
             Refusal(analysis=name, model=subject.name, reason=reason)
             for subject in asked_subjects
-            if (reason := ANALYSES[name].refuses(subject))
+            if (reason := _reason(name, subject))
         ]
         if len(refused) == len(asked_subjects) and not settings.is_all:
             raise ValueError(
@@ -164,6 +165,14 @@ def _refusals(
             )
         found += refused
     return tuple(found)
+
+
+def _reason(name: str, subject: Subject) -> str | None:
+    """Why this analysis cannot be asked of a model, if so."""
+    try:
+        return ANALYSES[name].refuses(subject)
+    except BrokenPluginError as error:
+        return str(error)
 
 
 def _answers(settings: AnalyzeSettings, answered: list[Answered]) -> list[Answer]:

@@ -1,14 +1,19 @@
 """The interface of every task, and how a task's own parameters are set."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, fields, replace
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import torch
 from torch import Generator, Tensor
 
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.tasks.labels import KnownLabels
+
+#: ``classes``: exchanging them, and every label with them. ``rotation``: of the space
+#: of x, about the origin. Where a task has one, its Bayes predictor has it too.
+Symmetry = Literal["classes", "rotation"]
 
 
 @dataclass(frozen=True)
@@ -24,29 +29,29 @@ class OracleConstants:
     auc: float
 
 
+class NotKnownError(ValueError):
+    """A task is asked for something that it need not know, and does not."""
+
+
 class Task(Protocol):
     """A distribution over binary classification problems whose exact test is known.
 
-    A task is a frozen dataclass; its fields are the parameters of the distribution,
-    ``dim`` (the dimension of x) among them. Labels are fair coins.
+    A task is a frozen dataclass that is derived from this class; its fields, declared
+    by `icl_mlflow.settings.setting` with literals, are the parameters of the
+    distribution, ``dim`` (the dimension of x) among them. Labels are fair coins.
+
+    What every task must have is abstract. What follows it need not be there; a task
+    declares it by having it.
     """
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
-    #: Named changes of the parameters: in-distribution training, evaluated there.
-    shifts: ClassVar[Mapping[str, Mapping[str, float]]]
-
-    #: Parameters worth sweeping, and over which values.
-    sweeps: ClassVar[Mapping[str, tuple[float, ...]]]
-
-    #: Easier beginnings for training: by what each parameter is multiplied at first.
-    curricula: ClassVar[Mapping[str, Mapping[str, float]]]
-
     @property
+    @abstractmethod
     def dim(self) -> int:
         """Dimension D of x."""
-        ...
 
+    @abstractmethod
     def sample(
         self,
         n_episodes: int,
@@ -58,18 +63,37 @@ class Task(Protocol):
         device: torch.device | str = "cpu",
     ) -> Episodes:
         """Draw fresh problems: a function of (seed, stream, step) and shape alone."""
-        ...
 
+    @abstractmethod
     def oracle_llr(self, episodes: Episodes) -> Tensor:
         """The log of p(x_q | y_q = 1) / p(x_q | y_q = 0), latents known.
 
         (B,) float64, nats.
         """
-        ...
 
+    @abstractmethod
     def bayes_logit(self, episodes: Episodes) -> Tensor:
         """The log-odds of y_q = 1 given the context alone: (B,) float64, nats."""
-        ...
+
+    @abstractmethod
+    def oracle(self) -> OracleConstants:
+        """The exact accuracy and AUC of the oracle."""
+
+    def __hash__(self) -> int:
+        """Equal tasks share what is computed once for a task."""
+        return hash(tuple(parameters(self).items()))
+
+    #: Named changes of the parameters: in-distribution training, evaluated there.
+    shifts: ClassVar[Mapping[str, Mapping[str, float]]] = {}
+
+    #: Parameters worth sweeping, and over which values.
+    sweeps: ClassVar[Mapping[str, tuple[float, ...]]] = {}
+
+    #: Easier beginnings for training: by what each parameter is multiplied at first.
+    curricula: ClassVar[Mapping[str, Mapping[str, float]]] = {}
+
+    #: Under what the distribution stays as it is; see `Symmetry`.
+    symmetries: ClassVar[frozenset[Symmetry]] = frozenset()
 
     def corrupted_bayes_logit(
         self, episodes: Episodes, known: KnownLabels, rng: Generator
@@ -77,27 +101,33 @@ class Task(Protocol):
         """The log-odds of y_q = 1 given the points and what is known of their labels.
 
         (B,) float64, nats. The context's labels are not looked at; ``rng`` serves those
-        tasks that need Monte Carlo for it.
+        tasks that need Monte Carlo for it. Without it the ceilings of variants with
+        corrupted labels are unknown.
+
+        Raises:
+            NotKnownError: the task does not have it.
         """
-        ...
+        del episodes, known, rng
+        raise NotKnownError(f"{type(self).__name__} has no corrupted_bayes_logit")
 
     def plug_in_logit(self, episodes: Episodes) -> Tensor:
         """The oracle's formula at the latents most probable given the context.
 
         (B,) float64, nats; 0 where the context does not decide them.
+
+        Raises:
+            NotKnownError: the task does not have it.
         """
-        ...
-
-    def __hash__(self) -> int:
-        """Equal tasks share what is computed once for a task."""
-        ...
-
-    def oracle(self) -> OracleConstants:
-        """The exact accuracy and AUC of the oracle."""
-        ...
+        del episodes
+        raise NotKnownError(f"{type(self).__name__} has no plug_in_logit")
 
 
 T = TypeVar("T", bound=Task)
+
+
+def knows_corrupted_labels(task: Task) -> bool:
+    """Whether the task has its own ``corrupted_bayes_logit``."""
+    return type(task).corrupted_bayes_logit is not Task.corrupted_bayes_logit
 
 
 def parameters(task: Task) -> dict[str, float]:

@@ -22,14 +22,14 @@ from torch.nn.functional import normalize
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.settings import check, setting
 from icl_mlflow.streams import generator
-from icl_mlflow.tasks.base import OracleConstants
+from icl_mlflow.tasks.base import OracleConstants, Symmetry, Task
 from icl_mlflow.tasks.bessel import log_bessel_over_power
 from icl_mlflow.tasks.labels import KnownLabels
 from icl_mlflow.tasks.shifted_mean_corrupted import corrupted_logit
 
 
 @dataclass(frozen=True)
-class ShiftedMean:
+class ShiftedMean(Task):
     """On which side of a shifted hyperplane does the query lie?
 
     Attributes:
@@ -58,6 +58,7 @@ class ShiftedMean:
         "nuisance": {"tau": 0.0},
         "separation": {"separation": 3.0},
     }
+    symmetries: ClassVar[frozenset[Symmetry]] = frozenset({"classes", "rotation"})
 
     def __post_init__(self) -> None:
         check(self)

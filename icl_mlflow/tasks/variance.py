@@ -22,7 +22,7 @@ from torch import Generator, Tensor
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.settings import check, setting
 from icl_mlflow.streams import generator
-from icl_mlflow.tasks.base import OracleConstants
+from icl_mlflow.tasks.base import OracleConstants, Symmetry, Task
 from icl_mlflow.tasks.labels import KnownLabels
 from icl_mlflow.tasks.variance_corrupted import corrupted_logit
 
@@ -34,7 +34,7 @@ _BISECTIONS = 24
 
 
 @dataclass(frozen=True)
-class Variance:
+class Variance(Task):
     """From which of two spheres, the wide or the narrow, does the query come?
 
     Attributes:
@@ -54,8 +54,8 @@ class Variance:
         "sigma_min": (0.1, 0.25, 0.5, 1.0, 2.0),
         "sigma_max": (1.0, 1.5, 2.0, 3.0, 4.5, 6.0, 10.0),
     }
-    #: None is needed: on soft targets training leaves the plateau at once.
-    curricula: ClassVar[Mapping[str, Mapping[str, float]]] = {}
+    # No curriculum is needed: on soft targets training leaves the plateau at once.
+    symmetries: ClassVar[frozenset[Symmetry]] = frozenset({"classes", "rotation"})
 
     def __post_init__(self) -> None:
         check(self)

@@ -12,7 +12,8 @@ def applicable_tasks(variant: str) -> tuple[str, ...]:
     (('A',), ('A', 'B'))
     """
     changed = VARIANTS[variant].task_parameters.keys()
-    return tuple(name for name in TASKS if changed <= parameters(TASKS[name]).keys())
+    tasks = TASKS.working()
+    return tuple(name for name in tasks if changed <= parameters(tasks[name]).keys())
 
 
 def check_applicable(variant: str, task: str) -> None:

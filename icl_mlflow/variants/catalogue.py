@@ -13,7 +13,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from icl_mlflow.registry import Registry, UnknownNameError, unknown_name
+from icl_mlflow.registry import (
+    BrokenPluginError,
+    Registry,
+    UnknownNameError,
+    unknown_name,
+)
 
 if TYPE_CHECKING:
     from icl_mlflow.variants.base import Variant
@@ -25,7 +30,8 @@ class Catalogue(Mapping[str, "Variant"]):
     """Names to variants; it lists some names and understands many more.
 
     Args:
-        plain: name to ``"module:attribute"`` of a variant.
+        plain: name to ``"module:attribute"`` of a variant; installed packages add
+            theirs through the entry points ``icl_mlflow.variants``.
         families: first part of a name to ``"module:attribute"`` of a function from the
             number that follows to the variant.
         examples: the members of each family that are listed.
@@ -41,12 +47,13 @@ class Catalogue(Mapping[str, "Variant"]):
         families: Mapping[str, str],
         examples: Mapping[str, Sequence[float]],
     ) -> None:
-        self._plain: Registry[Variant] = Registry("variant", plain)
+        self._plain: Registry[Variant] = Registry(
+            "variant", plain, group="icl_mlflow.variants"
+        )
         self._families: Registry[Callable[[float], Variant]] = Registry(
             "family of variants", families
         )
-        members = [f"{name}_{x}" for name, xs in examples.items() for x in xs]
-        self._listed = (*plain, *members)
+        self._examples = [f"{name}_{x}" for name, xs in examples.items() for x in xs]
 
     def canonical(self, name: str) -> str:
         """The one spelling of a variant's name.
@@ -65,6 +72,17 @@ class Catalogue(Mapping[str, "Variant"]):
         self[name]
         return "+".join(self._parts(name))
 
+    def working(self) -> dict[str, "Variant"]:
+        """Every listed variant, without those plug-ins that are reported as broken."""
+        return {
+            **self._plain.working(),
+            **{name: self[name] for name in self._examples},
+        }
+
+    @property
+    def _listed(self) -> tuple[str, ...]:
+        return (*self._plain, *self._examples)
+
     def __getitem__(self, name: str) -> "Variant":
         parts = self._parts(name)
         try:
@@ -75,6 +93,8 @@ class Catalogue(Mapping[str, "Variant"]):
             from icl_mlflow.variants.compose import compose  # noqa: PLC0415
 
             return compose(found)
+        except BrokenPluginError:
+            raise
         except ValueError as error:
             raise UnknownNameError(f"no variant {name!r}: {error}") from error
 

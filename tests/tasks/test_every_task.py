@@ -4,35 +4,16 @@ Statistical statements are tested at three standard errors on fixed seeds.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import MISSING, fields
-from typing import Any
+from dataclasses import MISSING, fields, replace
 
-import numpy as np
 import pytest
 import torch
-from scipy.stats import kstest, norm
 from torch import Tensor
 
-from icl_mlflow.episodes import Episodes
 from icl_mlflow.evaluation import EvaluationSet, accuracy, auc
 from icl_mlflow.tasks import TASKS
 from icl_mlflow.tasks.base import Task, parameters, with_parameters
-from tests.tasks.contract import assert_zero_mean, every_shift, every_task, few
-
-Latents = dict[str, np.ndarray]
-Law = Callable[[int, Latents], Any]
-
-#: Each coordinate of x given the label and the latents, (B, D) or (B, 1), as a frozen
-#: distribution of scipy.stats: a new task brings its own.
-LAWS: dict[str, Law] = {
-    "A": lambda y, latents: norm(loc=latents["shift"] + (2 * y - 1) * latents["mu"]),
-    "B": lambda y, latents: norm(scale=latents["sigma"][:, y, None]),
-}
-
-
-def latents_of(episodes: Episodes) -> Latents:
-    return {name: value.double().numpy() for name, value in episodes.latents.items()}
+from tests.tasks.contract import assert_zero_mean, every_shift, every_task
 
 
 @every_task
@@ -96,27 +77,36 @@ def test_different_addresses_give_unrelated_episodes(name: str) -> None:
 
 
 @every_task
-def test_the_oracle_is_the_ratio_of_the_densities(name: str) -> None:
-    assert name in LAWS, f"add the law of x in task {name} to LAWS"
-    episodes = few(name)
-    x_BD, latents = episodes.query_x_BD.double().numpy(), latents_of(episodes)
-    zero_B, one_B = (LAWS[name](y, latents).logpdf(x_BD).sum(-1) for y in (0, 1))
-    found_B = TASKS[name].oracle_llr(episodes).numpy()
-    np.testing.assert_allclose(found_B, one_B - zero_B, rtol=1e-10, atol=1e-10)
+def test_the_oracle_is_calibrated_against_everything_in_an_episode(
+    known: EvaluationSet,
+) -> None:
+    """E[(y_q - p) g] = 0 for every function g of the query and the latents."""
+    episodes, error_B = known.episodes, known.label_B - known.oracle_B.sigmoid()
+    query_BD = episodes.query_x_BD.double()
+    seen = {
+        "LLR": known.oracle_B,
+        "sign": known.oracle_B.sign(),
+        "cubed": known.oracle_B.clamp(-3, 3) ** 3,
+        "square": query_BD.square().sum(-1),
+        "first": query_BD[:, 0],
+    }
+    for name, latent in episodes.latents.items():
+        value_B = latent.double().reshape(len(query_BD), -1)[:, 0]
+        seen |= {name: value_B, f"{name} query": value_B * query_BD[:, 0]}
+    for value_B in seen.values():
+        assert_zero_mean(error_B * value_B)
 
 
 @every_task
-def test_context_and_query_are_drawn_from_the_law_of_their_label(name: str) -> None:
-    """The law's own distribution function makes every coordinate uniform."""
-    episodes = TASKS[name].sample(2_000, 3, stream="test")
-    latents = latents_of(episodes)
-    x_BSD = torch.cat([episodes.context_x_BND, episodes.query_x_BD[:, None]], 1).numpy()
-    y_BS = torch.cat([episodes.context_y_BN, episodes.query_y_B[:, None]], 1).numpy()
-    for point in range(4):
-        x_BD, y_B = x_BSD[:, point].astype(np.float64), y_BS[:, point]
-        for y in (0, 1):
-            uniform = LAWS[name](y, latents).cdf(x_BD)[y_B == y].flatten()
-            assert kstest(uniform, "uniform").pvalue > 1e-3
+def test_every_context_point_is_drawn_as_the_query_is(name: str) -> None:
+    """With a context point in the query's place the oracle is as right as before."""
+    episodes = TASKS[name].sample(20_000, 3, stream="test")
+    for point in range(3):
+        other = replace(episodes, query_x_BD=episodes.context_x_BND[:, point])
+        error_B = episodes.context_y_BN[:, point].double()
+        error_B = error_B - TASKS[name].oracle_llr(other).sigmoid()
+        assert_zero_mean(error_B)
+        assert_zero_mean(error_B * TASKS[name].oracle_llr(other))
 
 
 def _auc_standard_error(llr_B: Tensor, label_B: Tensor) -> float:

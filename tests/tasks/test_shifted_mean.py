@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,10 @@ from torch import Tensor
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.evaluation import auc
 from icl_mlflow.tasks.shifted_mean import ShiftedMean
+from tests.tasks.contract import (
+    assert_oracle_is_the_ratio_of_the_densities,
+    assert_points_are_drawn_from_the_law_of_their_label,
+)
 
 
 def points_and_signs(episodes: Episodes) -> tuple[np.ndarray, np.ndarray]:
@@ -211,3 +216,12 @@ def test_the_latents_have_the_stated_prior() -> None:
         assert kstest((mu_BD[:, axis] + 1) / 2, "uniform").pvalue > 1e-3
         assert kstest(shift_BD[:, axis] / 2, "norm").pvalue > 1e-3
     assert abs(float((mu_BD * shift_BD).sum(1).mean())) <= 3 * 2 / math.sqrt(100_000)
+
+
+def law_of_x(y: int, latents: dict[str, np.ndarray]) -> Any:
+    return norm(loc=latents["shift"] + (2 * y - 1) * latents["mu"])
+
+
+def test_episodes_and_oracle_follow_the_law_of_x() -> None:
+    assert_oracle_is_the_ratio_of_the_densities("A", law_of_x)
+    assert_points_are_drawn_from_the_law_of_their_label("A", law_of_x)

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,10 @@ from scipy.stats import chi2, kstest, norm, qmc
 from torch import Tensor
 
 from icl_mlflow.tasks.variance import Variance
+from tests.tasks.contract import (
+    assert_oracle_is_the_ratio_of_the_densities,
+    assert_points_are_drawn_from_the_law_of_their_label,
+)
 
 WIDE = {"sigma_min": 0.01, "sigma_max": 100.0}
 RANGES = [{}, {"sigma_min": 1.0, "sigma_max": 1.01}, WIDE]
@@ -195,3 +200,12 @@ def test_the_latents_have_the_stated_prior() -> None:
 def test_an_empty_range_is_refused() -> None:
     with pytest.raises(ValueError, match=r"sigma_min=3.0 must be below sigma_max=3.0"):
         Variance(sigma_min=3.0)
+
+
+def law_of_x(y: int, latents: dict[str, np.ndarray]) -> Any:
+    return norm(scale=latents["sigma"][:, y, None])
+
+
+def test_episodes_and_oracle_follow_the_law_of_x() -> None:
+    assert_oracle_is_the_ratio_of_the_densities("B", law_of_x)
+    assert_points_are_drawn_from_the_law_of_their_label("B", law_of_x)
