@@ -63,6 +63,20 @@ class Episodes:
             latents=self.latents,
         )
 
+    def asked(self, query_x_BQD: Tensor, query_y_BQ: Tensor) -> "Episodes":
+        """One episode for each of Q queries to the same context: B Q of them."""
+        n_queries = query_y_BQ.shape[1]
+        return Episodes(
+            context_x_BND=self.context_x_BND.repeat_interleave(n_queries, 0),
+            context_y_BN=self.context_y_BN.repeat_interleave(n_queries, 0),
+            query_x_BD=query_x_BQD.flatten(0, 1),
+            query_y_B=query_y_BQ.flatten(),
+            latents={
+                name: value.repeat_interleave(n_queries, 0)
+                for name, value in self.latents.items()
+            },
+        )
+
     def rows(self, start: int, stop: int) -> "Episodes":
         """Episodes ``start`` to ``stop``, as views."""
         return Episodes(

@@ -16,6 +16,7 @@ class Architecture:
         n_layers: transformer blocks.
         n_heads: attention heads H of a block; divides ``d_model``.
         embedding: how episodes become tokens.
+        query_hidden: whether the context's tokens attend to each other alone.
     """
 
     dim: int = setting(16, "Dimension of x.", minimum=1, maximum=65_536)
@@ -29,6 +30,9 @@ class Architecture:
         "summed",
         "How an episode becomes tokens.",
         choices=lambda: ("summed", "interleaved", "x_only"),
+    )
+    query_hidden: bool = setting(
+        default=False, text="Whether the context's tokens attend to each other alone."
     )
 
     def __post_init__(self) -> None:

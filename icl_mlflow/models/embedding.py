@@ -32,7 +32,10 @@ class Embedding(Protocol):
     def features(
         self, context_x_BND: Tensor, context_y_BN: Tensor, query_x_BD: Tensor
     ) -> Tensor:
-        """What the tokens are linear in: (B, S, F)."""
+        """What the tokens are linear in: (B, S, F).
+
+        The queries may be several to a context, (B, Q, D): then its last Q tokens.
+        """
         ...
 
     def weight(self, parameters: Parameters) -> Tensor:
@@ -62,14 +65,20 @@ def _positions(parameter: Tensor, n_tokens: int) -> Tensor:
 def _split_context_and_query(
     context_BNF: Tensor, query_x_BD: Tensor, n_context_features: int
 ) -> Tensor:
-    """Context in the first columns, the query's x in the last: (B, N + 1, F)."""
+    """Context in the first columns, the queries' x in the last: (B, N + Q, F)."""
     n_episodes, n_context, _ = context_BNF.shape
-    dim = query_x_BD.shape[-1]
-    shape = (n_episodes, n_context + 1, n_context_features + dim)
+    query_x_BQD = _queries(query_x_BD)
+    _, n_queries, dim = query_x_BQD.shape
+    shape = (n_episodes, n_context + n_queries, n_context_features + dim)
     features_BSF = query_x_BD.new_zeros(shape)
-    features_BSF[:, :-1, :n_context_features] = context_BNF
-    features_BSF[:, -1, n_context_features:] = query_x_BD
+    features_BSF[:, :n_context, :n_context_features] = context_BNF
+    features_BSF[:, n_context:, n_context_features:] = query_x_BQD
     return features_BSF
+
+
+def _queries(query_x_BD: Tensor) -> Tensor:
+    """Queries as (B, Q, D), also where they are (B, D): one to a context."""
+    return query_x_BD.view(len(query_x_BD), -1, query_x_BD.shape[-1])
 
 
 class Summed:
@@ -156,12 +165,14 @@ class Interleaved:
     ) -> Tensor:
         n_episodes, n_context, dim = context_x_BND.shape
         y_BN = context_y_BN.to(context_x_BND.dtype)
-        shape = (n_episodes, self.n_tokens(n_context), dim + 2)
+        query_x_BQD = _queries(query_x_BD)
+        n_first = 2 * n_context
+        shape = (n_episodes, n_first + query_x_BQD.shape[1], dim + 2)
         features_BSF = context_x_BND.new_zeros(shape)
-        features_BSF[:, 0:-1:2, :dim] = context_x_BND
-        features_BSF[:, 1::2, dim] = 1 - y_BN
-        features_BSF[:, 1::2, dim + 1] = y_BN
-        features_BSF[:, -1, :dim] = query_x_BD
+        features_BSF[:, 0:n_first:2, :dim] = context_x_BND
+        features_BSF[:, 1:n_first:2, dim] = 1 - y_BN
+        features_BSF[:, 1:n_first:2, dim + 1] = y_BN
+        features_BSF[:, n_first:, :dim] = query_x_BQD
         return features_BSF
 
     def weight(self, parameters: Parameters) -> Tensor:

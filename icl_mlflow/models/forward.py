@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from icl_mlflow.models.architecture import Architecture
 from icl_mlflow.models.embedding import EMBEDDINGS, Parameters
+from icl_mlflow.models.visibility import mask_of
 
 # Below this many tokens three plain products beat the fused kernel on CPUs, whose
 # backward pass is slow in bfloat16.
@@ -47,31 +48,50 @@ def logits(
     architecture: Architecture,
     features_BSF: Tensor,
     *,
+    n_queries: int = 1,
     may_fuse: bool = True,
 ) -> Tensor:
-    """Log-odds of y_q = 1: (B,), in nats.
+    """Log-odds of y_q = 1, in nats: (B,); (B Q,) of several queries to a context.
 
     Args:
         parameters: by the names of the published checkpoints.
         architecture: what they were built for.
         features_BSF: `Embedding.features` of the episodes.
+        n_queries: Q, the last tokens of every episode. Several are answered by the
+            model whose context does not attend to the query, whatever it was built for.
         may_fuse: take the fused attention kernel where it is faster; `torch.vmap` would
             call that once a model.
 
     Raises:
         ValueError: if the episodes make more tokens than there are positions.
     """
-    embedding = EMBEDDINGS[architecture.embedding]
-    weight_FM = embedding.weight(parameters)
-    table_SM = embedding.table(parameters, features_BSF.shape[1])
-
+    n_tokens = features_BSF.shape[1]
+    weight_FM, table_SM = embedding(parameters, architecture, n_tokens, n_queries)
     first = layer_parameters(parameters, 0)
     if architecture.n_layers == 1:
         x_BSM = features_BSF @ weight_FM + table_SM
     else:
         x_BSM, qkv_BSM = _embed_and_project(features_BSF, weight_FM, table_SM, first)
-        x_BSM = _block(x_BSM, qkv_BSM, first, architecture.n_heads, may_fuse=may_fuse)
-    return _logits_after(parameters, architecture, 1, x_BSM, may_fuse=may_fuse)
+        mask_SS = mask_of(x_BSM, hidden=architecture.query_hidden, n_queries=n_queries)
+        n_heads = architecture.n_heads
+        x_BSM = _block(x_BSM, qkv_BSM, first, n_heads, mask_SS, may_fuse=may_fuse)
+    return _logits_after(
+        parameters, architecture, 1, x_BSM, n_queries=n_queries, may_fuse=may_fuse
+    )
+
+
+def embedding(
+    parameters: Parameters, architecture: Architecture, n_tokens: int, n_queries: int
+) -> tuple[Tensor, Tensor]:
+    """Tokens are features @ weight + table: weight (F, M) and table (S, M).
+
+    All queries to a context have the query's position.
+    """
+    chosen = EMBEDDINGS[architecture.embedding]
+    table_SM = chosen.table(parameters, n_tokens - n_queries + 1)
+    if n_queries > 1:
+        table_SM = torch.cat([table_SM[:-1], table_SM[-1:].expand(n_queries, -1)])
+    return chosen.weight(parameters), table_SM
 
 
 def logits_from_heads(
@@ -107,16 +127,19 @@ def _logits_after(
     n_passed: int,
     x_BSM: Tensor,
     *,
+    n_queries: int = 1,
     may_fuse: bool = True,
 ) -> Tensor:
     """The logits from the residual stream after so many blocks; the last is to come."""
     n_heads, n_layers = architecture.n_heads, architecture.n_layers
+    mask_SS = mask_of(x_BSM, hidden=architecture.query_hidden, n_queries=n_queries)
     for index in range(n_passed, n_layers - 1):
         layer = layer_parameters(parameters, index)
         qkv_BSM = project(x_BSM, layer)
-        x_BSM = _block(x_BSM, qkv_BSM, layer, n_heads, may_fuse=may_fuse)
+        x_BSM = _block(x_BSM, qkv_BSM, layer, n_heads, mask_SS, may_fuse=may_fuse)
     last = layer_parameters(parameters, n_layers - 1)
-    return readout(parameters, _query_block(x_BSM, last, n_heads))
+    query_AM = _query_block(x_BSM, last, n_heads, mask_SS, n_queries)
+    return readout(parameters, query_AM)
 
 
 def readout(parameters: Parameters, x_BM: Tensor) -> Tensor:
@@ -167,7 +190,13 @@ def _embed_and_project(
 
 
 def _block(
-    x_BSM: Tensor, qkv_BSM: Tensor, layer: Parameters, n_heads: int, *, may_fuse: bool
+    x_BSM: Tensor,
+    qkv_BSM: Tensor,
+    layer: Parameters,
+    n_heads: int,
+    mask_SS: Tensor | None,
+    *,
+    may_fuse: bool,
 ) -> Tensor:
     """One whole block, at every token: (B, S, M)."""
     query, key, value = split_heads(qkv_BSM, n_heads)
@@ -175,29 +204,43 @@ def _block(
     fused_from = _FUSED_BF16_ATTENTION_FROM if is_slow else _FUSED_ATTENTION_FROM
     if not may_fuse or x_BSM.shape[1] < fused_from:
         query = query * (1 / math.sqrt(query.shape[-1]))
-        mixed_BHSK = (query @ key.transpose(-2, -1)).softmax(-1) @ value
+        score_BHSS = query @ key.transpose(-2, -1)
+        if mask_SS is not None:
+            score_BHSS = score_BHSS + mask_SS
+        mixed_BHSK = score_BHSS.softmax(-1) @ value
     else:
-        mixed_BHSK = F.scaled_dot_product_attention(query, key, value)
+        mixed_BHSK = F.scaled_dot_product_attention(query, key, value, mask_SS)
     mixed_BSM = mixed_BHSK.transpose(1, 2).reshape(x_BSM.shape)
     return after_attention(x_BSM, mixed_BSM, layer)
 
 
-def _query_block(x_BSM: Tensor, layer: Parameters, n_heads: int) -> Tensor:
-    """The last block at the query token: (B, M), keys and values absorbed."""
+def _query_block(
+    x_BSM: Tensor,
+    layer: Parameters,
+    n_heads: int,
+    mask_SS: Tensor | None,
+    n_queries: int,
+) -> Tensor:
+    """The last block at the query tokens: (A, M), keys and values absorbed."""
     n_episodes, _, d_model = x_BSM.shape
     head_width = d_model // n_heads
-    x_BM = x_BSM[:, -1]
+    x_AM = x_BSM[:, -n_queries:].reshape(-1, d_model)
     query_weight, key_weight, value_weight = layer["self_attn.in_proj_weight"].chunk(3)
     # b_K shifts all scores of a head alike and leaves the softmax as it is.
     query_bias, _, value_bias = layer["self_attn.in_proj_bias"].chunk(3)
 
-    query_BHK = F.linear(x_BM, query_weight, query_bias).view(-1, n_heads, head_width)
-    query_BHK = query_BHK * (1 / math.sqrt(head_width))
+    query_AHK = F.linear(x_AM, query_weight, query_bias).view(-1, n_heads, head_width)
+    query_AHK = query_AHK * (1 / math.sqrt(head_width))
     key_HKM = key_weight.view(n_heads, head_width, d_model)
-    absorbed_BHM = (query_BHK.transpose(0, 1) @ key_HKM).transpose(0, 1)
-    pattern_BHS = (absorbed_BHM @ x_BSM.transpose(1, 2)).softmax(-1)
-    gathered_BHM = pattern_BHS @ x_BSM
+    absorbed_AHM = (query_AHK.transpose(0, 1) @ key_HKM).transpose(0, 1)
+    # The heads of all queries to a context are rows of one product.
+    absorbed_BRM = absorbed_AHM.reshape(n_episodes, -1, d_model)
+    score_BRS = absorbed_BRM @ x_BSM.transpose(1, 2)
+    if n_queries > 1 and mask_SS is not None:
+        score_BRS = score_BRS + mask_SS[-n_queries:].repeat_interleave(n_heads, 0)
+    gathered_BRM = score_BRS.softmax(-1) @ x_BSM
+    gathered_AHM = gathered_BRM.reshape(-1, n_heads, d_model)
     value_HMK = value_weight.view(n_heads, head_width, d_model).transpose(1, 2)
-    mixed_BHK = (gathered_BHM.transpose(0, 1) @ value_HMK).transpose(0, 1)
-    mixed_BM = mixed_BHK.reshape(n_episodes, d_model) + value_bias
-    return after_attention(x_BM, mixed_BM, layer)
+    mixed_AHK = (gathered_AHM.transpose(0, 1) @ value_HMK).transpose(0, 1)
+    mixed_AM = mixed_AHK.reshape(-1, d_model) + value_bias
+    return after_attention(x_AM, mixed_AM, layer)

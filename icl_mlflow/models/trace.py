@@ -21,6 +21,7 @@ from icl_mlflow.models.forward import (
     readout,
     split_heads,
 )
+from icl_mlflow.models.visibility import mask_of
 
 Quantity = Literal["residual", "pattern", "head_output"]
 
@@ -84,11 +85,14 @@ def trace(
     x_BSM = features_BSF @ embedding.weight(parameters) + table_SM
     x_BSM = edit(Site("residual", 0), x_BSM)
 
+    mask_SS = mask_of(x_BSM, hidden=architecture.query_hidden)
     residual, patterns, head_outputs = [x_BSM], [], []
     for index in range(architecture.n_layers):
         layer = layer_parameters(parameters, index)
         query, key, value = split_heads(project(x_BSM, layer), architecture.n_heads)
         score_BHSS = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
+        if mask_SS is not None:
+            score_BHSS = score_BHSS + mask_SS
         pattern_BHSS = edit(Site("pattern", index), score_BHSS.softmax(-1))
         head_output_BHSK = edit(Site("head_output", index), pattern_BHSS @ value)
         mixed_BSM = head_output_BHSK.transpose(1, 2).reshape(x_BSM.shape)

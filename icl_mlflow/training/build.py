@@ -44,15 +44,19 @@ class Batch:
     """The episodes of one step and what they teach.
 
     Attributes:
-        seen: as the model is to see them.
-        target_B: the probability of y_q = 1 that the model is to answer, float32: the
+        seen: as the model is to see them; with the last of their queries.
+        query_x_BQD: all queries of each context.
+        label_BQ: their labels, int64, 0 or 1.
+        target_BQ: the probability of y_q = 1 that the model is to answer, float32: the
             sampled label, or Bayes' posterior given the context as it was drawn. Both
             have the same best answer, since the label is a draw from the posterior; the
             posterior's gradients are far less noisy.
     """
 
     seen: Episodes
-    target_B: Tensor
+    query_x_BQD: Tensor
+    label_BQ: Tensor
+    target_BQ: Tensor
 
 
 def problem(settings: TrainSettings) -> Problem:
@@ -83,6 +87,7 @@ def problem(settings: TrainSettings) -> Problem:
         n_layers=settings.n_layers,
         n_heads=settings.n_heads,
         embedding=variant.embedding,
+        query_hidden=variant.query_hidden,
     )
     easing = curricula.factors(task, settings.curriculum)
     return Problem(task, variant, architecture, n_context, easing)
@@ -109,20 +114,32 @@ def training_batch(
     seed = data_seed(settings)
     eased_for = settings.curriculum_share * settings.total_steps
     task = curricula.eased(chosen.task, chosen.easing, step / eased_for)
-    episodes = task.sample(
+    n_context, n_queries = chosen.n_context, settings.queries_at(step)
+    # Points of an episode are alike: those that the context leaves are more queries.
+    drawn = task.sample(
         settings.batch_size,
-        chosen.n_context,
+        n_context + n_queries - 1,
         seed=seed,
         stream="train",
         step=step,
         device=device,
     )
+    episodes = drawn.first(n_context)
+    query_x_B1D, label_B1 = drawn.query_x_BD.unsqueeze(1), drawn.query_y_B.unsqueeze(1)
+    query_x_BQD = torch.cat([drawn.context_x_BND[:, n_context:], query_x_B1D], dim=1)
+    label_BQ = torch.cat([drawn.context_y_BN[:, n_context:], label_B1], dim=1)
     if settings.target == "bayes":
-        target_B = task.bayes_logit(episodes).sigmoid().float()
+        asked = episodes.asked(query_x_BQD, label_BQ)
+        target_BQ = task.bayes_logit(asked).sigmoid().float().view(label_BQ.shape)
     else:
-        target_B = episodes.query_y_B.float()
+        target_BQ = label_BQ.float()
     rng = generator(seed, "train intervention", step, device)
-    return Batch(seen=chosen.variant.on_train(episodes, rng), target_B=target_B)
+    return Batch(
+        seen=chosen.variant.on_train(episodes, rng),
+        query_x_BQD=query_x_BQD,
+        label_BQ=label_BQ,
+        target_BQ=target_BQ,
+    )
 
 
 def resolved(settings: TrainSettings) -> dict[str, str | int | float]:
@@ -148,6 +165,8 @@ def data_digest(settings: TrainSettings) -> str:
         "steps": settings.total_steps,
         "seed": data_seed(settings),
     }
+    if settings.queries > 1:
+        sampling |= {"queries": settings.queries, "share": settings.queries_share}
     text = json.dumps(sampling, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -257,6 +257,7 @@ class _Training:
             gradient_norm_T=torch.stack([s.gradient_norm for s in taken]),
             rate=taken[-1].rate,
             n_episodes=len(taken) * settings.batch_size,
+            n_answers=settings.answers(range(end - len(taken), end)),
             seconds=progress.seconds,
         )
 

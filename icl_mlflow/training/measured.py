@@ -20,6 +20,7 @@ def training_metrics(
     gradient_norm_T: Tensor,
     rate: float,
     n_episodes: int,
+    n_answers: int,
     seconds: float,
 ) -> dict[str, float]:
     """An epoch's metrics by tracked name, of its T steps.
@@ -30,11 +31,12 @@ def training_metrics(
         gradient_norm_T: before clipping.
         rate: learning rate of the last step.
         n_episodes: in all steps together.
+        n_answers: to all their queries; `right_T` counts among these.
         seconds: that the steps took.
     """
     return {
         "train/loss": float(loss_T.double().mean()),
-        "train/accuracy": int(right_T.sum()) / n_episodes,
+        "train/accuracy": int(right_T.sum()) / n_answers,
         "lr": rate,
         "grad_norm": float(gradient_norm_T.double().mean()),
         "episodes_per_second": n_episodes / seconds,

@@ -50,6 +50,10 @@ def _eases(settings: "TrainSettings") -> bool:
     return _trains(settings) and settings.curricula != "none"
 
 
+def _asks_several(settings: "TrainSettings") -> bool:
+    return _trains(settings) and settings.queries > 1
+
+
 def _has_blocks_to_copy(settings: "TrainSettings") -> bool:
     return settings.n_layers > 1
 
@@ -113,6 +117,17 @@ class TrainSettings:
         above=0,
         maximum=1,
         decides=_eases,
+    )
+
+    queries: int = setting(
+        1, "Queries of a training episode.", minimum=1, maximum=1_000, decides=_trains
+    )
+    queries_share: float = setting(
+        0.8,
+        "Share of the steps with several queries, hidden from the context; then one.",
+        above=0,
+        maximum=1,
+        decides=_asks_several,
     )
 
     # The optimisation
@@ -235,6 +250,14 @@ class TrainSettings:
     def total_steps(self) -> int:
         """Steps of the whole run."""
         return self.epochs * self.steps_per_epoch
+
+    def queries_at(self, step: int) -> int:
+        """To how many queries of each episode a step learns the answer."""
+        return self.queries if step < self.queries_share * self.total_steps else 1
+
+    def answers(self, steps: range) -> int:
+        """Queries of all episodes of these steps together."""
+        return self.batch_size * sum(self.queries_at(step) for step in steps)
 
     @property
     def run_name(self) -> str:

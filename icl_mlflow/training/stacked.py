@@ -140,6 +140,7 @@ class _Member:
             gradient_norm_T=taken.gradient_norm_TR[:, self._index],
             rate=float(taken.rate_TR[-1, self._index]),
             n_episodes=len(loss_T) * self._settings.batch_size,
+            n_answers=self._settings.answers(taken.steps),
             seconds=seconds,
         )
         model = self._stack.model(self._index)

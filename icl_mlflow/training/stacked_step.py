@@ -6,7 +6,7 @@ another. Clipping is by each model's own norm, and AdamW is elementwise with tor
 schedule of each model, so that rates, decays and clipping may differ within a stack.
 
 Shape suffixes: R = models of the stack, P = entries of a model's row (`Packing`),
-T = steps of the whole training.
+T = steps of the whole training, A = answers, to all queries of a batch.
 """
 
 from collections.abc import Callable, Sequence
@@ -91,8 +91,9 @@ class StackedOptimisation:
         self._right_TR = like.new_zeros(steps, dtype=torch.int64)
         self._gradient_norm_TR = like.new_zeros(steps)
         self._is_bf16 = settings.precision == "bf16"
+        self._n_queries = 1
         self._features_RBSF = like.new_empty(0)
-        self._target_RB = self._label_RB = like.new_empty(0)
+        self._target_RA = self._label_RA = like.new_empty(0)
         self._work: Callable[[], object] = self._compute
 
     def step(self, batches: Sequence[Batch]) -> None:
@@ -105,17 +106,18 @@ class StackedOptimisation:
         dtype = self._weights_RP.dtype
         shape = (len(batches), -1, *features_BSF.shape[1:])
         features_RBSF = features_BSF.view(shape).to(dtype)
-        target_RB = torch.stack([one.target_B for one in batches]).to(dtype)
-        label_RB = torch.stack([one.seen.query_y_B for one in batches])
+        self._n_queries = batches[0].label_BQ.shape[1]
+        target_RA = torch.stack([one.target_BQ.flatten() for one in batches]).to(dtype)
+        label_RA = torch.stack([one.label_BQ.flatten() for one in batches])
         if features_RBSF.shape != self._features_RBSF.shape:
             self._features_RBSF = features_RBSF
-            self._target_RB, self._label_RB = target_RB, label_RB
+            self._target_RA, self._label_RA = target_RA, label_RA
             if self.device.type == "cuda":
                 self._work = captured(self._compute, self._changed())
         else:  # into the same memory, which a recording reads
             self._features_RBSF.copy_(features_RBSF)
-            self._target_RB.copy_(target_RB)
-            self._label_RB.copy_(label_RB)
+            self._target_RA.copy_(target_RA)
+            self._label_RA.copy_(label_RA)
         self._work()
 
     def taken(self, steps: range) -> Taken:
@@ -149,16 +151,17 @@ class StackedOptimisation:
         weights_RP, features_RBSF = self._weights_RP, self._features_RBSF
         if self._is_bf16:  # all between the weights and the loss, as a step alone does
             weights_RP, features_RBSF = weights_RP.bfloat16(), features_RBSF.bfloat16()
-        logit_RB = torch.vmap(partial(logits, may_fuse=False), in_dims=(0, None, 0))(
+        answer = partial(logits, n_queries=self._n_queries, may_fuse=False)
+        logit_RA = torch.vmap(answer, in_dims=(0, None, 0))(
             self._packing.views(weights_RP),
             self._models[0].architecture,
             features_RBSF,
         ).to(self._weights_RP.dtype)
         loss_R = binary_cross_entropy_with_logits(
-            logit_RB, self._target_RB, reduction="none"
+            logit_RA, self._target_RA, reduction="none"
         ).mean(1)
         (gradient_RP,) = torch.autograd.grad(loss_R.sum(), self._weights_RP)
-        right_R = ((logit_RB.detach() > 0) == self._label_RB.bool()).sum(1)
+        right_R = ((logit_RA.detach() > 0) == self._label_RA.bool()).sum(1)
         self._move(gradient_RP, loss_R.detach(), right_R)
 
     @torch.no_grad()
@@ -250,5 +253,5 @@ def _joined(batches: Sequence[Batch]) -> tuple[Tensor, Tensor, Tensor]:
     return (
         torch.cat([one.seen.context_x_BND for one in batches]),
         torch.cat([one.seen.context_y_BN for one in batches]),
-        torch.cat([one.seen.query_x_BD for one in batches]),
+        torch.cat([one.query_x_BQD for one in batches]),
     )

@@ -34,6 +34,8 @@ def stack_key(settings: TrainSettings) -> Hashable:
         settings.batch_size,
         settings.epochs,
         settings.steps_per_epoch,
+        settings.queries,
+        settings.queries_share if settings.queries > 1 else None,
         settings.precision,
         settings.device,
     )
@@ -50,7 +52,7 @@ def check_stackable(members: Sequence[TrainSettings]) -> None:
     if len({stack_key(member) for member in members}) > 1:
         raise ValueError(
             "members of one stack have equal architecture, n_context, batch_size, "
-            "epochs, train_episodes, precision and device"
+            "epochs, train_episodes, queries, queries_share, precision and device"
         )
 
 

@@ -51,7 +51,7 @@ class Optimisation:
             so it must not be moved or converted until training is over.
         frozen: which entries of the model stay as they are.
         forward: from parameters to log-odds; another than the model's own trains
-            another model with the same parameters.
+            another model with the same parameters, on one query an episode.
     """
 
     def __init__(
@@ -81,12 +81,12 @@ class Optimisation:
 
     def step(self, batch: Batch) -> Step:
         """Move the weights once, by the gradient of the batch's mean log-loss."""
-        logit_B = self._answer(batch)
-        loss = binary_cross_entropy_with_logits(logit_B, batch.target_B)
+        logit_BQ = self._answer(batch)
+        loss = binary_cross_entropy_with_logits(logit_BQ, batch.target_BQ)
         torch.autograd.backward(loss)
         gradient_P = self._weights_P.grad
         assert gradient_P is not None
-        self._held.keep_off(self._packing.views(gradient_P))
+        self._held.keep_off(gradient_P, self._packing)
         gradient_norm = clip_grad_norm_(self._weights_P, self._clip_norm)
         rate = float(self._schedule.get_last_lr()[0])
         self._optimizer.step()
@@ -95,7 +95,7 @@ class Optimisation:
         self._schedule.step()
         return Step(
             loss=loss.detach(),
-            right=((logit_B.detach() > 0) == batch.seen.query_y_B.bool()).sum(),
+            right=((logit_BQ.detach() > 0) == batch.label_BQ.bool()).sum(),
             gradient_norm=gradient_norm,
             rate=rate,
         )
@@ -139,7 +139,7 @@ class Optimisation:
             self._schedule.step()
 
     def _answer(self, batch: Batch) -> Tensor:
-        """Log-odds in the precision of the weights.
+        """Log-odds (B, Q) in the precision of the weights.
 
         With bf16 everything between the float32 weights and the loss is bfloat16. That
         saves the hundred and seventy casts a step that autocast makes between the two;
@@ -147,15 +147,22 @@ class Optimisation:
         """
         seen = batch.seen
         features_BSF = self.model.features(
-            seen.context_x_BND, seen.context_y_BN, seen.query_x_BD
+            seen.context_x_BND, seen.context_y_BN, batch.query_x_BQD
         )
         weights_P, fixed = self._weights_P, self._fixed
         if self._is_bf16:
             features_BSF, weights_P = features_BSF.bfloat16(), weights_P.bfloat16()
             fixed = {name: value.bfloat16() for name, value in fixed.items()}
         parameters = {**self._packing.views(weights_P), **fixed}
-        logit_B = self._forward(parameters, self.model.architecture, features_BSF)
-        return logit_B.float() if self._is_bf16 else logit_B
+        architecture, n_queries = self.model.architecture, batch.label_BQ.shape[1]
+        if n_queries > 1:
+            logit_A = logits(
+                parameters, architecture, features_BSF, n_queries=n_queries
+            )
+        else:
+            logit_A = self._forward(parameters, architecture, features_BSF)
+        logit_BQ = logit_A.view(batch.label_BQ.shape)
+        return logit_BQ.float() if self._is_bf16 else logit_BQ
 
 
 class _Held:
@@ -178,7 +185,11 @@ class _Held:
                 start = parameter.detach().clone()
                 self._parts.append((name, parameter, mask, start))
 
-    def keep_off(self, gradients: Mapping[str, Tensor]) -> None:
+    def keep_off(self, gradient_P: Tensor, packing: Packing) -> None:
+        """Zero in a row of gradients what is held."""
+        if not self._parts:  # most often: no views of the row, then
+            return
+        gradients = packing.views(gradient_P)
         for name, _, mask, _ in self._parts:
             gradients[name].masked_fill_(mask, 0.0)
 

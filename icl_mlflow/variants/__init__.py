@@ -16,6 +16,7 @@ VARIANTS = Catalogue(
         "context_increase": "icl_mlflow.variants.paper:CONTEXT_INCREASE",
         "wide_position_table": "icl_mlflow.variants.paper:WIDE_POSITION_TABLE",
         "no_nuisance": "icl_mlflow.variants.paper:NO_NUISANCE",
+        "hidden_query": "icl_mlflow.variants.visibility:HIDDEN_QUERY",
     },
     families={"noisy_labels": "icl_mlflow.variants.paper:noisy_labels"},
     examples={"noisy_labels": (0.1, 0.2, 0.4)},

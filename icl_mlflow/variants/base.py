@@ -71,6 +71,7 @@ class Variant:
         on_init: what is done to the initial weights.
         frozen: which entries of which parameters never move.
         embedding: how episodes become tokens.
+        query_hidden: whether the context's tokens attend to each other alone.
         task_parameters: changes of the task, for training and evaluation alike.
         context_factor: context points of every episode, as a multiple of ``n_context``.
         table_factor: context points that the position table has room for, as a multiple
@@ -86,6 +87,7 @@ class Variant:
     on_init: Start = as_drawn
     frozen: Freeze = nothing_frozen
     embedding: str = "summed"
+    query_hidden: bool = False
     task_parameters: Mapping[str, float] = field(default_factory=dict)
     context_factor: int = 1
     table_factor: int = 1

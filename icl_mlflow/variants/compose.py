@@ -70,7 +70,7 @@ def _changed_settings(part: Variant) -> set[str]:
     found = {f"the {aspect}" for aspect in aspects} | set(part.task_parameters)
     if not reads_labels(part.embedding):
         found.add("the labels")
-    for name in ("embedding", "context_factor", "table_factor"):
+    for name in ("embedding", "query_hidden", "context_factor", "table_factor"):
         if getattr(part, name) != getattr(_BASELINE, name):
             found.add(name)
     return found
@@ -117,6 +117,7 @@ def _merged(parts: Sequence[Variant]) -> Variant:
         on_init=on_init,
         frozen=frozen,
         embedding=_merged_embedding(parts),
+        query_hidden=any(part.query_hidden for part in parts),
         task_parameters=task_parameters,
         context_factor=math.prod(part.context_factor for part in parts),
         table_factor=math.prod(part.table_factor for part in parts),

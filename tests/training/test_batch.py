@@ -1,5 +1,7 @@
 """What a step teaches: labels or their exact probabilities, easier ones first."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
@@ -20,7 +22,7 @@ def batch_of(settings: TrainSettings, step: int = 0):  # type: ignore[no-untyped
 @pytest.mark.parametrize("task", TASKS)
 def test_labels_are_taught_as_they_were_drawn(task: str) -> None:
     batch = batch_of(TrainSettings(task=task))
-    assert torch.equal(batch.target_B, batch.seen.query_y_B.float())
+    assert torch.equal(batch.target_BQ[:, 0], batch.seen.query_y_B.float())
 
 
 @pytest.mark.parametrize(("task", "variant"), EVERY_MEMBER)
@@ -40,7 +42,8 @@ def test_bayes_is_taught_for_the_context_as_it_was_drawn(
     batch = batch_of(settings, 3)
     assert torch.equal(batch.seen.query_x_BD, drawn.query_x_BD)
     expected_B = chosen.task.bayes_logit(drawn).sigmoid()
-    torch.testing.assert_close(batch.target_B, expected_B.float(), rtol=0, atol=1e-7)
+    found_B = batch.target_BQ[:, 0]
+    torch.testing.assert_close(found_B, expected_B.float(), rtol=0, atol=1e-7)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -58,7 +61,7 @@ def test_both_targets_have_the_same_gradient_on_average_and_one_less_noise(
             batch = batch_of(settings, step)
             seen = batch.seen
             logit_B = model(seen.context_x_BND, seen.context_y_BN, seen.query_x_BD)
-            loss = binary_cross_entropy_with_logits(logit_B, batch.target_B)
+            loss = binary_cross_entropy_with_logits(logit_B, batch.target_BQ[:, 0])
             (gradient,) = torch.autograd.grad(loss, [model.get_parameter("head.bias")])
             found.append(gradient)
     labels, bayes = (torch.cat(found).double() for found in gradients.values())
@@ -73,10 +76,61 @@ def test_a_curriculum_eases_the_first_steps_alone() -> None:
     plain = TrainSettings(target="bayes")
     first = batch_of(settings).seen
     assert not first.latents["shift"].any()
-    assert float(batch_of(settings).target_B.sub(0.5).abs().mean()) > 0.49
+    assert float(batch_of(settings).target_BQ.sub(0.5).abs().mean()) > 0.49
     last = settings.total_steps // 4 + 1
     eased, as_given = batch_of(settings, last), batch_of(plain, last)
     assert torch.equal(eased.seen.context_x_BND, as_given.seen.context_x_BND)
-    assert torch.equal(eased.target_B, as_given.target_B)
+    assert torch.equal(eased.target_BQ, as_given.target_BQ)
     before = batch_of(settings, last - 200)
-    assert not torch.equal(before.target_B, batch_of(plain, last - 200).target_B)
+    plain_before = batch_of(plain, last - 200)
+    assert not torch.equal(before.target_BQ, plain_before.target_BQ)
+
+
+SEVERAL = TrainSettings(
+    dim=4, n_context=8, batch_size=16, train_episodes=160, epochs=1, queries=5
+)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_each_of_several_queries_has_its_own_exact_answer(task: str) -> None:
+    """Points of one episode: the first are its context, and all others are asked."""
+    settings = replace(SEVERAL, task=task, target="bayes")
+    chosen = problem(settings)
+    drawn = chosen.task.sample(16, 12, seed=0, stream="train", step=3)
+    batch = batch_of(settings, 3)
+    assert torch.equal(batch.seen.context_x_BND, drawn.context_x_BND[:, :8])
+    points_BQD = torch.cat(
+        [drawn.context_x_BND[:, 8:], drawn.query_x_BD.unsqueeze(1)], dim=1
+    )
+    assert torch.equal(batch.query_x_BQD, points_BQD)
+    for index in range(5):
+        asked = replace(
+            drawn.first(8),
+            query_x_BD=points_BQD[:, index],
+            query_y_B=batch.label_BQ[:, index],
+        )
+        expected_B = chosen.task.bayes_logit(asked).sigmoid().float()
+        torch.testing.assert_close(
+            batch.target_BQ[:, index], expected_B, rtol=0, atol=1e-7
+        )
+    labels = batch_of(replace(settings, target="labels"), 3)
+    assert torch.equal(labels.target_BQ, labels.label_BQ.float())
+
+
+def test_what_a_variant_does_to_the_context_it_does_not_do_to_queries() -> None:
+    plain = batch_of(SEVERAL, 1)
+    shuffled = batch_of(replace(SEVERAL, variant="shuffled_labels"), 1)
+    assert not torch.equal(plain.seen.context_y_BN, shuffled.seen.context_y_BN)
+    assert torch.equal(plain.query_x_BQD, shuffled.query_x_BQD)
+    assert torch.equal(plain.label_BQ, shuffled.label_BQ)
+
+
+def test_the_last_steps_ask_one_query_as_evaluation_does() -> None:
+    asked = [SEVERAL.queries_at(step) for step in range(SEVERAL.total_steps)]
+    assert asked == [5] * 8 + [1] * 2
+    assert batch_of(SEVERAL, 8).label_BQ.shape == (16, 1)
+    assert SEVERAL.answers(range(6, 10)) == 16 * (5 + 5 + 1 + 1)
+    plain = replace(SEVERAL, queries=1)
+    assert torch.equal(
+        batch_of(SEVERAL, 9).seen.context_x_BND, batch_of(plain, 9).seen.context_x_BND
+    )

@@ -40,8 +40,9 @@ def timeless(epoch: Epoch) -> dict[str, float]:
     return {n: v for n, v in epoch.metrics.items() if n != "episodes_per_second"}
 
 
-def test_every_member_ends_as_it_would_alone() -> None:
-    members = [tiny(**change) for change in CHANGES]
+@pytest.mark.parametrize("queries", [1, 3])
+def test_every_member_ends_as_it_would_alone(queries: int) -> None:
+    members = [tiny(**change, queries=queries) for change in CHANGES]
     epochs: list[tuple[int, Epoch]] = []
     ends: list[tuple[int, Ended]] = []
     steps: list[int] = []

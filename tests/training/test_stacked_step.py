@@ -54,7 +54,12 @@ def double(batch: Batch) -> Batch:
         context_x_BND=batch.seen.context_x_BND.double(),
         query_x_BD=batch.seen.query_x_BD.double(),
     )
-    return Batch(seen=seen, target_B=batch.target_B.double())
+    return replace(
+        batch,
+        seen=seen,
+        query_x_BQD=batch.query_x_BQD.double(),
+        target_BQ=batch.target_BQ.double(),
+    )
 
 
 def alone(

@@ -32,7 +32,8 @@ def test_most_of_the_papers_suite_trains_as_one_stack() -> None:
     )
     alone = {m.variant for group in groups[1:] for m in group}
     assert alone == {
-        *("interleaved", "no_labels", "context_increase", "wide_position_table")
+        *("interleaved", "no_labels", "context_increase", "wide_position_table"),
+        "hidden_query",
     }
     assert {len(group) for group in groups[1:]} == {3}
 
@@ -49,6 +50,7 @@ def test_most_of_the_papers_suite_trains_as_one_stack() -> None:
         {"epochs": 3},
         {"train_episodes": 2_560},
         {"precision": "bf16"},
+        {"queries": 4},
     ],
 )
 def test_other_shapes_and_lengths_train_apart(change: dict[str, Any]) -> None:

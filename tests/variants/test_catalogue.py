@@ -20,9 +20,10 @@ def test_listing_imports_no_torch() -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_the_papers_table_is_listed() -> None:
+def test_the_papers_table_and_one_more_are_listed() -> None:
     assert set(VARIANTS) == {
         "baseline",
+        "hidden_query",
         "interleaved",
         "no_labels",
         "shuffled_labels",
