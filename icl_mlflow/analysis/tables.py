@@ -4,9 +4,7 @@ import math
 
 import pandas as pd
 
-_LATEX = str.maketrans(
-    {"_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "±": r"$\pm$", "+": "{+}"}
-)
+from icl_mlflow.escaping import for_csv, for_latex, for_markdown
 
 
 def with_interval(mean: float, low: float, high: float, digits: int = 4) -> str:
@@ -24,7 +22,7 @@ def with_interval(mean: float, low: float, high: float, digits: int = 4) -> str:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    r"""A pipe table; cells are shown as they are.
+    r"""A pipe table; cells are text, whatever they hold.
 
     >>> print(markdown(pd.DataFrame({"a": ["x|y"], "b": [1]})), end="")
     | a | b |
@@ -33,16 +31,26 @@ def markdown(table: pd.DataFrame) -> str:
     """
     rows = [list(table.columns), ["---"] * table.shape[1], *table.to_numpy().tolist()]
     lines = [
-        "| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |"
+        "| " + " | ".join(for_markdown(str(cell)) for cell in row) + " |"
         for row in rows
     ]
     return "\n".join(lines) + "\n"
 
 
+def csv(table: pd.DataFrame) -> str:
+    """Comma-separated values without the index; no cell is a formula.
+
+    >>> print(csv(pd.DataFrame({"a": ["=1+1"], "b": [-1]})), end="")
+    a,b
+    '=1+1,-1
+    """
+    return table.rename(columns=for_csv).map(for_csv).to_csv(index=False)
+
+
 def latex(table: pd.DataFrame) -> str:
     """A booktabs tabular; special characters are escaped."""
     rows = [
-        " & ".join(str(cell).translate(_LATEX) for cell in row) + r" \\"
+        " & ".join(for_latex(str(cell)) for cell in row) + r" \\"
         for row in [list(table.columns), *table.to_numpy().tolist()]
     ]
     return "\n".join(

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from icl_mlflow.cli.console import show
 from icl_mlflow.cli.errors import exit_code, usage_errors
 from icl_mlflow.cli.options import CONTEXT, options
 from icl_mlflow.cli.progress import progress
@@ -23,10 +24,8 @@ def _list(context: click.Context, _parameter: click.Parameter, wanted: bool) -> 
         return
     width = max(map(len, VARIANTS))
     for name, variant in VARIANTS.working().items():
-        click.echo(f"{name:{width}}  {variant.question}")
-    click.echo(
-        "Any noise level: noisy_labels_0.25. Combinations: no_position+no_labels."
-    )
+        show(f"{name:{width}}  {variant.question}")
+    show("Any noise level: noisy_labels_0.25. Combinations: no_position+no_labels.")
     context.exit()
 
 
@@ -75,7 +74,7 @@ def ablate(
     if launch.dry_run:
         from icl_mlflow.launch.plan import plan_members
 
-        click.echo(plan_members(members, launch))
+        show(*plan_members(members, launch).splitlines())
         return
     with usage_errors(StoreError):
         store = connect(launch.experiment)
@@ -90,7 +89,7 @@ def _train_and_compare(
     from icl_mlflow.launch.members import MembersFailedError, MembersNotStoredError
 
     missing = len(suite.missing)
-    click.echo(
+    show(
         f"members  {len(suite.members)}: {len(suite.finished)} finished before, "
         f"{missing} to train"
     )
@@ -109,6 +108,6 @@ def _train_and_compare(
             on_epoch=advance,
         )
     for row in result.table.to_dict("records"):
-        click.echo(f"{row['variant']:22} {row['sentence']}")
-    click.echo(f"parent   {result.run_id}")
-    click.echo(store.where(result.ui_link))
+        show(f"{row['variant']:22} {row['sentence']}")
+    show(f"parent   {result.run_id}")
+    show(store.where(result.ui_link))

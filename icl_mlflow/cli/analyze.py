@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from icl_mlflow.analysis.settings import AnalyzeSettings
+from icl_mlflow.cli.console import show
 from icl_mlflow.cli.errors import exit_code, usage_errors
 from icl_mlflow.cli.options import CONTEXT, options
 from icl_mlflow.cli.progress import progress
@@ -37,11 +38,11 @@ def analyze(settings: AnalyzeSettings) -> None:
         progress(prepared.n_measurements, "analyses") as advance,
     ):
         analyzed = carry_out(prepared, advance)
-    click.echo(summary(analyzed))
-    click.echo(prepared.store.where(analyzed.ui_link))
+    show(*summary(analyzed))
+    show(prepared.store.where(analyzed.ui_link))
 
 
-def summary(analyzed: "Analyzed") -> str:
+def summary(analyzed: "Analyzed") -> list[str]:
     """The run and a line for every question."""
     width = max(map(len, analyzed.verdicts), default=0)
     lines = [f"{name:{width}}  {text}" for name, text in analyzed.verdicts.items()]
@@ -49,4 +50,4 @@ def summary(analyzed: "Analyzed") -> str:
         f"{refusal.analysis:{width}}  not asked of {refusal.model}: {refusal.reason}"
         for refusal in analyzed.refusals
     ]
-    return "\n".join([*lines, f"run      {analyzed.run_id}"])
+    return [*lines, f"run      {analyzed.run_id}"]

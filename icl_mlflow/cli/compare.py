@@ -3,6 +3,7 @@
 import click
 
 from icl_mlflow.analysis.settings import CompareSettings
+from icl_mlflow.cli.console import show
 from icl_mlflow.cli.errors import usage_errors
 from icl_mlflow.cli.options import CONTEXT, options
 
@@ -30,11 +31,11 @@ def compare(settings: CompareSettings) -> None:
         prepared = prepare_comparison(settings)
     compared = carry_out_comparison(prepared)
     for row in compared.table.to_dict("records"):
-        click.echo(
+        show(
             f"{row['metric']:12} {row['first']:.4f} -> {row['second']:.4f}   "
             f"difference {row['difference']:+.4f} "
             f"[{row['low']:+.4f}, {row['high']:+.4f}] {row['unit']}"
         )
-    click.echo(compared.verdict)
-    click.echo(f"run      {compared.run_id}")
-    click.echo(prepared.store.where(compared.ui_link))
+    show(compared.verdict)
+    show(f"run      {compared.run_id}")
+    show(prepared.store.where(compared.ui_link))

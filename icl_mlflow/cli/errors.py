@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import click
 
+from icl_mlflow.cli.console import show_error
 from icl_mlflow.tracking.location import redacted
 
 #: Characters of a message; of a longer one the middle is left out.
@@ -16,9 +17,7 @@ def say(message: str) -> None:
     line = redacted(" ".join(message.split()))
     if len(line) > _LONGEST:
         line = f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
-    # What an option was given may hold anything, such as commands to a terminal.
-    shown = "".join(c if c.isprintable() else "?" for c in line)
-    click.echo(f"Error: {shown}", err=True)
+    show_error(f"Error: {line}")
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from icl_mlflow.cli.console import show
 from icl_mlflow.cli.errors import usage_errors
 from icl_mlflow.cli.options import CONTEXT
 
@@ -47,4 +48,4 @@ def export(run_id: str, file_format: str, output: Path | None) -> None:
     with usage_errors(OSError):
         files = write(exported, folder, file_format)
     for file in files:
-        click.echo(file)
+        show(str(file))

@@ -14,6 +14,7 @@ from typing import NoReturn
 
 import click
 
+from icl_mlflow.cli.console import has_reader, prepare_streams
 from icl_mlflow.cli.errors import say
 from icl_mlflow.cli.options import CONTEXT
 from icl_mlflow.tracking.location import is_of_storage
@@ -95,10 +96,16 @@ def run(command: click.Command = cli) -> NoReturn:
     # for what could be freed: for seconds on a busy machine, and for nothing.
     atexit.register(gc.freeze)
     signal.signal(signal.SIGTERM, _terminate)
+    prepare_streams()
     try:
         result = command.main(standalone_mode=False)
     except click.ClickException as error:
         _fail(error.format_message(), error.exit_code)
+    except SystemExit as ended:
+        # What click makes of a reader of --help who has seen enough: no failure.
+        if ended.code == 1 and not has_reader(sys.stdout):
+            sys.exit(0)
+        raise
     except (click.Abort, KeyboardInterrupt):
         _fail("interrupted", _INTERRUPTED)
     except Exception as error:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from icl_mlflow.cli.console import show
 from icl_mlflow.cli.errors import usage_errors
 from icl_mlflow.cli.options import CONTEXT
 
@@ -63,11 +64,11 @@ def reap(older_than: str, *, yes: bool) -> None:
         dead = dead_runs(client, limit)
         for one in dead:
             marked = yes and mark_killed(client, one)
-            click.echo(_line(one, marked=marked))
+            show(_line(one, marked=marked))
     if not dead:
-        click.echo("no dead runs")
+        show("no dead runs")
     elif not yes:
-        click.echo("nothing was changed; --yes marks them KILLED")
+        show("nothing was changed; --yes marks them KILLED")
 
 
 def _line(dead: "DeadRun", *, marked: bool) -> str:

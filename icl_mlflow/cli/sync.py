@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from icl_mlflow.cli.console import show
 from icl_mlflow.cli.errors import say, usage_errors
 from icl_mlflow.cli.options import CONTEXT
 
@@ -42,7 +43,7 @@ def sync(folder: Path | None) -> None:
         runs = waiting_runs()
         done = [delivered for run_id in runs if (delivered := _deliver(run_id))]
     if not runs:
-        click.echo("nothing waits to be delivered")
+        show("nothing waits to be delivered")
     if any(one.problem for one in done):
         raise click.exceptions.Exit(_STORAGE)
 
@@ -55,9 +56,9 @@ def _deliver(run_id: str) -> "Synced | None":
     if done is None:
         return None
     if done.delivered:
-        click.echo(f"run {run_id}: {done.delivered} records to {done.place}")
+        show(f"run {run_id}: {done.delivered} records to {done.place}")
     if not done.has_ended:
-        click.echo(
+        show(
             f"run {run_id} did not end: `icl-mlflow reap` marks it, "
             f"`icl-mlflow train --resume {run_id}` may go on with it"
         )

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from icl_mlflow.cli.console import show
 from icl_mlflow.cli.errors import exit_code, usage_errors
 from icl_mlflow.cli.options import CONTEXT, options
 from icl_mlflow.cli.progress import progress
@@ -42,7 +43,7 @@ def train(
     if launch.dry_run:
         from icl_mlflow.launch.plan import plan
 
-        click.echo(plan(settings, several, launch))
+        show(*plan(settings, several, launch).splitlines())
         return
     from icl_mlflow.tracking.store import StoreError, connect
 
@@ -72,11 +73,11 @@ def _train_one(store: "Store", settings: TrainSettings, resume: str) -> None:
             store,
             settings,
             resume=resume,
-            on_resume=lambda run_id: click.echo(f"resumes  {run_id}"),
+            on_resume=lambda run_id: show(f"resumes  {run_id}"),
             on_step=advance,
         )
-    click.echo(summary(trained))
-    click.echo(store.where(trained.ui_link))
+    show(*summary(trained).splitlines())
+    show(store.where(trained.ui_link))
 
 
 def _train_seeds(
@@ -105,9 +106,9 @@ def _train_seeds(
             on_epoch=advance,
         )
     for member in suite.members:
-        click.echo(summary(member))
-    click.echo(f"parent   {suite.run_id}")
-    click.echo(store.where(suite.ui_link))
+        show(*summary(member).splitlines())
+    show(f"parent   {suite.run_id}")
+    show(store.where(suite.ui_link))
 
 
 def summary(trained: "Trained") -> str:

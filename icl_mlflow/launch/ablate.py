@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from icl_mlflow.analysis import ablation, ablation_figures
-from icl_mlflow.analysis.tables import latex, markdown, with_interval
+from icl_mlflow.analysis.tables import csv, latex, markdown, with_interval
 from icl_mlflow.analysis.verdict import with_verdicts
 from icl_mlflow.launch.ceilings import ceilings
 from icl_mlflow.launch.engine import check_engine
@@ -258,7 +258,7 @@ def _compare(
     log.text("tables/ablation.md", markdown(readable))
     log.text("tables/ablation.tex", latex(readable))
     log.table("paper", ablation.paper_table(members))
-    log.text(HISTORY, history.to_csv(index=False))
+    log.text(HISTORY, csv(history))
     log.figure("differences", ablation_figures.forest(table, title))
     log.figure(
         "learning_curves", ablation_figures.small_multiples(history, tops, title)

@@ -19,6 +19,7 @@ from icl_mlflow.analysis.report import Refusal, Report, Section, Source, render,
 from icl_mlflow.analysis.settings import AnalyzeSettings
 from icl_mlflow.analysis.shown import costly_text, episodes_text
 from icl_mlflow.analysis.subject import STREAM
+from icl_mlflow.escaping import for_markdown, markdown_code, markdown_link
 from icl_mlflow.settings import values_of
 from icl_mlflow.tasks.base import parameters
 from icl_mlflow.tracking.run import RunLog, open_run
@@ -225,15 +226,15 @@ def source_link(store: Store, pulled: Pulled) -> str:
 
 def _description(store: Store, pulled: Pulled) -> str:
     return (
-        f"Analysis of [{pulled.run_name}]({source_link(store, pulled)}), "
-        f"run `{pulled.run_id}`. Open `report.html` among the artifacts for all "
-        "questions, answers and figures."
+        f"Analysis of {markdown_link(pulled.run_name, source_link(store, pulled))}, "
+        f"run {markdown_code(pulled.run_id)}. Open `report.html` among the "
+        "artifacts for all questions, answers and figures."
     )
 
 
 def _line(answer: Answer) -> str:
-    group = f" ({answer.group})" if answer.group else ""
-    return f"- **{answer.question}**{group} {answer.verdict}"
+    group = f" ({for_markdown(answer.group)})" if answer.group else ""
+    return f"- **{answer.question}**{group} {for_markdown(answer.verdict)}"
 
 
 def _merged(refusals: Sequence[Refusal], n_models: int) -> list[Refusal]:

@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 from safetensors.torch import save_file
 
 from icl_mlflow.analysis import calibration, learning_curves, llr_regression
+from icl_mlflow.analysis.tables import csv
 from icl_mlflow.tracking.log import RunLog
 from icl_mlflow.tracking.results import HISTORY, PREDICTIONS
 from icl_mlflow.training.build import problem
@@ -25,7 +26,7 @@ def log_results(log: RunLog, fitted: Fitted) -> None:
         curves = learning_curves.measure([(settings.seed, fitted.history)])
         task = problem(settings).task
         lines = learning_curves.references(task, fitted.validation_set)
-        log.text(HISTORY, curves.to_csv(index=False))
+        log.text(HISTORY, csv(curves))
         log.figure("learning_curves", learning_curves.draw(curves, lines, name))
     regression = llr_regression.measure(logit_B, truth).assign(model=name)
     log.figure("logit_vs_llr", llr_regression.draw(regression))

@@ -11,6 +11,7 @@ from icl_mlflow.analysis import comparison
 from icl_mlflow.analysis.base import Subject
 from icl_mlflow.analysis.settings import CompareSettings
 from icl_mlflow.analysis.subject import subjects
+from icl_mlflow.escaping import for_figure, markdown_code, markdown_link
 from icl_mlflow.evaluation import predict
 from icl_mlflow.launch.analysis_run import source_link, title
 from icl_mlflow.settings import values_of
@@ -96,9 +97,11 @@ def carry_out_comparison(prepared: PreparedComparison) -> Compared:
     first = title(prepared.first.run_name, ones)
     second = title(prepared.second.run_name, others)
     links = [
-        f"[{pulled.run_name}]({source_link(store, pulled)}) (`{pulled.run_id}`)"
+        f"{markdown_link(pulled.run_name, source_link(store, pulled))} "
+        f"({markdown_code(pulled.run_id)})"
         for pulled in (prepared.first, prepared.second)
     ]
+    named = settings.run_1, settings.run_2
     with open_run(
         store,
         name=f"{second} against {first}",
@@ -110,7 +113,7 @@ def carry_out_comparison(prepared: PreparedComparison) -> Compared:
         },
         description=(
             f"{links[1]} compared with {links[0]}, on the same episodes. Again: "
-            f"`icl-mlflow compare {shlex.join([settings.run_1, settings.run_2])}`"
+            + markdown_code(shlex.join(["icl-mlflow", "compare", *named]))
         ),
     ) as log:
         log.json("settings.json", values_of(settings))
@@ -124,7 +127,7 @@ def carry_out_comparison(prepared: PreparedComparison) -> Compared:
         log.metrics(numbers)
         log.table("comparison", table)
         log.table("pairs", each)
-        shown = f"{second} minus {first}, {len(truth):,} episodes"
+        shown = for_figure(f"{second} minus {first}, {len(truth):,} episodes")
         log.figure("comparison", comparison.draw(table, each, shown))
         log.tags({"verdict": verdict})
         return Compared(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from icl_mlflow.analysis.answer import over_models
-from icl_mlflow.analysis.tables import latex, markdown, with_interval
+from icl_mlflow.analysis.tables import csv, latex, markdown, with_interval
 from icl_mlflow.tracking.history import TrainingRecord, training_records
 from icl_mlflow.tracking.store import open_client
 
@@ -154,7 +154,7 @@ def _identity(record: TrainingRecord) -> dict[str, str | int]:
 
 
 def _write_csv(frame: pd.DataFrame, file: Path) -> None:
-    frame.to_csv(file, index=False)
+    file.write_text(csv(frame), encoding="utf-8")
 
 
 def _write_parquet(frame: pd.DataFrame, file: Path) -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from icl_mlflow.analysis import learning_curves
 from icl_mlflow.analysis.answer import over_models
+from icl_mlflow.analysis.tables import csv
 from icl_mlflow.launch.engine import check_engine
 from icl_mlflow.launch.member import Trained, check_ready, train_member
 from icl_mlflow.launch.members import raise_for_failures, train_members
@@ -158,7 +159,7 @@ def _log_means(
         validation = evaluation_episodes(settings, chosen, "validation")
         lines = learning_curves.references(chosen.task, validation)
         title = f"{settings.task}-{settings.variant}, {len(members)} seeds"
-        log.text(HISTORY, curves.to_csv(index=False))
+        log.text(HISTORY, csv(curves))
         log.figure("learning_curves", learning_curves.draw(curves, lines, title))
 
 

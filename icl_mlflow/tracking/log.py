@@ -14,6 +14,7 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 from mlflow.utils.validation import _validate_batch_log_data
 
+from icl_mlflow.analysis.tables import csv
 from icl_mlflow.models import Transformer
 from icl_mlflow.settings import values_of
 from icl_mlflow.tracking.delivery import METRICS_PER_BATCH, PAIRS_PER_BATCH
@@ -163,7 +164,7 @@ class RunLog:
 
     def table(self, name: str, table: pd.DataFrame) -> None:
         """Keep a table as ``tables/NAME.csv``, without its index."""
-        self.text(f"tables/{name}.csv", table.to_csv(index=False))
+        self.text(f"tables/{name}.csv", csv(table))
 
     def json(self, path: str, content: object) -> None:
         """Keep ``content`` as indented JSON at ``path`` among the artifacts."""

@@ -1,0 +1,65 @@
+"""What a command says: on whatever console, and also when nobody listens any more."""
+
+import contextlib
+import logging
+import os
+import select
+import sys
+from typing import TextIO
+
+import click
+
+from icl_mlflow.escaping import for_terminal
+
+
+def prepare_streams() -> None:
+    """Let every text be shown: what a console has no signs for, as an escape.
+
+    Also what others log, in whatever characters, is no command to the terminal.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):  # None, or replaced by a notebook
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(_OneLine())
+
+
+def show(*lines: str) -> None:
+    """Print each of these as one line."""
+    for line in lines:
+        _write(line, sys.stdout)
+
+
+def show_error(line: str) -> None:
+    """Print one line on stderr."""
+    _write(line, sys.stderr)
+
+
+def _write(line: str, stream: TextIO) -> None:
+    try:
+        click.echo(for_terminal(line), file=stream)
+    except BrokenPipeError:
+        # The reader has seen enough (`| head`): no reason to leave work undone.
+        _silence(stream)
+
+
+def has_reader(stream: TextIO) -> bool:
+    """Whether somebody still reads what is written there, as far as can be told."""
+    try:
+        watch = select.poll()
+        watch.register(stream.fileno(), 0)
+        return not any(event & select.POLLERR for _, event in watch.poll(0))
+    except (OSError, ValueError):  # no file of the system, or closed
+        return True
+
+
+def _silence(stream: TextIO) -> None:
+    """Send what is still written, also at the end of the process, nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+class _OneLine(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return for_terminal(super().format(record))
