@@ -6,11 +6,16 @@ Shape suffixes, used in every module of the package:
   F = features of the embedding.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +39,7 @@ class Episodes:
     @classmethod
     def of_points(
         cls, x_BSD: Tensor, y_BS: Tensor, latents: Mapping[str, Tensor]
-    ) -> "Episodes":
+    ) -> Episodes:
         """Episodes whose query is the last of S = N + 1 points, as views of these."""
         n_context = y_BS.shape[1] - 1
         return cls(
@@ -53,7 +58,7 @@ class Episodes:
         """Context points per episode."""
         return self.context_y_BN.shape[1]
 
-    def first(self, n_context: int) -> "Episodes":
+    def first(self, n_context: int) -> Episodes:
         """The same episodes, seen with only their first ``n_context`` points."""
         return Episodes(
             context_x_BND=self.context_x_BND[:, :n_context],
@@ -63,7 +68,7 @@ class Episodes:
             latents=self.latents,
         )
 
-    def asked(self, query_x_BQD: Tensor, query_y_BQ: Tensor) -> "Episodes":
+    def asked(self, query_x_BQD: Tensor, query_y_BQ: Tensor) -> Episodes:
         """One episode for each of Q queries to the same context: B Q of them."""
         n_queries = query_y_BQ.shape[1]
         return Episodes(
@@ -77,7 +82,7 @@ class Episodes:
             },
         )
 
-    def rows(self, start: int, stop: int) -> "Episodes":
+    def rows(self, start: int, stop: int) -> Episodes:
         """Episodes ``start`` to ``stop``, as views."""
         return Episodes(
             context_x_BND=self.context_x_BND[start:stop],
@@ -87,7 +92,7 @@ class Episodes:
             latents={name: value[start:stop] for name, value in self.latents.items()},
         )
 
-    def chunks(self, most_points: int) -> Iterator["Episodes"]:
+    def chunks(self, most_points: int) -> Iterator[Episodes]:
         """Consecutive parts of at most so many points each, the query among them.
 
         So what is computed of a part has a bounded size, however long the context is;
@@ -97,7 +102,7 @@ class Episodes:
         for start in range(0, len(self), size):
             yield self.rows(start, start + size)
 
-    def to(self, device: torch.device | str) -> "Episodes":
+    def to(self, device: torch.device | str) -> Episodes:
         """The same episodes on ``device``."""
         return Episodes(
             context_x_BND=self.context_x_BND.to(device),

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from scipy.stats import rankdata
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
 from icl_mlflow.episodes import Episodes
+from icl_mlflow.statistics.ranks import average_ranks
 from icl_mlflow.tasks.base import Task
 
 #: Context points, their labels and the query to log-odds of y_q = 1: (B,), in nats.
@@ -136,7 +136,7 @@ def auc(logit_B: Tensor, label_B: Tensor) -> float:
     n_negative = len(positive_B) - n_positive
     if not n_positive or not n_negative:
         return float("nan")
-    ranks = rankdata(logit_B.numpy())
+    ranks = average_ranks(logit_B.numpy())
     wins = ranks[positive_B].sum() - n_positive * (n_positive + 1) / 2
     return float(wins / (n_positive * n_negative))
 

@@ -13,7 +13,6 @@ import math
 
 import numpy as np
 from scipy.special import expit, logit, ndtri
-from scipy.stats import rankdata
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -25,6 +24,7 @@ from icl_mlflow.evaluation import (
     expected_loss,
 )
 from icl_mlflow.statistics import Interval, t_interval, wilson_interval
+from icl_mlflow.statistics.ranks import average_ranks
 
 _RESAMPLES = 400
 _LEVEL = 0.95
@@ -75,9 +75,9 @@ def auc_interval(logit_B: Tensor, label_B: Tensor) -> Interval:
     one, zero = score[is_one], score[~is_one]
     if min(len(one), len(zero)) <= 1 or found in (0.0, 1.0):
         return Interval(found, math.nan, math.nan, n)
-    rank = rankdata(score)
-    above = (rank[is_one] - rankdata(one)) / len(zero)
-    below = (rank[~is_one] - rankdata(zero)) / len(one)
+    rank = average_ranks(score)
+    above = (rank[is_one] - average_ranks(one)) / len(zero)
+    below = (rank[~is_one] - average_ranks(zero)) / len(one)
     variance = above.var(ddof=1) / len(one) + below.var(ddof=1) / len(zero)
     reach = ndtri((1 + _LEVEL) / 2) * math.sqrt(variance) / (found * (1 - found))
     low, high = expit(logit(found) + np.array([-reach, reach]))

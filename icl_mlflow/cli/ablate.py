@@ -8,6 +8,7 @@ from icl_mlflow.cli.console import show
 from icl_mlflow.cli.errors import exit_code, usage_errors
 from icl_mlflow.cli.options import CONTEXT, options
 from icl_mlflow.cli.progress import progress
+from icl_mlflow.cli.store import ask_store
 from icl_mlflow.launch.settings import AblateSettings, LaunchSettings
 from icl_mlflow.suite import parse_seeds
 from icl_mlflow.training.settings import PRESETS, TrainSettings
@@ -60,10 +61,11 @@ def ablate(
     Members that have finished before are reused, and those that were cut off go on
     where they were, so run it again after a crash.
     """
+    if not launch.dry_run:
+        ask_store()
     # Imported here, so that --help and bad input need neither torch nor mlflow.
-    from icl_mlflow.launch.ablate import check_members, choose_variants, plan_suite
     from icl_mlflow.launch.engine import check_engine
-    from icl_mlflow.tracking.store import StoreError, connect
+    from icl_mlflow.launch.ready import check_members, choose_variants
 
     seeds = parse_seeds(chosen.seeds)
     with usage_errors(ValueError):
@@ -76,6 +78,9 @@ def ablate(
 
         show(*plan_members(members, launch).splitlines())
         return
+    from icl_mlflow.launch.ablate import plan_suite
+    from icl_mlflow.tracking.store import StoreError, connect
+
     with usage_errors(StoreError):
         store = connect(launch.experiment)
         suite = plan_suite(store, settings, variants, seeds)

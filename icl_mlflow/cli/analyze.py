@@ -9,6 +9,7 @@ from icl_mlflow.cli.console import show
 from icl_mlflow.cli.errors import exit_code, usage_errors
 from icl_mlflow.cli.options import CONTEXT, options
 from icl_mlflow.cli.progress import progress
+from icl_mlflow.cli.store import ask_store_with_runs
 
 if TYPE_CHECKING:
     from icl_mlflow.launch.analyze import Analyzed
@@ -26,6 +27,7 @@ Example:
 @options(AnalyzeSettings)
 def analyze(settings: AnalyzeSettings) -> None:
     """Put every question to the models of a run; log the answers as a new run."""
+    ask_store_with_runs()
     # Imported here, so that --help and bad input need neither torch nor mlflow.
     from icl_mlflow.launch.analyze import carry_out, prepare
     from icl_mlflow.launch.measuring import MeasuringFailedError

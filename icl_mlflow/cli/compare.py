@@ -6,6 +6,7 @@ from icl_mlflow.analysis.settings import CompareSettings
 from icl_mlflow.cli.console import show
 from icl_mlflow.cli.errors import usage_errors
 from icl_mlflow.cli.options import CONTEXT, options
+from icl_mlflow.cli.store import ask_store_with_runs
 
 _EXAMPLE = """\b
 Example:
@@ -23,6 +24,7 @@ def compare(settings: CompareSettings) -> None:
     name of a registered model, models:/NAME/VERSION or models:/NAME@ALIAS. Differences
     are RUN_2 minus RUN_1. The result is logged as a new run.
     """
+    ask_store_with_runs()
     # Imported here, so that --help and bad input need neither torch nor mlflow.
     from icl_mlflow.launch.compare import carry_out_comparison, prepare_comparison
     from icl_mlflow.tracking.store import StoreError

@@ -7,6 +7,7 @@ import click
 from icl_mlflow.cli.console import show
 from icl_mlflow.cli.errors import usage_errors
 from icl_mlflow.cli.options import CONTEXT
+from icl_mlflow.cli.store import ask_store_with_runs
 
 _FORMATS = ("csv", "parquet", "latex", "md")
 
@@ -38,6 +39,7 @@ def export(run_id: str, file_format: str, output: Path | None) -> None:
     are history and results of every run, and their means over seeds with 95 % t
     intervals.
     """
+    ask_store_with_runs()
     # Imported here, so that --help and bad input need neither torch nor mlflow.
     from icl_mlflow.launch.export import pull_tables, write
     from icl_mlflow.tracking.store import StoreError

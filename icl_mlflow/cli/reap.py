@@ -9,6 +9,7 @@ import click
 from icl_mlflow.cli.console import show
 from icl_mlflow.cli.errors import usage_errors
 from icl_mlflow.cli.options import CONTEXT
+from icl_mlflow.cli.store import ask_store_with_runs
 
 if TYPE_CHECKING:
     from icl_mlflow.tracking.reaping import DeadRun
@@ -54,8 +55,15 @@ def reap(older_than: str, *, yes: bool) -> None:
     """
     with usage_errors(ValueError):
         limit = duration(older_than)
+    ask_store_with_runs()
     # Imported here, so that --help and bad input need neither torch nor mlflow.
-    from icl_mlflow.tracking.package import ModelError
+    from icl_mlflow.tracking.location import tracking_uri
+    from icl_mlflow.tracking.running import may_be_running
+
+    if not may_be_running(tracking_uri()):
+        click.echo("no dead runs")
+        return
+    from icl_mlflow.tracking.reading import ModelError
     from icl_mlflow.tracking.reaping import dead_runs, mark_killed
     from icl_mlflow.tracking.store import StoreError, open_client
 

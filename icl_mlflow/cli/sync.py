@@ -36,8 +36,8 @@ def sync(folder: Path | None) -> None:
     given again at any time, also after it was interrupted.
     """
     # Imported here, so that --help and bad input need neither torch nor mlflow.
-    from icl_mlflow.tracking.store import StoreError
-    from icl_mlflow.tracking.sync import state_in, waiting_runs
+    from icl_mlflow.tracking.location import StoreError
+    from icl_mlflow.tracking.waiting import state_in, waiting_runs
 
     with usage_errors(StoreError), state_in(folder):
         runs = waiting_runs()

@@ -8,6 +8,7 @@ from icl_mlflow.cli.console import show
 from icl_mlflow.cli.errors import exit_code, usage_errors
 from icl_mlflow.cli.options import CONTEXT, options
 from icl_mlflow.cli.progress import progress
+from icl_mlflow.cli.store import ask_store
 from icl_mlflow.launch.settings import LaunchSettings, SeedSettings
 from icl_mlflow.suite import parse_seeds
 from icl_mlflow.training.settings import PRESETS, TrainSettings
@@ -30,12 +31,14 @@ def train(
     settings: TrainSettings, several: SeedSettings, launch: LaunchSettings
 ) -> None:
     """Train a model on a task; log it, and register it."""
-    # Imported here, so that --help and bad input need neither torch nor mlflow.
-    from icl_mlflow.launch.engine import check_engine
-    from icl_mlflow.launch.member import check_ready
-
     if several.seeds is None and launch.engine != "auto":
         raise click.UsageError("engine is for several models: give seeds, such as 0-9")
+    if not launch.dry_run:
+        ask_store()
+    # Imported here, so that --help and bad input need neither torch nor mlflow.
+    from icl_mlflow.launch.engine import check_engine
+    from icl_mlflow.launch.ready import check_ready
+
     with usage_errors(ValueError):
         check_ready(settings)
         check_engine(launch.engine, launch.ray_address)

@@ -6,7 +6,7 @@ failed or was killed goes on where it was.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -15,16 +15,10 @@ from icl_mlflow.analysis.tables import csv, latex, markdown, with_interval
 from icl_mlflow.analysis.verdict import with_verdicts
 from icl_mlflow.launch.ceilings import ceilings
 from icl_mlflow.launch.engine import check_engine
-from icl_mlflow.launch.member import check_ready
 from icl_mlflow.launch.members import raise_for_failures, train_members
+from icl_mlflow.launch.ready import check_members
 from icl_mlflow.settings import values_of
-from icl_mlflow.suite import (
-    BASELINE,
-    grid,
-    parse_variants,
-    shown_seeds,
-    with_baseline,
-)
+from icl_mlflow.suite import BASELINE, shown_seeds
 from icl_mlflow.tracking.results import HISTORY, finished_runs, read_member
 from icl_mlflow.tracking.run import RunLog, open_run
 from icl_mlflow.tracking.runs import MEMBERS
@@ -34,7 +28,6 @@ from icl_mlflow.training.build import resolved
 from icl_mlflow.training.precision import warn_if_slow
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants import VARIANTS
-from icl_mlflow.variants.applicable import applicable_tasks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,17 +69,6 @@ class Ablation:
     ui_link: str
 
 
-def choose_variants(text: str, task: str) -> tuple[str, ...]:
-    """The variants of a list, or all listed ones that the task can have.
-
-    Raises:
-        ValueError: an unknown variant.
-    """
-    if text == "all":
-        return tuple(v for v in VARIANTS.working() if task in applicable_tasks(v))
-    return with_baseline(parse_variants(text))
-
-
 def plan_suite(
     store: Store,
     settings: TrainSettings,
@@ -106,20 +88,6 @@ def plan_suite(
         members=members,
         finished=finished_runs(store, [member.identity for member in members]),
     )
-
-
-def check_members(
-    settings: TrainSettings, variants: Sequence[str], seeds: Sequence[int]
-) -> tuple[TrainSettings, ...]:
-    """All members, each checked.
-
-    Raises:
-        ValueError: a variant that the task cannot have, or contradicting settings.
-    """
-    members = tuple(grid(replace(settings, threads=1), variants, seeds))
-    for member in members[:: len(seeds)]:
-        check_ready(member)
-    return members
 
 
 def ablate(

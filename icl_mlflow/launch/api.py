@@ -1,6 +1,7 @@
 """Suites as a notebook starts them: text in, the comparison out."""
 
 from icl_mlflow.launch import ablate as suites
+from icl_mlflow.launch.ready import check_members, choose_variants
 from icl_mlflow.launch.train import TrainedSeeds
 from icl_mlflow.launch.train import train_seeds as train_members_of
 from icl_mlflow.suite import parse_seeds
@@ -40,9 +41,9 @@ def ablate(
         StoreError: the tracking store cannot be used.
         MembersFailedError: some members did not finish; the others are compared.
     """
-    chosen = suites.choose_variants(variants, settings.task)
+    chosen = choose_variants(variants, settings.task)
     numbers = parse_seeds(seeds)
-    suites.check_members(settings, chosen, numbers)
+    check_members(settings, chosen, numbers)
     store = connect(experiment)
     suite = suites.plan_suite(store, settings, chosen, numbers)
     return suites.ablate(

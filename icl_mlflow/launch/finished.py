@@ -6,7 +6,8 @@ from icl_mlflow.evaluation import bayes_accuracy
 from icl_mlflow.launch.member import Trained
 from icl_mlflow.launch.training_answer import epochs_of
 from icl_mlflow.tracking.history import training_records
-from icl_mlflow.tracking.models import ModelError, models_of_run
+from icl_mlflow.tracking.models import models_of_run
+from icl_mlflow.tracking.reading import ModelError
 from icl_mlflow.tracking.results import finished_run, read_member
 from icl_mlflow.tracking.store import Store
 from icl_mlflow.training.settings import TrainSettings

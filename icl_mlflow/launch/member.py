@@ -14,6 +14,7 @@ import torch
 
 from icl_mlflow.evaluation import bayes_accuracy
 from icl_mlflow.launch.artifacts import log_last_good, log_results
+from icl_mlflow.launch.ready import check_ready
 from icl_mlflow.launch.train_log import train_log
 from icl_mlflow.settings import values_of
 from icl_mlflow.tracking.resume import run_to_resume
@@ -199,16 +200,6 @@ def member_run(
             context="training",
         )
         yield MemberRun(log, logger, checkpoints)
-
-
-def check_ready(settings: TrainSettings) -> None:
-    """Refuse, before any run exists, what could not be trained here.
-
-    Raises:
-        ValueError: settings that contradict each other, or a device that is not here.
-    """
-    problem(settings)
-    pick_device(settings.device)
 
 
 def _tags(settings: TrainSettings) -> dict[str, str]:

@@ -10,8 +10,9 @@ from icl_mlflow.analysis import learning_curves
 from icl_mlflow.analysis.answer import over_models
 from icl_mlflow.analysis.tables import csv
 from icl_mlflow.launch.engine import check_engine
-from icl_mlflow.launch.member import Trained, check_ready, train_member
+from icl_mlflow.launch.member import Trained, train_member
 from icl_mlflow.launch.members import raise_for_failures, train_members
+from icl_mlflow.launch.ready import check_ready
 from icl_mlflow.settings import values_of
 from icl_mlflow.suite import grid, shown_seeds
 from icl_mlflow.tracking.results import HISTORY

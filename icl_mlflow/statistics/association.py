@@ -8,9 +8,9 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
-from scipy.stats import rankdata
 
 from icl_mlflow.statistics.interval import Interval, around, t_quantile
+from icl_mlflow.statistics.ranks import average_ranks
 from icl_mlflow.statistics.sample import Sample, check_level, finite_sample
 
 #: Fisher's z has variance 1 / (n - 3).
@@ -40,7 +40,7 @@ def spearman_interval(x: ArrayLike, y: ArrayLike, level: float = 0.95) -> Interv
     """
     check_level(level)
     x_sample, y_sample = _pairs(x, y)
-    rho = _correlation(rankdata(x_sample), rankdata(y_sample))
+    rho = _correlation(average_ranks(x_sample), average_ranks(y_sample))
     return _fisher(rho, 1 + rho**2 / 2, len(x_sample), level)
 
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtr, ndtri
-from scipy.stats import t
+from scipy.special import ndtr, ndtri, stdtrit
 
 from icl_mlflow.statistics.sample import Sample, check_level, finite_sample
 
@@ -54,7 +53,7 @@ def standard_error(sample: Sample) -> float:
 
 def t_quantile(level: float, degrees: int) -> float:
     """How many standard errors a two-sided interval reaches; NaN without degrees."""
-    return float(t.ppf((1 + level) / 2, degrees))
+    return float(stdtrit(degrees, (1 + level) / 2))
 
 
 def t_interval(values: ArrayLike, level: float = 0.95) -> Interval:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import t
+from scipy.special import stdtr
 
 from icl_mlflow.statistics.interval import Interval, standard_error, t_interval
 from icl_mlflow.statistics.sample import (
@@ -64,7 +64,7 @@ def paired_t(differences: ArrayLike, level: float = 0.95) -> Comparison:
     if error == 0:
         return Comparison(difference, 0.0 if difference.mean else 1.0)
     statistic = abs(difference.mean) / error
-    return Comparison(difference, float(2 * t.sf(statistic, len(sample) - 1)))
+    return Comparison(difference, float(2 * stdtr(len(sample) - 1, -statistic)))
 
 
 def paired_difference(

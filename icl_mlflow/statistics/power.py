@@ -8,7 +8,7 @@ difference / sd * sqrt(n).
 import math
 
 from scipy.optimize import brentq
-from scipy.stats import chi2, nct
+from scipy.special import gammaincinv, nctdtr
 
 from icl_mlflow.statistics.interval import t_quantile
 from icl_mlflow.statistics.sample import check_level
@@ -86,7 +86,9 @@ def seeds_needed_range(
     (6, 47)
     """
     tails = (1 + certainty) / 2, (1 - certainty) / 2
-    ends = [sd * math.sqrt((n - 1) / chi2.ppf(tail, n - 1)) for tail in tails]
+    # Twice the inverse of the incomplete gamma function is a quantile of chi^2.
+    chi_2 = [2 * float(gammaincinv((n - 1) / 2, tail)) for tail in tails]
+    ends = [sd * math.sqrt((n - 1) / quantile) for quantile in chi_2]
     low, high = (seeds_needed(end, difference, power, level) for end in ends)
     return low, high
 
@@ -116,8 +118,8 @@ def _power(n: int, effect: float, level: float) -> float:
         return math.nan
     threshold = t_quantile(level, n - 1)
     shift = effect * math.sqrt(n)
-    right_sign = float(nct.sf(threshold, n - 1, shift))
-    wrong_sign = float(nct.cdf(-threshold, n - 1, shift))
+    right_sign = float(1 - nctdtr(n - 1, shift, threshold))
+    wrong_sign = float(nctdtr(n - 1, shift, -threshold))
     # scipy gives NaN for some wrong-sign tails, all of them below 1e-13.
     return right_sign + (0.0 if math.isnan(wrong_sign) else wrong_sign)
 

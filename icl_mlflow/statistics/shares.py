@@ -5,8 +5,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # its stats, which are slow to import, when they are first used
 from scipy.special import betaincinv
-from scipy.stats import binom, hypergeom
 
 from icl_mlflow.statistics.interval import Interval
 from icl_mlflow.statistics.sample import check_level
@@ -68,7 +68,7 @@ def fisher_test(first: int, n_first: int, second: int, n_second: int) -> FisherT
     _check_count(second, n_second)
     total = first + second
     counts = np.arange(max(0, total - n_second), min(total, n_first) + 1)
-    chance = hypergeom.pmf(counts, n_first + n_second, n_first, total)
+    chance = scipy.stats.hypergeom.pmf(counts, n_first + n_second, n_first, total)
     seen = chance[counts == first][0]
     # By every count, the chance of all that are as extreme.
     p_values = [chance[chance <= c * _ROUNDING].sum() for c in chance]
@@ -89,7 +89,9 @@ def seeds_to_tell_shares(
     (4, 9)
     """
     for n in _SEEDS:
-        one, other = (binom.pmf(np.arange(n + 1), n, p) for p in (first, second))
+        one, other = (
+            scipy.stats.binom.pmf(np.arange(n + 1), n, p) for p in (first, second)
+        )
         found = sum(
             float(one[i] * other[j])
             for i, j in np.argwhere(np.outer(one, other) > _NEGLIGIBLE)

@@ -4,13 +4,16 @@ A corrupted context is one whose true labels are hidden variables again. What is
 their place gives each of them odds of its own, or fixes how many of them are 1.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
-from icl_mlflow.episodes import Episodes
+    from icl_mlflow.episodes import Episodes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +28,7 @@ class KnownLabels:
     log_odds_BN: Tensor
     ones_B: Tensor | None = None
 
-    def rows(self, start: int, stop: int) -> "KnownLabels":
+    def rows(self, start: int, stop: int) -> KnownLabels:
         """Episodes ``start`` to ``stop``, as views."""
         ones_B = None if self.ones_B is None else self.ones_B[start:stop]
         return KnownLabels(log_odds_BN=self.log_odds_BN[start:stop], ones_B=ones_B)
@@ -33,13 +36,13 @@ class KnownLabels:
 
 def nothing_known(episodes: Episodes) -> KnownLabels:
     """What a context without labels tells of them."""
-    return KnownLabels(log_odds_BN=torch.zeros_like(episodes.context_y_BN).double())
+    return KnownLabels(log_odds_BN=_even_odds(episodes))
 
 
 def known_when_shuffled(episodes: Episodes) -> KnownLabels:
     """What uniformly permuted labels tell: how many are 1, and no more."""
     return KnownLabels(
-        log_odds_BN=torch.zeros_like(episodes.context_y_BN).double(),
+        log_odds_BN=_even_odds(episodes),
         ones_B=episodes.context_y_BN.sum(1),
     )
 
@@ -54,6 +57,12 @@ def known_when_flipped(episodes: Episodes, flip_rate: float) -> KnownLabels:
         raise ValueError(f"flip_rate must be between 0 and 1, not {flip_rate}")
     sign_BN = 2 * episodes.context_y_BN.double() - 1
     return KnownLabels(log_odds_BN=sign_BN * math.log((1 - flip_rate) / flip_rate))
+
+
+def _even_odds(episodes: Episodes) -> Tensor:
+    """Log-odds of 0 for every label: (B, N) float64."""
+    y_BN = episodes.context_y_BN.double()
+    return y_BN.new_zeros(y_BN.shape)
 
 
 def count_probabilities(log_odds_BNP: Tensor) -> Tensor:

@@ -25,10 +25,10 @@ from icl_mlflow.tracking.package import (
     DESCRIPTION_FILE,
     WEIGHTS_FILE,
     LoadedModel,
-    ModelError,
     read_package,
 )
 from icl_mlflow.tracking.pyfunc import DATA_FOLDER
+from icl_mlflow.tracking.reading import ModelError
 from icl_mlflow.tracking.runs import FORMS, child_runs, ended_run, one_line_errors
 from icl_mlflow.tracking.store import open_client
 

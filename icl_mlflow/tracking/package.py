@@ -20,7 +20,12 @@ from icl_mlflow.models import Architecture, Transformer
 from icl_mlflow.models.initial import Layout
 from icl_mlflow.models.transformer import layout
 from icl_mlflow.settings import values_of
-from icl_mlflow.tracking.reading import LONGEST_JSON, content_of, json_of
+from icl_mlflow.tracking.reading import (
+    LONGEST_JSON,
+    ModelError,
+    content_of,
+    json_of,
+)
 from icl_mlflow.training.build import problem
 from icl_mlflow.training.settings import TrainSettings
 
@@ -32,10 +37,6 @@ _FORMAT = 1
 _FLOAT, _LARGEST_HEADER = 4, 1 << 20
 _CHECKSUM = "checksum"
 _PARTS = {"format", "architecture", "settings", "sha256"}
-
-
-class ModelError(ValueError):
-    """A stored model cannot be used; the message is one line and says why."""
 
 
 @dataclass(frozen=True)

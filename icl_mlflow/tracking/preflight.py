@@ -15,9 +15,6 @@ from http import HTTPStatus
 from pathlib import Path
 
 import requests
-from mlflow.store.db.utils import create_sqlalchemy_engine
-from mlflow.utils.credentials import get_default_host_creds
-from mlflow.utils.rest_utils import http_request
 
 from icl_mlflow.tracking.location import (
     DATABASES,
@@ -29,6 +26,7 @@ from icl_mlflow.tracking.location import (
     sqlite_file,
     without_secrets,
 )
+from icl_mlflow.tracking.server import ask
 from icl_mlflow.tracking.signs import heard_from, last_heard
 
 #: Seconds that a store may say nothing, to anybody on this machine.
@@ -62,6 +60,20 @@ def check_store(uri: str) -> None:
         StoreError: it does not answer, or not as a tracking store that lets us in, or
             its files cannot be written.
     """
+    check_outside(uri)
+    scheme = scheme_of(uri)
+    # Connecting would create a file that is not there.
+    is_new = scheme == "sqlite" and not sqlite_file(uri).exists()
+    if scheme in DATABASES and not is_new:
+        _ask_database(uri)
+
+
+def check_outside(uri: str) -> None:
+    """The part of `check_store` that needs no MLflow: all but the inside of databases.
+
+    Raises:
+        StoreError: as there.
+    """
     scheme = scheme_of(uri)
     if scheme in SERVERS:
         _ask(lambda: _check_server(uri), uri)
@@ -70,10 +82,19 @@ def check_store(uri: str) -> None:
         folder = artifact_folder(uri)
         assert folder is not None
         check_writable(folder)
-        if sqlite_file(uri).exists():  # connecting would create it
-            _ask_database(uri)
-    elif scheme in DATABASES:
-        _ask_database(uri)
+
+
+def check_exists(uri: str) -> None:
+    """Check that there is a store to read from; a server may be one.
+
+    Raises:
+        StoreError: nothing has been written to this database file yet.
+    """
+    if scheme_of(uri) == "sqlite" and not sqlite_file(uri).exists():
+        raise StoreError(
+            f"there are no runs yet: {sqlite_file(uri)} does not exist; go to the "
+            "folder of your runs, or set MLFLOW_TRACKING_URI"
+        )
 
 
 def check_writable(folder: Path) -> None:
@@ -121,6 +142,9 @@ def _ask(question: Callable[[], None], uri: str) -> None:
 
 
 def _ask_database(uri: str) -> None:
+    # A server is asked without MLflow, which is slow to import.
+    from mlflow.store.db.utils import create_sqlalchemy_engine  # noqa: PLC0415
+
     # Outside of the limit: the driver is imported here, which is no fault of the store.
     with _named_failures(uri):
         engine = create_sqlalchemy_engine(uri)
@@ -139,14 +163,8 @@ def _ask_database(uri: str) -> None:
 
 def _check_server(uri: str) -> None:
     try:
-        answer = http_request(
-            get_default_host_creds(uri),
-            _EXPERIMENTS,
-            "GET",
-            max_retries=0,
-            timeout=_PATIENCE,  # whoever waits for this knows when to give up
-            raise_on_status=False,
-        )
+        # Whoever waits for this knows when to give up.
+        answer = ask(uri, _EXPERIMENTS, timeout=_PATIENCE)
     except Exception as error:
         reason = meaning(error) or "is not reachable: the connection broke off"
         raise StoreError(f"{shown(uri)} {reason}") from error

@@ -10,6 +10,10 @@ from typing import Any
 LONGEST_JSON = 1 << 20
 
 
+class ModelError(ValueError):
+    """A stored model cannot be used; the message is one line and says why."""
+
+
 def content_of(file: Path, limit: int) -> bytes:
     """The bytes of a plain file; links are not followed, and pipes not waited for.
 

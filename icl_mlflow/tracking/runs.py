@@ -11,8 +11,12 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from icl_mlflow.tracking.location import shown, without_secrets
-from icl_mlflow.tracking.package import ModelError
-from icl_mlflow.tracking.reading import LONGEST_JSON, content_of, json_of
+from icl_mlflow.tracking.reading import (
+    LONGEST_JSON,
+    ModelError,
+    content_of,
+    json_of,
+)
 
 #: How a reader may name what is looked for.
 FORMS = "a run id, runs:/ID, models:/NAME/VERSION or models:/NAME@ALIAS"

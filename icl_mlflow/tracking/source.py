@@ -7,9 +7,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
-
 _PACKAGE = Path(__file__).parents[1]
+
+#: MLflow's own tag, by name: who asks for the user alone must not wait for MLflow.
+_COMMIT = "mlflow.source.git.commit"
 
 
 def user_name() -> str:
@@ -34,7 +35,7 @@ def git_state(package: Path = _PACKAGE) -> dict[str, str]:
     if commit is None or changes is None:
         return {}
     dirty = "true" if changes else "false"
-    return {MLFLOW_GIT_COMMIT: commit, "git_dirty": dirty}
+    return {_COMMIT: commit, "git_dirty": dirty}
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

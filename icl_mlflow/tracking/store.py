@@ -27,7 +27,11 @@ from icl_mlflow.tracking.location import (
     tracking_uri,
     without_secrets,
 )
-from icl_mlflow.tracking.preflight import check_store, check_writable
+from icl_mlflow.tracking.preflight import (
+    check_exists,
+    check_store,
+    check_writable,
+)
 from icl_mlflow.tracking.schema import client_with_schema
 
 __all__ = ["Store", "StoreError", "connect", "connect_experiment", "open_client"]
@@ -169,11 +173,7 @@ def open_client() -> MlflowClient:
         StoreError: there is no store, or it cannot be used; nothing has been created.
     """
     uri = tracking_uri()
-    if scheme_of(uri) == "sqlite" and not sqlite_file(uri).exists():
-        raise StoreError(
-            f"there are no runs yet: {sqlite_file(uri)} does not exist; go to the "
-            "folder of your runs, or set MLFLOW_TRACKING_URI"
-        )
+    check_exists(uri)
     return _checked_client(uri)
 
 

@@ -1,10 +1,7 @@
 """Deliver what runs of this machine have written down and their store does not have."""
 
-import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from icl_mlflow.tracking.courier import Courier
 from icl_mlflow.tracking.delivery import Delivery
@@ -18,14 +15,12 @@ from icl_mlflow.tracking.outbox import About, Outbox, outbox_folder, read_about
 from icl_mlflow.tracking.preflight import meaning
 from icl_mlflow.tracking.records import Status
 from icl_mlflow.tracking.state import (
-    STATE,
-    STATE_VARIABLE,
     RunInUseError,
     claimed,
     forget,
-    local_runs,
 )
 from icl_mlflow.tracking.store import Store, connect_experiment
+from icl_mlflow.tracking.waiting import variable, waiting_runs
 
 _STORE_VARIABLE = "MLFLOW_TRACKING_URI"
 
@@ -47,27 +42,6 @@ class Synced:
     place: str
     has_ended: bool = True
     problem: str = ""
-
-
-@contextmanager
-def state_in(folder: Path | None) -> Iterator[None]:
-    """Look for records in a folder ``.icl_mlflow``, or in one with such a folder in it.
-
-    None stands for where runs of this place keep them.
-    """
-    if folder is None:
-        yield
-        return
-    inner = folder / STATE
-    with _variable(
-        STATE_VARIABLE, str((inner if inner.is_dir() else folder).resolve())
-    ):
-        yield
-
-
-def waiting_runs() -> list[str]:
-    """The ids of the runs with records that wait, or that a live process writes to."""
-    return [run for run in local_runs() if outbox_folder(run).is_dir()]
 
 
 def sync_all(run_ids: Iterable[str]) -> None:
@@ -144,18 +118,5 @@ def _store_of(about: About) -> Store:
     """The store of a run: by the user's URI, which has the password, if it is that."""
     if shown(tracking_uri()) == about.place:
         return connect_experiment(about.experiment_id)
-    with _variable(_STORE_VARIABLE, about.place):
+    with variable(_STORE_VARIABLE, about.place):
         return connect_experiment(about.experiment_id)
-
-
-@contextmanager
-def _variable(name: str, value: str) -> Iterator[None]:
-    """Set a variable of the environment, and give it back."""
-    before = os.environ.get(name)
-    os.environ[name] = value
-    try:
-        yield
-    finally:
-        del os.environ[name]
-        if before is not None:
-            os.environ[name] = before

@@ -3,21 +3,24 @@
 What a variant does not name stays as in the baseline.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from torch import Generator, Tensor
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
 
-from icl_mlflow.episodes import Episodes
-from icl_mlflow.tasks.labels import KnownLabels
+    from icl_mlflow.episodes import Episodes
+    from icl_mlflow.tasks.labels import KnownLabels
 
 #: What an intervention can change of a context: its labels, or the order of its pairs.
 Aspect = Literal["labels", "order"]
 #: Parameter name and value to a mask of the entries held at their start, or None.
-Freeze = Callable[[str, Tensor], Tensor | None]
+Freeze = Callable[[str, "Tensor"], "Tensor | None"]
 #: Parameter name and initial value to the value training starts from.
-Start = Callable[[str, Tensor], Tensor]
+Start = Callable[[str, "Tensor"], "Tensor"]
 
 
 @dataclass(frozen=True, kw_only=True)

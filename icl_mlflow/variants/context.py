@@ -4,20 +4,27 @@ Every episode gets random numbers of its own, all of them from the given generat
 on its device. The query and its label are never touched.
 """
 
+from __future__ import annotations
+
 import functools
 import math
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Generator, Tensor
-
-from icl_mlflow.episodes import Episodes
 from icl_mlflow.tasks.labels import known_when_flipped, known_when_shuffled
 from icl_mlflow.variants.base import Intervention
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+    from icl_mlflow.episodes import Episodes
 
 
 def _uniform(episodes: Episodes, rng: Generator) -> Tensor:
     """One number in [0, 1) for each context point: (B, N)."""
+    # Listing the variants needs no torch.
+    import torch  # noqa: PLC0415
+
     y_BN = episodes.context_y_BN
     unit_BN = torch.rand(y_BN.shape, generator=rng, device=rng.device)
     return unit_BN.to(y_BN.device)
@@ -66,9 +73,7 @@ def flip_labels(p: float) -> Intervention:
     def flip(episodes: Episodes, rng: Generator) -> Episodes:
         y_BN = episodes.context_y_BN
         is_flipped_BN = _uniform(episodes, rng) < p
-        return replace(
-            episodes, context_y_BN=torch.where(is_flipped_BN, 1 - y_BN, y_BN)
-        )
+        return replace(episodes, context_y_BN=y_BN.where(~is_flipped_BN, 1 - y_BN))
 
     return Intervention(
         does=f"each label flipped with probability {p}",

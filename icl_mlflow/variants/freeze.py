@@ -4,8 +4,12 @@ A mask marks the entries of a parameter that stay bit-equal to their start; None
 the whole parameter free. Parameter names are those of `icl_mlflow.models`.
 """
 
-import torch
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _INPUT_PROJECTION = ("self_attn.in_proj_weight", "self_attn.in_proj_bias")
 _OUTPUT_PROJECTION = ("self_attn.out_proj.weight", "self_attn.out_proj.bias")
@@ -16,7 +20,7 @@ def attention(name: str, value: Tensor) -> Tensor | None:
     """Hold the query, key, value and output projections, weights and biases."""
     if not name.endswith(_INPUT_PROJECTION + _OUTPUT_PROJECTION):
         return None
-    return torch.ones_like(value, dtype=torch.bool)
+    return _everything(value)
 
 
 def query_key(name: str, value: Tensor) -> Tensor | None:
@@ -24,7 +28,7 @@ def query_key(name: str, value: Tensor) -> Tensor | None:
     if not name.endswith(_INPUT_PROJECTION):
         return None
     # Queries, keys and values are stacked: the last third of the rows makes the values.
-    held = torch.ones_like(value, dtype=torch.bool)
+    held = _everything(value)
     held[2 * len(value) // 3 :] = False
     return held
 
@@ -33,9 +37,14 @@ def position(name: str, value: Tensor) -> Tensor | None:
     """Hold the position table."""
     if name not in _POSITION_TABLE:
         return None
-    return torch.ones_like(value, dtype=torch.bool)
+    return _everything(value)
 
 
 def zero_position(name: str, value: Tensor) -> Tensor:
     """Start the position table at zero: without it, the context is a set."""
-    return torch.zeros_like(value) if name in _POSITION_TABLE else value
+    return value.new_zeros(value.shape) if name in _POSITION_TABLE else value
+
+
+def _everything(value: Tensor) -> Tensor:
+    """A mask of all entries: bool, of the value's shape."""
+    return value.new_ones(value.shape).bool()

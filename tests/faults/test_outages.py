@@ -19,7 +19,8 @@ from icl_mlflow.tracking import dispatch
 from icl_mlflow.tracking.run import RunLog, open_run
 from icl_mlflow.tracking.state import local_runs
 from icl_mlflow.tracking.store import Store, connect
-from icl_mlflow.tracking.sync import sync, waiting_runs
+from icl_mlflow.tracking.sync import sync
+from icl_mlflow.tracking.waiting import waiting_runs
 from icl_mlflow.training.build import initial_model
 from icl_mlflow.training.settings import TrainSettings
 from tests.faults.ledger import Tally

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from icl_mlflow.launch.ablate import Ablation, ablate, choose_variants, plan_suite
+from icl_mlflow.launch.ablate import Ablation, ablate, plan_suite
+from icl_mlflow.launch.ready import choose_variants
 from icl_mlflow.tracking.models import models_of_run
 from icl_mlflow.tracking.store import Store
 from icl_mlflow.training.settings import TrainSettings

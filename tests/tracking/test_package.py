@@ -12,7 +12,8 @@ import safetensors.torch
 import torch
 
 from icl_mlflow.models import Transformer
-from icl_mlflow.tracking.package import ModelError, read_package, write_package
+from icl_mlflow.tracking.package import read_package, write_package
+from icl_mlflow.tracking.reading import ModelError
 from icl_mlflow.training.build import initial_model
 from icl_mlflow.training.settings import TrainSettings
 

@@ -1,0 +1,28 @@
+"""Ask the tracking store for a sign of life before anything slow is imported.
+
+A wrong password is said within a second, where torch and MLflow take several.
+"""
+
+from icl_mlflow.cli.errors import usage_errors
+
+
+def ask_store() -> None:
+    """Refuse, as bad input, a store that runs could not be written to.
+
+    A database that is there already is asked later: that takes MLflow.
+    """
+    from icl_mlflow.tracking.location import StoreError, tracking_uri
+    from icl_mlflow.tracking.preflight import check_outside
+
+    with usage_errors(StoreError):
+        check_outside(tracking_uri())
+
+
+def ask_store_with_runs() -> None:
+    """Refuse, as bad input, a store that there are no runs in yet."""
+    from icl_mlflow.tracking.location import StoreError, tracking_uri
+    from icl_mlflow.tracking.preflight import check_exists
+
+    with usage_errors(StoreError):
+        check_exists(tracking_uri())
+    ask_store()
