@@ -25,6 +25,8 @@ from icl_mlflow.statistics import t_interval
 from icl_mlflow.tasks.base import Task
 from icl_mlflow.training.fit import Epoch
 
+_RISK = "val/excess_risk"
+
 
 @dataclass(frozen=True, kw_only=True)
 class References:
@@ -71,8 +73,10 @@ def summarise(frame: pd.DataFrame) -> dict[str, float]:
 
 
 def draw(frame: pd.DataFrame, lines: References, title: str = "") -> Figure:
-    """Accuracy, loss and excess risk against the epoch."""
-    drawn, (accuracy, loss, risk) = style.figure(1, 3, panel=(4.4, 3.8))
+    """Accuracy, loss and, where it was measured, excess risk against the epoch."""
+    has_risk = _RISK in frame.columns
+    drawn, panels = style.figure(1, 3 if has_risk else 2, panel=(4.4, 3.8))
+    accuracy, loss = panels[:2]
     _curves(accuracy, frame, "accuracy")
     _line(accuracy, lines.oracle_accuracy, "oracle", style.ORACLE)
     _line(accuracy, lines.bayes_accuracy, "Bayes", style.BAYES)
@@ -85,9 +89,11 @@ def draw(frame: pd.DataFrame, lines: References, title: str = "") -> Figure:
     _line(loss, lines.oracle_loss, "oracle", style.ORACLE)
     loss.set(ylabel="log-loss (nats)", xlabel="epoch")
 
-    _band(risk, frame, "val/excess_risk", "validation", style.MODEL)
-    risk.set(ylabel="excess risk over Bayes (nats)", xlabel="epoch", yscale="log")
-    for panel in (accuracy, loss, risk):
+    if has_risk:
+        risk = panels[2]
+        _band(risk, frame, _RISK, "validation", style.MODEL)
+        risk.set(ylabel="excess risk over Bayes (nats)", xlabel="epoch", yscale="log")
+    for panel in panels:
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     for panel in (accuracy, loss):
         panel.legend(fontsize="small", framealpha=0.9)

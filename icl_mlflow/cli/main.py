@@ -38,6 +38,10 @@ COMMANDS = {
         "icl_mlflow.cli.export:export",
         "Write the histories and results of runs to files.",
     ),
+    "import_published": (
+        "icl_mlflow.cli.import_published:import_published",
+        "Register the models that were published with the paper.",
+    ),
     "sync": (
         "icl_mlflow.cli.sync:sync",
         "Deliver what the tracking store could not take.",

@@ -60,6 +60,8 @@ def _answer(trained: Sequence[_Trained], group: str) -> Answer:
     frame = joined(measured)
     numbers = over_models([one.numbers for one in measured])
     last = learning_curves.summarise(frame.drop(columns="model"))
+    risk = last.get("val/excess_risk")
+    at_risk = "" if risk is None else f", at an excess risk of {risk:.4f} nats"
     return Answer(
         analysis=_NAME,
         group=group,
@@ -67,8 +69,7 @@ def _answer(trained: Sequence[_Trained], group: str) -> Answer:
         verdict=(
             f"After {frame['epoch'].nunique()} epochs the validation accuracy was "
             f"{last.get('val/accuracy', math.nan):.3f}, where exact Bayes expects "
-            f"{lines.bayes_accuracy:.3f}, at an excess risk of "
-            f"{last.get('val/excess_risk', math.nan):.4f} nats."
+            f"{lines.bayes_accuracy:.3f}{at_risk}."
         ),
         numbers=numbers,
         frame=frame,

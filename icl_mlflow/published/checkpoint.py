@@ -50,12 +50,14 @@ class Published:
 
     Attributes:
         model: in evaluation mode, on the CPU.
+        model_class: of the published code.
         variant: the canonical name of how it was trained.
         seed: of its training.
         n_context: context points per episode of its training.
     """
 
     model: Transformer
+    model_class: str
     variant: str
     seed: int
     n_context: int
@@ -101,6 +103,7 @@ def read_published(path: str | Path, *, n_context: int = 32) -> Published:
         raise ValueError(message) from error
     return Published(
         model=model,
+        model_class=parts["model_class"],
         variant=variant,
         seed=parts["seed"],
         n_context=arguments.n_ctx // VARIANTS[variant].table_factor,

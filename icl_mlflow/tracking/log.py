@@ -185,15 +185,28 @@ class RunLog:
         self._dispatch.put(Artifact(path=str(path), sha256=sha256))
 
     def model(
-        self, model: Transformer, settings: TrainSettings, metrics: Mapping[str, float]
+        self,
+        model: Transformer,
+        settings: TrainSettings,
+        metrics: Mapping[str, float],
+        *,
+        name: str | None = None,
+        facts: Mapping[str, str] | None = None,
     ) -> Registered | None:
         """Store and register a trained model: `icl_mlflow.tracking.registration`.
 
         This waits for the store, some seconds at most. None stands for a registration
         that waits with everything else for a store that cannot be reached.
+
+        Args:
+            model: the weights to keep.
+            settings: that it was trained with.
+            metrics: tags of its version, by tracked name.
+            name: of the registered model; that of its task and variant if not given.
+            facts: further tags of the stored model and the version.
         """
         with TemporaryDirectory() as folder:
-            root, facts = packaged(Path(folder), self.run_id, model, settings)
+            root, known = packaged(Path(folder), self.run_id, model, settings)
             files = {
                 file.relative_to(root).as_posix(): self._dispatch.keep(file)
                 for file in sorted(root.rglob("*"))
@@ -202,11 +215,11 @@ class RunLog:
         given = {k: str(v) for k, v in values_of(settings).items() if v is not None}
         self._dispatch.put(
             ModelVersion(
-                name=registered_name(settings),
-                sha256=facts["sha256"],
+                name=name or registered_name(settings),
+                sha256=known["sha256"],
                 files=files,
                 params=given,
-                facts=facts,
+                facts={**known, **(facts or {})},
                 results={name: str(value) for name, value in metrics.items()},
             )
         )

@@ -79,10 +79,9 @@ def problem(settings: TrainSettings) -> Problem:
         {"dim": settings.dim, **settings.parameters, **variant.task_parameters},
     )
     n_context = settings.n_context * variant.context_factor
-    room = settings.n_context * variant.table_factor
     architecture = Architecture(
         dim=settings.dim,
-        positions=EMBEDDINGS[variant.embedding].n_tokens(room),
+        positions=_positions(settings, variant),
         d_model=settings.d_model,
         n_layers=settings.n_layers,
         n_heads=settings.n_heads,
@@ -91,6 +90,20 @@ def problem(settings: TrainSettings) -> Problem:
     )
     easing = curricula.factors(task, settings.curriculum)
     return Problem(task, variant, architecture, n_context, easing)
+
+
+def _positions(settings: TrainSettings, variant: Variant) -> int:
+    """Rows of the position table: those that are asked for, or that are needed."""
+    embedding = EMBEDDINGS[variant.embedding]
+    if settings.positions is None:
+        return embedding.n_tokens(settings.n_context * variant.table_factor)
+    needed = embedding.n_tokens(settings.n_context * variant.context_factor)
+    if settings.positions < needed:
+        raise ValueError(
+            f"positions={settings.positions} is too few: an episode of "
+            f"n_context={settings.n_context} makes {needed} tokens"
+        )
+    return settings.positions
 
 
 def initial_model(settings: TrainSettings) -> Transformer:

@@ -91,6 +91,12 @@ class TrainSettings:
     )
     n_layers: int = setting(2, "Transformer blocks.", minimum=1, maximum=1_000)
     n_heads: int = setting(4, "Attention heads per block.", minimum=1)
+    positions: int | None = setting(
+        None,
+        "Rows of the position table (as many as the episodes need if not given).",
+        minimum=1,
+        maximum=10_000_000,
+    )
     layer_init: str = setting(
         "copied",
         "Blocks start alike, as the paper's, or each on its own.",
