@@ -1,99 +1,72 @@
 """What does each variant cost, over many seeds, on the same seeds and episodes?
 
-The headline of a variant is its excess risk over Bayes minus the baseline's, seed by
-seed. Where both answered the same test episodes the difference is paired by episode
-too. A difference is called only after Holm's correction over the family: all variants
-tested, but for those whose ceiling was chance before any was trained.
+The compared number of a variant is its excess risk over its own ceiling, the ideal
+learner of its training, minus the baseline's over its own, seed by seed, where both
+took off. How that becomes a word is `icl_mlflow.analysis.decision`.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
 import torch
 
-from icl_mlflow.estimators.ceilings import Ceiling
-from icl_mlflow.evaluation import accuracy, excess_risk, log_loss
+from icl_mlflow.analysis.decision import (
+    SIGNIFICANCE,
+    SMALLEST_OF_INTEREST,
+    Decision,
+    Evidence,
+    decide,
+)
+from icl_mlflow.analysis.member import Member
+from icl_mlflow.estimators.ceilings import Ceilings
+from icl_mlflow.evaluation import accuracy, log_loss
 from icl_mlflow.statistics import (
     Interval,
-    detectable_difference,
-    holm,
+    binomial_interval,
     normal_interval_paper,
+    order_interval,
     paired_difference,
-    paired_t,
-    seeds_needed,
-    t_interval,
-    take_off_epoch,
+    seeds_needed_range,
+    seeds_to_tell_shares,
 )
-from icl_mlflow.statistics.sample import Sample
-
-#: Differences within this many nats of 0 count as none.
-SMALLEST_OF_INTEREST = 0.01
-
-#: The chance of any false call among all variants.
-LEVEL = 0.05
-
 
 _Row = dict[str, float | str | bool]
+#: Bayes found on another machine may differ by rounding.
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Member:
-    """One finished training run of a suite, as far as statistics need it.
+class _Group:
+    """The members of one variant by seed, and its ceilings."""
 
-    Attributes:
-        run_id: of its MLflow run.
-        variant: its name.
-        seed: its number.
-        history: one row an epoch: ``epoch`` and every metric by its name.
-        logit_B: the model's log-odds on the test episodes, nats.
-        bayes_B: the exact Bayes log-odds on them, nats.
-        label_B: their labels, 0 or 1.
-    """
+    name: str
+    seeds: Mapping[int, Member]
+    ceilings: Ceilings
 
-    run_id: str
-    variant: str
-    seed: int
-    history: pd.DataFrame
-    logit_B: Sample
-    bayes_B: Sample
-    label_B: Sample
-
-    @cached_property
-    def risk_B(self) -> Sample:
-        """Excess risk of every test episode, nats."""
-        logit_B, bayes_B = map(torch.from_numpy, (self.logit_B, self.bayes_B))
-        found: Sample = excess_risk(logit_B, bayes_B).numpy()
-        return found
-
-    @cached_property
-    def started(self) -> int | None:
-        """The epoch in which it took off; None if it never did."""
-        return take_off_epoch(
-            self.history["val/loss"], self.history["val/loss_standard_error"]
-        )
+    @property
+    def took_off(self) -> list[int]:
+        """The seeds that did."""
+        return [seed for seed, m in self.seeds.items() if m.started is not None]
 
 
 def measure(
     members: Sequence[Member],
-    ceilings: Mapping[str, Ceiling],
+    ceilings: Mapping[str, Ceilings],
     baseline: str = "baseline",
     n_resamples: int = 1_000,
     n_planned: int | None = None,
 ) -> pd.DataFrame:
     """One row a variant, in the order of ``ceilings``, the baseline among them.
 
-    Columns: how many seeds finished (``n_seeds``) of those ``n_planned``; mean and ends
-    of the t interval over seeds of ``accuracy``, ``loss`` and ``excess_risk`` on the
-    test episodes; ``difference`` of the excess risk from the baseline's over the
-    ``n_pairs`` seeds that both have, with its interval, ``p`` and ``p_holm`` over the
-    ``n_tested`` variants of the family, and with the bootstrap interval over episodes;
-    how many of these baseline seeds took off; how many seeds ``took_off`` and the
-    median ``take_off_epoch``; the ceiling; and the power of the comparison, at the
-    level that the smallest p-value of the family must pass.
+    Of every number the mean over seeds, and as ``_low`` and ``_high`` the ends of
+    `order_interval`: ``accuracy``, ``loss`` and ``excess_risk`` over exact Bayes on the
+    test episodes, ``own_excess`` over the variant's own ceiling and
+    ``own_excess_taken_off`` of the seeds that took off. ``seeds`` and ``each_risk``
+    list every seed and its excess risk. Further columns: what `_against` and
+    `_decided` add, both ceilings, who took off when, and whose curves still fell.
 
     Args:
         members: the runs that finished.
@@ -102,33 +75,26 @@ def measure(
         n_resamples: of the bootstrap over episodes.
         n_planned: seeds that every variant was to have; None for those that finished.
     """
-    by_variant = {
-        name: {m.seed: m for m in members if m.variant == name} for name in ceilings
-    }
-    rows = []
-    for name, ceiling in ceilings.items():
-        seeds = by_variant[name]
-        if not seeds:
-            continue
-        row: _Row = {
-            "variant": name,
-            "is_baseline": name == baseline,
-            "n_seeds": len(seeds),
-            "n_planned": len(seeds) if n_planned is None else n_planned,
-        }
-        row |= _averages(list(seeds.values()))
-        row |= _take_off(list(seeds.values()))
-        row |= {
-            "ceiling_accuracy": ceiling.accuracy,
-            "ceiling_loss": ceiling.loss,
-            "ceiling_kind": ceiling.kind,
-            "ceiling_is_chance": ceiling.is_chance,
-            "ceiling_why": ceiling.why,
-        }
-        if name != baseline:
-            row |= _difference(seeds, by_variant.get(baseline, {}), n_resamples)
-        rows.append(row)
-    return _with_family(pd.DataFrame(rows))
+    groups = [
+        _Group(
+            name=name,
+            seeds={m.seed: m for m in members if m.variant == name},
+            ceilings=found,
+        )
+        for name, found in ceilings.items()
+    ]
+    groups = [group for group in groups if group.seeds]
+    base = next((group for group in groups if group.name == baseline), None)
+    rows = {group.name: _alone(group, n_planned) for group in groups}
+    rest = [group for group in groups if group is not base]
+    if base is not None:
+        rows[baseline]["is_baseline"] = True
+    for group in rest:
+        rows[group.name] |= _against(group, base, n_resamples)
+    evidence = [_evidence(group, base, rows[group.name]) for group in rest]
+    for group, one, found in zip(rest, evidence, decide(evidence), strict=True):
+        rows[group.name] |= _decided(one, found)
+    return pd.DataFrame(rows.values())
 
 
 def history(members: Sequence[Member]) -> pd.DataFrame:
@@ -158,18 +124,50 @@ def paper_table(members: Sequence[Member]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _averages(members: Sequence[Member]) -> _Row:
+def _alone(group: _Group, n_planned: int | None) -> _Row:
+    """What there is to say of a variant without the baseline."""
+    members = list(group.seeds.values())
     answers = [
         (torch.from_numpy(m.logit_B), torch.from_numpy(m.label_B)) for m in members
     ]
-    accuracies = [accuracy(logit_B, label_B) for logit_B, label_B in answers]
-    losses = [log_loss(logit_B, label_B) for logit_B, label_B in answers]
     risks = [float(m.risk_B.mean()) for m in members]
-    return {
-        **_columns("accuracy", t_interval(accuracies)),
-        **_columns("loss", t_interval(losses)),
-        **_columns("excess_risk", t_interval(risks)),
+    own = {s: float(m.risk_over(group.ceilings).mean()) for s, m in group.seeds.items()}
+    started = [m.started for m in members if m.started is not None]
+    falls = [m.falling for m in members if m.started is not None and m.falling > 0]
+    row: _Row = {
+        "variant": group.name,
+        "is_baseline": False,
+        "n_seeds": len(members),
+        "n_planned": len(members) if n_planned is None else n_planned,
+        "seeds": " ".join(map(str, group.seeds)),
+        "each_risk": " ".join(f"{risk:.4f}" for risk in risks),
+        **_columns("accuracy", order_interval([accuracy(*one) for one in answers])),
+        **_columns("loss", order_interval([log_loss(*one) for one in answers])),
+        **_columns("excess_risk", order_interval(risks)),
+        **_columns("own_excess", order_interval(list(own.values()))),
+        "n_epochs": len(members[0].history),
+        "took_off": len(started),
+        **_columns("share", binomial_interval(len(started), len(members))),
+        "take_off_epoch": float(np.median(started)) if started else math.nan,
+        "still_falling": len(falls),
+        "fall": float(np.median(falls)) if falls else 0.0,
     }
+    if started:
+        taken_off = order_interval([own[seed] for seed in group.took_off])
+        row |= _columns("own_excess_taken_off", taken_off)
+    return row | _ceiling_columns(group.ceilings)
+
+
+def _ceiling_columns(found: Ceilings) -> _Row:
+    row: _Row = {}
+    for name, ceiling in (("shown", found.shown), ("ideal", found.ideal)):
+        row |= {
+            f"{name}_accuracy": ceiling.accuracy,
+            f"{name}_loss": ceiling.loss,
+            f"{name}_kind": ceiling.kind,
+            f"{name}_why": ceiling.why,
+        }
+    return row | {"ideal_is_chance": found.ideal.is_chance}
 
 
 def _columns(name: str, interval: Interval) -> _Row:
@@ -180,67 +178,105 @@ def _columns(name: str, interval: Interval) -> _Row:
     }
 
 
-def _take_off(members: Sequence[Member]) -> _Row:
-    started = [m.started for m in members if m.started is not None]
-    return {
-        "n_epochs": len(members[0].history),
-        "took_off": len(started),
-        "take_off_epoch": float(np.median(started)) if started else math.nan,
-    }
+def _against(group: _Group, base: _Group | None, n_resamples: int) -> _Row:
+    """The variant's own excess minus the baseline's, over the seeds that both have.
 
-
-def _difference(
-    seeds: Mapping[int, Member], baseline: Mapping[int, Member], n_resamples: int
-) -> _Row:
-    """Excess risk minus the baseline's, over the seeds that both have."""
-    shared = [seed for seed in seeds if seed in baseline]
-    if not shared:
-        return {}
-    pairs = [(seeds[seed], baseline[seed]) for seed in shared]
-    ours = [variant.risk_B for variant, _ in pairs]
-    theirs = [base.risk_B for _, base in pairs]
-    gaps = [float(o.mean() - t.mean()) for o, t in zip(ours, theirs, strict=True)]
-    over_seeds = paired_t(gaps)
+    ``difference`` over all of them, with each seed's in ``each_difference`` and, where
+    both answered the same problem, the bootstrap interval over episodes; ``gap`` over
+    the ``n_gaps`` with which both took off. ``baseline_took_off`` counts all seeds of
+    the baseline.
+    """
     row: _Row = {
-        **_columns("difference", over_seeds.difference),
-        "n_pairs": len(pairs),
-        "baseline_took_off": sum(base.started is not None for _, base in pairs),
-        "difference_sd": float(np.std(gaps, ddof=1)) if len(gaps) > 1 else math.nan,
-        "p": over_seeds.p,
+        "baseline_seeds": 0 if base is None else len(base.seeds),
+        "baseline_took_off": 0 if base is None else len(base.took_off),
+        "n_gaps": 0,
+        "each_gap": "",
+        "same_problem": True,
     }
-    same_episodes = all(
-        np.array_equal(variant.label_B, base.label_B)
-        and np.array_equal(variant.bayes_B, base.bayes_B)
-        for variant, base in pairs
-    )
-    row["same_episodes"] = same_episodes
-    if same_episodes:
+    shared = [] if base is None else [s for s in group.seeds if s in base.seeds]
+    if base is None or not shared:
+        return row
+    pairs = [(group.seeds[seed], base.seeds[seed]) for seed in shared]
+    n_episodes = min(len(group.ceilings.shown_B), len(base.ceilings.shown_B))
+    ours = [one.risk_over(group.ceilings)[:n_episodes] for one, _ in pairs]
+    theirs = [other.risk_over(base.ceilings)[:n_episodes] for _, other in pairs]
+    gaps = {
+        seed: float(one.mean() - other.mean())
+        for seed, one, other in zip(shared, ours, theirs, strict=True)
+    }
+    both = [gaps[s] for s in shared if s in group.took_off and s in base.took_off]
+    row |= {
+        **_columns("difference", order_interval(list(gaps.values()))),
+        "each_difference": " ".join(f"{gap:+.4f}" for gap in gaps.values()),
+        "n_gaps": len(both),
+        "each_gap": " ".join(map(repr, both)),
+        "same_problem": all(_same_problem(one, other) for one, other in pairs),
+    }
+    if both:
+        row |= _columns("gap", order_interval(both))
+    if row["same_problem"]:
         rng = np.random.default_rng(0)
-        both = paired_difference(ours, theirs, rng, n_resamples=n_resamples)
-        row["difference_episodes_low"] = both.episodes.low
-        row["difference_episodes_high"] = both.episodes.high
+        found = paired_difference(ours, theirs, rng, n_resamples=n_resamples)
+        row["difference_episodes_low"] = found.episodes.low
+        row["difference_episodes_high"] = found.episodes.high
     return row
 
 
-def _with_family(table: pd.DataFrame) -> pd.DataFrame:
-    """Add what depends on how many variants were tested: ``p_holm`` and the power."""
-    if "p" not in table:
-        return table.assign(n_tested=0, p_holm=math.nan)
-    is_tested = table["p"].notna() & ~table["ceiling_is_chance"]
-    tested = table[is_tested]
-    table = table.assign(n_tested=len(tested), p_holm=math.nan)
-    if tested.empty:
-        return table
-    table.loc[is_tested, "p_holm"] = holm(tested["p"].to_numpy())
-    level = 1 - LEVEL / len(tested)
-    sds, pairs = tested["difference_sd"], tested["n_pairs"].astype(int)
-    # In units of the standard deviation; the search is slow and most share their n.
-    effects = {n: detectable_difference(1.0, n, level=level) for n in pairs.unique()}
-    table.loc[is_tested, "seeds_needed"] = [_needed(sd, level) for sd in sds]
-    table.loc[is_tested, "detectable_difference"] = sds * pairs.map(effects)
-    return table
+def _same_problem(one: Member, other: Member) -> bool:
+    """Whether both were asked about the same episodes."""
+    return bool(
+        np.array_equal(one.label_B, other.label_B)
+        and np.allclose(one.bayes_B, other.bayes_B, atol=_ROUNDING)
+    )
 
 
-def _needed(sd: float, level: float) -> int:
-    """How many seeds would see the smallest difference of interest."""
-    return seeds_needed(sd, SMALLEST_OF_INTEREST, level=level) if sd > 0 else 2
+def _evidence(group: _Group, base: _Group | None, row: _Row) -> Evidence:
+    return Evidence(
+        took_off=len(group.took_off),
+        n_seeds=len(group.seeds),
+        baseline_took_off=0 if base is None else len(base.took_off),
+        baseline_seeds=0 if base is None else len(base.seeds),
+        gaps=[float(gap) for gap in str(row["each_gap"]).split()],
+        is_chance=group.ceilings.ideal.is_chance,
+        same_problem=bool(row["same_problem"]),
+    )
+
+
+def _decided(one: Evidence, found: Decision) -> _Row:
+    """The verdict, its p-values after Holm, and how many seeds would tell.
+
+    ``seeds_needed_low`` to ``seeds_needed_high``: to tell differences apart that lie
+    `SMALLEST_OF_INTEREST` apart; ``seeds_to_tell``: the two shares that took off, were
+    they as observed, drawn a little together.
+    """
+    row: _Row = {
+        "verdict": str(found.kind),
+        "p_take_off": found.p_take_off,
+        "p_difference": found.p_difference,
+        "p_zero": found.p_zero,
+        "n_take_off": found.n_take_off,
+        "n_difference": found.n_difference,
+        "seeds_needed_low": math.nan,
+        "seeds_needed_high": math.nan,
+        "seeds_to_tell": math.nan,
+    }
+    if found.spread > 0:
+        level = 1 - SIGNIFICANCE / found.n_difference
+        needed = seeds_needed_range(
+            found.spread, len(one.gaps), SMALLEST_OF_INTEREST, level=level
+        )
+        row["seeds_needed_low"], row["seeds_needed_high"] = map(float, needed)
+    if one.baseline_seeds and not math.isnan(found.p_take_off):
+        shares = [
+            round((count + 0.5) / (n + 1), 3)
+            for count, n in (
+                (one.took_off, one.n_seeds),
+                (one.baseline_took_off, one.baseline_seeds),
+            )
+        ]
+        strictest = SIGNIFICANCE / max(1, found.n_take_off)
+        told = None
+        if found.p_take_off > SIGNIFICANCE and shares[0] < shares[1]:
+            told = seeds_to_tell_shares(*shares, strictest)
+        row["seeds_to_tell"] = math.nan if told is None else float(told)
+    return row

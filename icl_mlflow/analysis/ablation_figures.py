@@ -1,6 +1,5 @@
 """The ablations at a glance: differences as a forest, learning curves side by side."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -9,9 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from icl_mlflow.analysis import style
-from icl_mlflow.analysis.ablation import SMALLEST_OF_INTEREST
-from icl_mlflow.estimators.ceilings import Ceiling
-from icl_mlflow.statistics import t_interval
+from icl_mlflow.analysis.decision import SMALLEST_OF_INTEREST
+from icl_mlflow.analysis.told import band_meaning
+from icl_mlflow.estimators.ceilings import Ceilings
+from icl_mlflow.statistics import order_interval
 
 _COLUMNS = 4
 _LINE_HEIGHT = 0.34
@@ -24,11 +24,12 @@ _COLOURS = {
     "plateau": style.ORANGE,
     "cannot": style.PURPLE,
     "impossible": "black",
+    "other problem": style.SKY,
 }
 
 
 def forest(table: pd.DataFrame, title: str) -> Figure:
-    """Excess risk minus the baseline's, with t intervals over seeds, by variant.
+    """Excess risk over the own ceiling minus the baseline's: every seed, by variant.
 
     The band around 0 holds the differences that count as none.
 
@@ -37,34 +38,34 @@ def forest(table: pd.DataFrame, title: str) -> Figure:
         title: above the figure.
     """
     rows = table[table["difference"].notna()] if "difference" in table else table[:0]
-    drawn = Figure(figsize=(9.5, 1.5 + _LINE_HEIGHT * len(rows)), layout="constrained")
+    drawn = Figure(figsize=(9.5, 1.7 + _LINE_HEIGHT * len(rows)), layout="constrained")
     axes = drawn.subplots()
     axes.axvline(0, color="black", linewidth=1)
-    axes.axvspan(
-        -SMALLEST_OF_INTEREST, SMALLEST_OF_INTEREST, color=style.GREY, alpha=0.12, lw=0
-    )
+    near = (-SMALLEST_OF_INTEREST, SMALLEST_OF_INTEREST)
+    axes.axvspan(*near, color=style.GREY, alpha=0.12, lw=0)
     for height, (_, row) in enumerate(rows[::-1].iterrows()):
         color = _COLOURS[row["verdict"]]
-        if math.isfinite(row["difference_low"]):
-            ends = [row["difference_low"], row["difference_high"]]
-            axes.plot(ends, [height, height], color=color, linewidth=2)
-        axes.plot(row["difference"], height, "o", color=color, markersize=6)
+        each = [float(one) for one in str(row["each_difference"]).split()]
+        axes.plot(each, [height] * len(each), "o", color=color, alpha=0.45, ms=5)
+        axes.plot(row["difference"], height, "|", color=color, ms=16, mew=2.5)
     axes.set_yticks(
         range(len(rows)),
         [f"{r['variant']}  ({r['verdict']})" for _, r in rows[::-1].iterrows()],
     )
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel(
-        "excess risk minus the baseline's (nats): mean and 95 % t interval over seeds"
+        "excess risk over the variant's own ceiling, minus the baseline's (nats)\n"
+        f"dots: seeds; bars: their means; grey: within {SMALLEST_OF_INTEREST}, "
+        "which counts as none"
     )
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(visible=True, axis="x", alpha=0.25, linewidth=0.6)
-    axes.set_title(title, fontsize="medium")
+    drawn.suptitle(title, fontsize="medium")
     return drawn
 
 
 def small_multiples(
-    history: pd.DataFrame, ceilings: Mapping[str, Ceiling], title: str
+    history: pd.DataFrame, ceilings: Mapping[str, Ceilings], title: str
 ) -> Figure:
     """Validation accuracy of every variant against the epoch, on common axes."""
     variants = [name for name in ceilings if name in set(history["variant"])]
@@ -88,41 +89,53 @@ def small_multiples(
     return drawn
 
 
-def one_variant(history: pd.DataFrame, ceiling: Ceiling, title: str) -> Figure:
+def one_variant(history: pd.DataFrame, found: Ceilings, title: str) -> Figure:
     """Validation accuracy of one variant against the epoch."""
     drawn, (axes,) = style.figure(panel=(5.4, 4.0))
-    curve(axes, history, ceiling)
+    curve(axes, history, found)
     axes.set(xlabel="epoch", ylabel="validation accuracy", title=title)
-    axes.set_ylim(_limits(history, [ceiling]))
+    axes.set_ylim(_limits(history, [found]))
     axes.legend(fontsize="small", loc="lower right")
     return drawn
 
 
-def _limits(history: pd.DataFrame, ceilings: Sequence[Ceiling]) -> tuple[float, float]:
-    """Around chance, every ceiling and every seed; the t band of few may leave them."""
-    tops = [one.accuracy for one in ceilings if one.kind != "unknown"]
+def _limits(history: pd.DataFrame, ceilings: Sequence[Ceilings]) -> tuple[float, float]:
+    """Around chance, every ceiling and every seed."""
+    tops = [c.accuracy for found in ceilings for c in (found.shown, found.ideal)]
     shown = [0.5, *tops, history["val/accuracy"].min(), history["val/accuracy"].max()]
     margin = 0.06 * (max(shown) - min(shown)) + 0.005
     return min(shown) - margin, max(shown) + margin
 
 
-def curve(axes: Axes, history: pd.DataFrame, ceiling: Ceiling) -> None:
-    """Every seed as a thin line, their mean with a t band, and the ceiling."""
+def curve(axes: Axes, history: pd.DataFrame, found: Ceilings) -> None:
+    """Every seed as a thin line, their median with its band, and both ceilings."""
+    n_seeds = history["seed"].nunique()
     for _, seed in history.groupby("seed"):
         axes.plot(
             seed["epoch"], seed["val/accuracy"], color=style.MODEL, alpha=0.35, lw=0.8
         )
-    epochs, means, low, high = [], [], [], []
+    epochs, medians, low, high = [], [], [], []
     for epoch, group in history.groupby("epoch"):
-        interval = t_interval(group["val/accuracy"].to_numpy())
+        interval = order_interval(group["val/accuracy"].to_numpy())
         epochs.append(float(str(epoch)))
-        means.append(interval.mean)
+        medians.append(float(group["val/accuracy"].median()))
         low.append(interval.low)
         high.append(interval.high)
-    axes.plot(epochs, means, color=style.MODEL, lw=1.8, label="mean over seeds")
-    axes.fill_between(epochs, low, high, color=style.MODEL, alpha=0.18, lw=0)
-    if ceiling.kind != "unknown":
-        top, colour = ceiling.accuracy, style.BAYES
-        axes.axhline(top, color=colour, linestyle="--", lw=1.2, label="ceiling")
-    axes.axhline(0.5, color=style.CHANCE, linestyle=":", lw=1.2, label="chance")
+    label = "median of seeds" if n_seeds > 1 else "the one seed"
+    axes.plot(epochs, medians, color=style.MODEL, lw=1.8, label=label)
+    axes.fill_between(
+        epochs,
+        low,
+        high,
+        color=style.MODEL,
+        alpha=0.18,
+        lw=0,
+        label=band_meaning(n_seeds) if n_seeds > 1 else None,
+    )
+    lines = {"information shown": found.shown, "ideal learner": found.ideal}
+    looks = {"information shown": ("--", style.BAYES), "ideal learner": (":", "black")}
+    for name, ceiling in lines.items():
+        line, color = looks[name]
+        axes.axhline(ceiling.accuracy, color=color, linestyle=line, lw=1.2, label=name)
+    axes.axhline(0.5, color=style.CHANCE, linestyle="-.", lw=1.0, label="chance")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from icl_mlflow.analysis import ablation, ablation_figures
-from icl_mlflow.analysis.tables import csv, latex, markdown, with_interval
+from icl_mlflow.analysis.ablation_table import shown
+from icl_mlflow.analysis.tables import csv, latex, markdown
 from icl_mlflow.analysis.verdict import with_verdicts
 from icl_mlflow.launch.ceilings import ceilings
 from icl_mlflow.launch.engine import check_engine
@@ -155,52 +156,6 @@ def ablate(
         table = _compare(store, log, suite, run_ids)
         raise_for_failures(missing, outcomes, log.run_id)
         return Ablation(run_id=log.run_id, table=table, ui_link=log.ui_link())
-
-
-def shown(table: pd.DataFrame) -> pd.DataFrame:
-    """The table as people read it: numbers with their intervals, verdicts as words."""
-    # No column where no variant could be compared at all.
-    missing = pd.Series(math.nan, index=table.index)
-
-    def column(name: str) -> list[str]:
-        ends = (table.get(name + end, missing) for end in ("", "_low", "_high"))
-        return [with_interval(*row) for row in zip(*ends, strict=True)]
-
-    def over_episodes() -> list[str]:
-        low, high = (
-            table.get(f"difference_episodes_{end}", missing) for end in ("low", "high")
-        )
-        return [
-            "" if math.isnan(one) else f"[{one:.4f}, {other:.4f}]"
-            for one, other in zip(low, high, strict=True)
-        ]
-
-    def short(name: str, digits: str) -> list[str]:
-        values = table.get(name, missing)
-        return ["" if math.isnan(value) else f"{value:{digits}}" for value in values]
-
-    def share(part: str, whole: str) -> list[str]:
-        return [f"{p}/{w}" for p, w in zip(table[part], table[whole], strict=True)]
-
-    return pd.DataFrame(
-        {
-            "variant": table["variant"],
-            "seeds": share("n_seeds", "n_planned"),
-            "accuracy": column("accuracy"),
-            "ceiling": [top or "unknown" for top in short("ceiling_accuracy", ".4f")],
-            "log-loss (nats)": column("loss"),
-            "excess risk (nats)": column("excess_risk"),
-            "minus baseline (nats)": column("difference"),
-            "over episodes (nats)": over_episodes(),
-            "p (Holm)": short("p_holm", ".2g"),
-            f"seeds to see {ablation.SMALLEST_OF_INTEREST}": short(
-                "seeds_needed", ".0f"
-            ),
-            "took off": share("took_off", "n_seeds"),
-            "at epoch": short("take_off_epoch", "g"),
-            "verdict": table["sentence"],
-        }
-    )
 
 
 def _compare(

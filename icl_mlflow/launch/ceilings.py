@@ -1,9 +1,10 @@
-"""The information ceiling of each variant, on the very episodes it is tested on."""
+"""The information ceilings of each variant, on the very episodes it is tested on."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from icl_mlflow.estimators.ceilings import Ceiling, of_variant
+from icl_mlflow.estimators.ceilings import Ceilings, readings
+from icl_mlflow.estimators.ceilings import ceilings as ceilings_on
 from icl_mlflow.tasks.base import Task
 from icl_mlflow.training.build import Problem, problem
 from icl_mlflow.training.fit import evaluation_episodes
@@ -11,10 +12,11 @@ from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants.base import Intervention
 
 
-def ceilings(settings: TrainSettings, variants: Sequence[str]) -> dict[str, Ceiling]:
-    """The ceiling of every variant, for models trained with these settings.
+def ceilings(settings: TrainSettings, variants: Sequence[str]) -> dict[str, Ceilings]:
+    """The ceilings of every variant, for models trained with these settings.
 
-    Variants that are shown the same episodes share them, and share a rule's ceiling.
+    Variants that are shown the same episodes share them, and those that read labels
+    alike share their ceilings.
     """
     problems = {name: problem(replace(settings, variant=name)) for name in variants}
     one_of_each = {_shown(chosen): chosen for chosen in problems.values()}
@@ -23,12 +25,12 @@ def ceilings(settings: TrainSettings, variants: Sequence[str]) -> dict[str, Ceil
         for shown, chosen in one_of_each.items()
     }
     wanted = {
-        name: (of_variant(chosen.variant), _shown(chosen))
+        name: (readings(chosen.variant), _shown(chosen))
         for name, chosen in problems.items()
     }
     found = {
-        (rule, shown): rule(shown[0], seen[shown])
-        for rule, shown in dict.fromkeys(wanted.values())
+        (both, shown): ceilings_on(shown[0], seen[shown], *both)
+        for both, shown in dict.fromkeys(wanted.values())
     }
     return {name: found[key] for name, key in wanted.items()}
 

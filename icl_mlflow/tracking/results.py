@@ -7,7 +7,7 @@ import pandas as pd
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from safetensors.numpy import load_file
 
-from icl_mlflow.analysis.ablation import Member
+from icl_mlflow.analysis.member import Member
 from icl_mlflow.tracking.store import Store
 
 #: Where a run keeps the test episodes' log-odds, for paired comparisons.

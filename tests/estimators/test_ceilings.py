@@ -1,4 +1,7 @@
-"""A ceiling is what the best learner reaches: no rule passes it, Bayes touches it."""
+"""A ceiling is what the best learner reaches: no rule passes it, Bayes touches it.
+
+And an ideal learner of a training is what its exact posterior says elsewhere.
+"""
 
 import functools
 import math
@@ -9,24 +12,42 @@ import torch
 from torch import Tensor
 
 from icl_mlflow.episodes import Episodes
-from icl_mlflow.estimators import ESTIMATORS, ceilings
+from icl_mlflow.estimators import ESTIMATORS
 from icl_mlflow.estimators.base import estimate
+from icl_mlflow.estimators.ceilings import (
+    NO_LABELS,
+    WHOLE,
+    Ceiling,
+    Ceilings,
+    Reading,
+    ceilings,
+    readings,
+)
 from icl_mlflow.estimators.tuning import calibration_slope
-from icl_mlflow.evaluation import accuracy, log_loss
+from icl_mlflow.evaluation import accuracy, excess_risk, log_loss
 from icl_mlflow.streams import generator
 from icl_mlflow.tasks import TASKS
-from icl_mlflow.tasks.base import with_parameters
+from icl_mlflow.tasks.base import Task, with_parameters
 from icl_mlflow.tasks.labels import known_when_flipped, known_when_shuffled
 from icl_mlflow.variants import VARIANTS
 
 SMALL = {"dim": 4}
 N_CONTEXT = 10
-SHUFFLED = ceilings.corrupted(known_when_shuffled, "shuffled")
+SHUFFLED = Reading(known_when_shuffled, tells=True, why="shuffled")
 
 
-def noisy_labels(rate: float) -> ceilings.CeilingRule:
+def noisy_labels(rate: float) -> Reading:
     known = functools.partial(known_when_flipped, flip_rate=rate)
-    return ceilings.corrupted(known, "noisy")
+    return Reading(known, tells=True, why="noisy")
+
+
+def shown(reading: Reading, task: Task, seen: Episodes) -> Ceiling:
+    """The ceiling of episodes whose labels are shown, and taught, in one way."""
+    return ceilings(task, seen, reading, reading).shown
+
+
+def of_variant(name: str, task: Task, seen: Episodes) -> Ceilings:
+    return ceilings(task, seen, *readings(VARIANTS[name]))
 
 
 def shuffled(episodes: Episodes) -> Episodes:
@@ -51,7 +72,7 @@ def risk(logit_B: Tensor, episodes: Episodes) -> tuple[float, float]:
 def test_clean_is_what_bayes_reaches(task_name: str) -> None:
     task = TASKS[task_name]
     episodes = task.sample(20_000, 32, stream="test")
-    found = ceilings.clean(task, episodes)
+    found = shown(WHOLE, task, episodes)
     right, loss = risk(task.bayes_logit(episodes), episodes)
     assert found.kind == "exact"
     assert found.accuracy == pytest.approx(right, abs=3 * 0.41 / math.sqrt(20_000))
@@ -66,14 +87,14 @@ def test_clean_does_not_depend_on_the_order_of_the_context() -> None:
         context_x_BND=episodes.context_x_BND.flip(1),
         context_y_BN=episodes.context_y_BN.flip(1),
     )
-    one, other = (ceilings.clean(task, seen) for seen in (episodes, turned))
+    one, other = (shown(WHOLE, task, seen) for seen in (episodes, turned))
     assert one.loss == pytest.approx(other.loss, abs=1e-12)
 
 
 @pytest.mark.parametrize("task_name", TASKS)
 def test_without_labels_there_is_only_chance(task_name: str) -> None:
     task = TASKS[task_name]
-    found = ceilings.no_labels(task, task.sample(2, 4))
+    found = shown(NO_LABELS, task, task.sample(2, 4))
     assert (found.accuracy, found.loss) == (0.5, math.log(2))
     assert found.kind == "exact"
 
@@ -89,8 +110,8 @@ def test_no_rule_passes_a_ceiling_and_the_posterior_touches_it(
         "shuffled": (SHUFFLED, shuffled(drawn)),
         "noisy": (noisy_labels(0.2), flipped(drawn, 0.2)),
     }[corruption]
-    found = rule(task, seen)
-    best = ceilings.clean(task, drawn)
+    found = shown(rule, task, seen)
+    best = shown(WHOLE, task, drawn)
     assert 0.5 < found.accuracy < best.accuracy
     assert best.loss < found.loss < math.log(2)
     error = 0.5 / math.sqrt(1_000)  # of an accuracy; of a log-loss it is less
@@ -105,7 +126,7 @@ def test_no_rule_passes_a_ceiling_and_the_posterior_touches_it(
 def test_shuffled_labels_leave_more_than_chance_and_equal_counts_nothing() -> None:
     task = with_parameters(TASKS["B"], SMALL)
     seen = shuffled(task.sample(400, N_CONTEXT, stream="test"))
-    assert SHUFFLED(task, seen).accuracy > 0.55
+    assert shown(SHUFFLED, task, seen).accuracy > 0.55
     is_even_B = seen.context_y_BN.sum(1) == N_CONTEXT // 2
     even = replace(
         seen,
@@ -114,35 +135,66 @@ def test_shuffled_labels_leave_more_than_chance_and_equal_counts_nothing() -> No
         query_x_BD=seen.query_x_BD[is_even_B],
         query_y_B=seen.query_y_B[is_even_B],
     )
-    found = SHUFFLED(task, even)
+    found = shown(SHUFFLED, task, even)
     assert found.accuracy == pytest.approx(0.5, abs=1e-7)
 
 
 def test_the_published_figures_of_task_a() -> None:
     drawn = TASKS["A"].sample(400, 32, stream="validation")
     # Standard deviations over episodes: .14 and .20 with flips, .05 when shuffled.
-    noisy = noisy_labels(0.2)(TASKS["A"], flipped(drawn, 0.2))
+    noisy = shown(noisy_labels(0.2), TASKS["A"], flipped(drawn, 0.2))
     assert noisy.accuracy == pytest.approx(0.751, abs=3 * 0.14 / 20)
     assert noisy.loss == pytest.approx(0.504, abs=3 * 0.20 / 20)
-    mixed = SHUFFLED(TASKS["A"], shuffled(drawn))
+    mixed = shown(SHUFFLED, TASKS["A"], shuffled(drawn))
     assert mixed.accuracy == pytest.approx(0.545, abs=3 * 0.05 / 20)
 
 
 def test_an_impossible_flip_rate_is_refused() -> None:
     for rate in (0.0, 1.0):
         with pytest.raises(ValueError, match="flip_rate must be between 0 and 1"):
-            noisy_labels(rate)(TASKS["A"], TASKS["A"].sample(2, 4))
+            noisy_labels(rate).logit(TASKS["A"], TASKS["A"].sample(2, 4))
 
 
 def test_a_variant_has_the_ceiling_of_what_it_shows() -> None:
-    seen = TASKS["A"].sample(50, 6)
-    whole = ceilings.clean(TASKS["A"], seen)
+    task = TASKS["A"]
+    seen = task.sample(50, 6)
+    whole = shown(WHOLE, task, seen)
     for name in ("baseline", "no_position", "shuffled_context", "noisy_labels_0.2"):
-        rule = ceilings.of_variant(VARIANTS[name])
-        assert rule(TASKS["A"], seen) == whole
-    nothing = ceilings.of_variant(VARIANTS["no_labels"])
-    assert nothing(TASKS["A"], seen).accuracy == 0.5
+        assert of_variant(name, task, seen).shown == whole
+    assert of_variant("no_labels", task, seen).shown.accuracy == 0.5
     for name in ("shuffled_labels", "no_position+shuffled_labels"):
-        found = ceilings.of_variant(VARIANTS[name])(TASKS["A"], seen)
-        assert found.loss == SHUFFLED(TASKS["A"], seen).loss
-        assert found.loss > whole.loss
+        found = of_variant(name, task, seen)
+        assert found.shown.loss == shown(SHUFFLED, task, seen).loss
+        assert found.shown.loss > whole.loss
+        assert found.ideal.loss == found.shown.loss
+
+
+@pytest.mark.parametrize(
+    ("task_name", "rate", "published"),
+    [("A", 0.1, 0.0059), ("A", 0.2, 0.0131), ("B", 0.2, 0.0010), ("B", 0.4, 0.0042)],
+)
+def test_an_ideal_learner_of_noisy_labels_pays_on_clean_ones(
+    task_name: str, rate: float, published: float
+) -> None:
+    """In nats above exact Bayes, at the paper's size: figures from other episodes."""
+    task = TASKS[task_name]
+    seen = task.sample(300, 32, stream="test")
+    found = of_variant(f"noisy_labels_{rate}", task, seen)
+    assert torch.equal(found.shown_B, task.bayes_logit(seen))
+    above_B = excess_risk(found.ideal_B, found.shown_B)
+    error = float(above_B.std() / math.sqrt(len(seen)))
+    assert float(above_B.mean()) == pytest.approx(published, abs=4 * error)
+    assert found.ideal.loss - found.shown.loss == pytest.approx(float(above_B.mean()))
+
+
+def test_training_on_pure_noise_or_on_lies_teaches_nothing() -> None:
+    task = TASKS["A"]
+    seen = task.sample(200, 6)
+    noise = of_variant("noisy_labels_0.5", task, seen)
+    assert (noise.ideal.accuracy, noise.ideal.loss) == pytest.approx((0.5, math.log(2)))
+    assert noise.ideal.is_chance
+    lies = of_variant("noisy_labels_1", task, seen)
+    assert lies.ideal.accuracy < 0.4
+    assert lies.ideal.is_chance
+    assert "backwards" in lies.ideal.why
+    assert not lies.shown.is_chance

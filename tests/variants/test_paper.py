@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from icl_mlflow.estimators.ceilings import of_variant
+from icl_mlflow.estimators.ceilings import ceilings, readings
 from icl_mlflow.models import Transformer
 from icl_mlflow.tasks import TASKS
 from icl_mlflow.training.build import problem, training_batch
@@ -92,7 +92,7 @@ def test_without_labels_nothing_beats_a_coin(task: str) -> None:
     average_B = (one.sigmoid() + other.sigmoid()) / 2
     assert torch.allclose(average_B, torch.full_like(average_B, 0.5), atol=1e-9)
 
-    best = of_variant(VARIANTS["no_labels"])(TASKS[task], episodes)
+    best = ceilings(TASKS[task], episodes, *readings(VARIANTS["no_labels"])).shown
     assert (best.kind, best.accuracy, best.loss) == ("exact", 0.5, math.log(2))
 
 
