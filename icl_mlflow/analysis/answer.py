@@ -1,7 +1,7 @@
 """What do all measured models together answer to one question?
 
-Models that differ in their seed alone are a group: they share numbers, with an interval
-over seeds, a figure and a verdict. A suite of variants has a group for each of them.
+Models that differ in their seed alone are a group: they share numbers, each with the
+range of its seeds, a figure and a verdict. A suite of variants has a group for each.
 """
 
 import math
@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from icl_mlflow.analysis.base import Analysis
-from icl_mlflow.statistics import Interval, t_interval
+from icl_mlflow.statistics import Interval, order_interval
 
 #: An analysis of a single model may bring intervals of its own, over episodes.
 _ENDS = ("/low", "/high")
@@ -110,11 +110,11 @@ def joined(measured: Sequence[Measured]) -> pd.DataFrame:
 
 
 def over_models(numbers: Sequence[Mapping[str, float]]) -> dict[str, Interval]:
-    """Mean and 95 % t interval of every number over models.
+    """Mean of every number over models, and the ends of `order_interval`.
 
-    A single model keeps the interval that its analysis gave, if it gave one; over
-    several the interval is over models. A number that is not finite somewhere has no
-    mean: NaN, never the mean of the rest.
+    A single model keeps the interval that its analysis gave, if it gave one; of several
+    they are the lowest and the highest model or, from six on, where the median lies. A
+    number that is not finite somewhere has no mean: NaN, never the mean of the rest.
 
     >>> several = over_models([{"slope": 0.9}, {"slope": 1.1}])
     >>> round(several["slope"].mean, 6), several["slope"].n
@@ -131,14 +131,14 @@ def over_models(numbers: Sequence[Mapping[str, float]]) -> dict[str, Interval]:
 
 
 def interval_over(values: Sequence[float]) -> Interval:
-    """Mean and t interval; all NaN where a value is not finite.
+    """Mean and order statistics; all NaN where a value is not finite.
 
     >>> interval_over([1.0, float("nan")]).mean
     nan
     """
     if not all(math.isfinite(value) for value in values):
         return Interval(math.nan, math.nan, math.nan, len(values))
-    return t_interval(values)
+    return order_interval(values)
 
 
 def _over_models(name: str, numbers: Sequence[Mapping[str, float]]) -> Interval:

@@ -1,8 +1,8 @@
 """How do predictors fare along an axis, such as the context length or a shift?
 
 At every point: accuracy and excess risk over the exact Bayes predictor of that point,
-with 95 % intervals. Several seeds become a mean with a t band; a single model keeps the
-interval over its episodes.
+with 95 % intervals. Several seeds become a median within their range (from six on, with
+the band in which the median lies); a single model keeps the interval over its episodes.
 """
 
 import itertools
@@ -15,8 +15,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from icl_mlflow.analysis import ends, style
+from icl_mlflow.analysis.told import band_meaning
 from icl_mlflow.evaluation import excess_risk, expected_accuracy
-from icl_mlflow.statistics import t_interval
+from icl_mlflow.statistics import mean_interval, order_interval
 
 #: The names of predictors in every table of a curve.
 MODEL, BAYES, TRAINED_BAYES, ORACLE = (
@@ -64,11 +65,12 @@ def point(
     rows = []
     for predictor, logit_B in answers.items():
         row: dict[str, object] = {**at, "predictor": predictor}
-        for metric, value_B in (
-            ("accuracy", expected_accuracy(logit_B, bayes_B)),
-            ("excess_risk", excess_risk(logit_B, bayes_B)),
-        ):
-            row |= ends.columns(metric, t_interval(value_B.numpy()))
+        right_B, risk_B = (
+            measured(logit_B, bayes_B).numpy()
+            for measured in (expected_accuracy, excess_risk)
+        )
+        row |= ends.columns("accuracy", mean_interval(right_B, "logit"))
+        row |= ends.columns("excess_risk", mean_interval(risk_B, "log"))
         rows.append(row | {"episodes": len(bayes_B)})
     return rows
 
@@ -89,20 +91,21 @@ def group_of(model: str) -> str:
 
 
 def averaged(frame: pd.DataFrame, x: str, metric: str) -> pd.DataFrame:
-    """Mean over models at every ``x``, in order: columns mean, low, high, by ``x``.
+    """Median over models at every ``x``, in order: columns middle, low, high, by ``x``.
 
-    Low and high are of the t interval over models, or a single model's own.
+    Low and high are the ends of `order_interval` over models: the lowest and the
+    highest or, from six on, where the median lies; of a single model its own.
     """
     rows = []
     for value, part in frame.groupby(x, sort=False):
         if len(part) > 1:
-            found = t_interval(part[metric].to_numpy())
-            ends = (found.mean, found.low, found.high)
+            found = order_interval(part[metric].to_numpy())
+            ends = (float(part[metric].median()), found.low, found.high)
         else:
             names = (metric, f"{metric}_low", f"{metric}_high")
             ends = tuple(part[name].item() for name in names)
         rows.append((value, *ends))
-    table = pd.DataFrame(rows, columns=[x, "mean", "low", "high"])
+    table = pd.DataFrame(rows, columns=[x, "middle", "low", "high"])
     return table.set_index(x)
 
 
@@ -159,7 +162,8 @@ def draw_panel(
     colors = itertools.cycle(_MODEL_COLORS)
     for group, part in own.groupby(own["model"].map(group_of), sort=False):
         n_models = part["model"].nunique()
-        text = str(group) + (f" (mean of {n_models})" if n_models > 1 else "")
+        several = f" (median of {n_models}; {band_meaning(n_models)})"
+        text = str(group) + (several if n_models > 1 else " (95 % over episodes)")
         look = _Look(next(colors), "-" if joined else "none", "o")
         _band(axes, averaged(part, x, metric), text, look)
     for predictor, joined_look in _LOOKS.items():
@@ -168,23 +172,22 @@ def draw_panel(
             # Models that were asked the same have the same references: one is enough.
             reference = part.drop_duplicates([x, metric]).groupby(x, sort=False)
             curve = reference[[metric, f"{metric}_low", f"{metric}_high"]].mean()
-            curve.columns = ["mean", "low", "high"]
+            curve.columns = ["middle", "low", "high"]
             look = joined_look if joined else replace(joined_look, line="none")
             _band(axes, curve, predictor, look)
     if metric == "excess_risk":
-        axes.set_yscale("symlog", linthresh=_SMALL_RISK)
-        # An interval of few seeds may reach below 0; the risk itself cannot.
+        style.logarithmic(axes, "y", near_zero=_SMALL_RISK)
         axes.set_ylim(bottom=-_SMALL_RISK / 4)
 
 
 def _band(axes: Axes, curve: pd.DataFrame, label: str, look: _Look) -> None:
     curve = curve.sort_index()
-    mean, low, high = curve["mean"], curve["low"], curve["high"]
+    middle, low, high = curve["middle"], curve["low"], curve["high"]
     if look.line == "none":
         axes.errorbar(
             curve.index,
-            mean,
-            yerr=[mean - low, high - mean],
+            middle,
+            yerr=[middle - low, high - middle],
             color=look.color,
             linestyle="none",
             marker=look.marker,
@@ -194,7 +197,7 @@ def _band(axes: Axes, curve: pd.DataFrame, label: str, look: _Look) -> None:
         return
     axes.plot(
         curve.index,
-        mean,
+        middle,
         color=look.color,
         linestyle=look.line,
         marker=look.marker,

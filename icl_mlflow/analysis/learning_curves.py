@@ -1,8 +1,9 @@
 """How did accuracy, loss and excess risk go, epoch by epoch, and where is the ceiling?
 
-Several seeds become a mean with a 95 % t band. The Bayes line is what the exact
-in-context predictor reaches on the same validation episodes; the oracle line, what
-knowing the latent parameters would add.
+Several seeds become a median within the range of the seeds (from six on, within the
+band that holds the median with 95 %), each of them drawn. The Bayes line is what the
+exact in-context predictor reaches on the same validation episodes; the oracle line,
+what knowing the latent parameters would add.
 """
 
 import math
@@ -15,13 +16,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from icl_mlflow.analysis import style
+from icl_mlflow.analysis.told import band_meaning
 from icl_mlflow.evaluation import (
     EvaluationSet,
     bayes_accuracy,
     expected_loss,
     log_loss,
 )
-from icl_mlflow.statistics import t_interval
+from icl_mlflow.statistics import order_interval
 from icl_mlflow.tasks.base import Task
 from icl_mlflow.training.fit import Epoch
 
@@ -92,10 +94,11 @@ def draw(frame: pd.DataFrame, lines: References, title: str = "") -> Figure:
     if has_risk:
         risk = panels[2]
         _band(risk, frame, _RISK, "validation", style.MODEL)
-        risk.set(ylabel="excess risk over Bayes (nats)", xlabel="epoch", yscale="log")
+        risk.set(ylabel="excess risk over Bayes (nats)", xlabel="epoch")
+        style.logarithmic(risk, "y")
     for panel in panels:
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-    for panel in (accuracy, loss):
+    for panel in panels:
         panel.legend(fontsize="small", framealpha=0.9)
     if title:
         drawn.suptitle(title)
@@ -108,22 +111,26 @@ def _curves(axes: Axes, frame: pd.DataFrame, metric: str) -> None:
 
 
 def _band(axes: Axes, frame: pd.DataFrame, column: str, label: str, color: str) -> None:
-    """The mean over seeds; where there are several, their t interval and each seed."""
-    by_epoch = [
-        (epoch, t_interval(group[column].to_numpy()))
-        for epoch, group in frame.groupby("epoch")
-    ]
-    epochs = [float(str(epoch)) for epoch, _ in by_epoch]
-    means = [interval.mean for _, interval in by_epoch]
-    axes.plot(epochs, means, color=color, label=label, marker=".", markersize=5)
-    if frame["seed"].nunique() > 1:
-        low = [interval.low for _, interval in by_epoch]
-        high = [interval.high for _, interval in by_epoch]
-        axes.fill_between(epochs, low, high, color=color, alpha=0.15, linewidth=0)
-        for _, seed in frame.groupby("seed"):
-            axes.plot(
-                seed["epoch"], seed[column], color=color, linewidth=0.7, alpha=0.6
-            )
+    """The median over seeds; where there are several, each seed and their band."""
+    by_epoch = frame.groupby("epoch")[column]
+    middle = by_epoch.median()
+    n_seeds = frame["seed"].nunique()
+    axes.plot(middle.index, middle, color=color, label=label, marker=".", markersize=5)
+    if n_seeds == 1:
+        return
+    intervals = [order_interval(values.to_numpy()) for _, values in by_epoch]
+    low, high = ([getattr(i, end) for i in intervals] for end in ("low", "high"))
+    axes.fill_between(
+        middle.index,
+        low,
+        high,
+        color=color,
+        alpha=0.15,
+        linewidth=0,
+        label=f"{label}: {band_meaning(n_seeds)}",
+    )
+    for _, seed in frame.groupby("seed"):
+        axes.plot(seed["epoch"], seed[column], color=color, linewidth=0.7, alpha=0.6)
 
 
 def _line(axes: Axes, value: float, label: str, color: str) -> None:

@@ -119,8 +119,8 @@ def _lines(axes: Axes, frame: pd.DataFrame) -> None:
             curve = averaged(part, "stage", name)
             axes.errorbar(
                 curve.index,
-                curve["mean"],
-                yerr=[curve["mean"] - curve["low"], curve["high"] - curve["mean"]],
+                curve["middle"],
+                yerr=[curve["middle"] - curve["low"], curve["high"] - curve["middle"]],
                 color=color,
                 linestyle=line,
                 marker=marker,

@@ -17,6 +17,7 @@ from jinja2 import Environment, StrictUndefined
 from matplotlib.figure import Figure
 
 from icl_mlflow.analysis.answer import Answer
+from icl_mlflow.analysis.told import band_meaning
 from icl_mlflow.statistics import Interval
 
 #: Of figures: sharp where a screen has two dots a pixel.
@@ -77,8 +78,8 @@ class Section:
         """What the intervals are over."""
         n_models = max((interval.n for interval in self.numbers.values()), default=0)
         if n_models > 1:
-            return f"Mean over {n_models} models, with the 95 % t interval"
-        return "One model; an interval, where there is one, is over episodes"
+            return f"Mean over {n_models} models; interval: {band_meaning(n_models)}"
+        return "One model; an interval, where there is one, is over episodes, at 95 %"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -94,7 +94,7 @@ def draw(frame: pd.DataFrame) -> Figure:
         axes.set(xlabel=_UNITS[metric], ylabel="predictor")
         axes.set_yticks(list(places.values()), list(places), fontsize="small")
     risk = panels[METRICS.index("excess_risk")]
-    risk.set_xscale("symlog", linthresh=_SMALL_RISK)
+    style.logarithmic(risk, "x", near_zero=_SMALL_RISK)
     risk.set_xlim(left=-_SMALL_RISK / 4, right=2 * max(once["excess_risk"]))
     return drawn
 

@@ -1,7 +1,7 @@
 """How sure is each score of a predictor, given how many episodes it rests on?
 
     accuracy                      Wilson, of a count
-    loss, brier, excess_risk      t, of a mean over episodes
+    loss, brier, excess_risk      t, of a mean over episodes, on the logarithm's scale
     auc                           normal on the logit scale, variance by DeLong
     ece                           basic bootstrap within the bins: chance alone makes
                                   every ECE positive, and this takes that off again
@@ -23,7 +23,7 @@ from icl_mlflow.evaluation import (
     excess_risk,
     expected_loss,
 )
-from icl_mlflow.statistics import Interval, t_interval, wilson_interval
+from icl_mlflow.statistics import Interval, mean_interval, t_interval, wilson_interval
 from icl_mlflow.statistics.ranks import average_ranks
 
 _RESAMPLES = 400
@@ -56,10 +56,15 @@ def scored(
     n_right = int(((logit_B > 0) == label_B.bool()).sum())
     return {
         "accuracy": wilson_interval(n_right, len(label_B)),
-        "loss": t_interval(loss_B.numpy()),
-        "excess_risk": t_interval(risk_B.numpy()),
+        "loss": mean_interval(loss_B.numpy(), "log"),
+        # What knows the latents beats Bayes: its risk is below 0, without a logarithm.
+        "excess_risk": (
+            t_interval(risk_B.numpy())
+            if knows_latents
+            else mean_interval(risk_B.numpy(), "log")
+        ),
         "auc": auc_interval(logit_B, label_B),
-        "brier": t_interval((logit_B.sigmoid() - label_B).square().numpy()),
+        "brier": mean_interval((logit_B.sigmoid() - label_B).square().numpy(), "log"),
         "ece": ece_interval(logit_B, label_B, rng),
     }
 

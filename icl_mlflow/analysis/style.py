@@ -4,7 +4,9 @@ from typing import Final
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 # Okabe and Ito's palette (https://jfly.uni-koeln.de/color/).
 BLUE: Final = "#0072B2"
@@ -46,3 +48,22 @@ def small_multiples(
     for spare in panels[n_panels:]:
         spare.remove()
     return drawn, panels[:n_panels]
+
+
+def logarithmic(axes: Axes, axis: str, near_zero: float | None = None) -> None:
+    """Make an axis logarithmic, with numbers that people read: 0.02, never 2 x 10^-2.
+
+    Args:
+        axes: of a panel.
+        axis: ``x`` or ``y``.
+        near_zero: below it the axis is linear, so that 0 has a place; None without.
+    """
+    scaled: Axis = getattr(axes, f"{axis}axis")
+    set_scale = getattr(axes, f"set_{axis}scale")
+    if near_zero is None:
+        set_scale("log")
+        scaled.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
+    else:
+        set_scale("symlog", linthresh=near_zero)
+    scaled.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    scaled.set_minor_formatter(NullFormatter())

@@ -36,8 +36,8 @@ def export(run_id: str, file_format: str, output: Path | None) -> None:
     """Write the learning curves and results of RUN_ID to files.
 
     RUN_ID is a training run, or a parent run for all training runs below it. Written
-    are history and results of every run, and their means over seeds with 95 % t
-    intervals.
+    are history and results of every run, and their means over seeds with the range
+    of the seeds.
     """
     ask_store_with_runs()
     # Imported here, so that --help and bad input need neither torch nor mlflow.

@@ -23,10 +23,10 @@ class Exported:
 
     Attributes:
         history: one row per run and epoch.
-        history_mean: one row per variant and epoch: means over seeds, with t intervals
+        history_mean: one row per variant and epoch: means over seeds, with their range
             in ``.../low`` and ``.../high``.
         results: one row a run: test metrics of the best epoch.
-        results_mean: one row a variant: means over seeds, with t intervals.
+        results_mean: one row a variant: means over seeds, with their range.
     """
 
     history: pd.DataFrame
@@ -78,7 +78,7 @@ def tables_of(records: tuple[TrainingRecord, ...]) -> Exported:
 
 
 def means(frame: pd.DataFrame, by: list[str], left_out: list[str]) -> pd.DataFrame:
-    """Mean of every other column over the rows that agree in ``by``, with t intervals.
+    """Mean of every other column over the rows that agree in ``by``, and its range.
 
     ``seeds`` counts them; a single one has empty ends. A value that is missing in one
     row has no mean.

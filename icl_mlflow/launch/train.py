@@ -80,7 +80,8 @@ def train_seeds(
     """Train one model a seed, at the same time, with one CPU thread each.
 
     The parent run carries the mean over seeds of every metric under its own name, and
-    the 95 % t interval under ``.../low`` and ``.../high``.
+    the ends of `order_interval` under ``.../low`` and ``.../high``: the lowest and the
+    highest seed or, from six seeds on, where their median lies.
 
     Args:
         store: where to track them.
@@ -111,7 +112,8 @@ def train_seeds(
         tags={"task": settings.task, "variant": settings.variant},
         description=(
             f"Task {settings.task}, variant `{settings.variant}`, seeds {of_seeds}: "
-            "means over seeds, with 95 % t intervals as `.../low` and `.../high`."
+            "means over seeds; `.../low` and `.../high` are the lowest and the highest "
+            "seed or, from six seeds on, where their median lies (95 %)."
         ),
     ) as log:
         log.json("settings.json", values_of(settings))
@@ -165,7 +167,7 @@ def _log_means(
 
 
 def with_intervals(values: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Mean over members of every metric, and its t interval where there is one."""
+    """Mean over members of every metric, and its ends where there are several."""
     found: dict[str, float] = {}
     for name, interval in over_models(values).items():
         found[name] = interval.mean

@@ -8,6 +8,7 @@ from icl_mlflow.statistics.association import (
 from icl_mlflow.statistics.interval import (
     Interval,
     bootstrap_interval,
+    mean_interval,
     normal_interval_paper,
     t_interval,
     wilson_interval,
@@ -51,6 +52,7 @@ __all__ = [
     "fisher_test",
     "holm",
     "is_equivalent",
+    "mean_interval",
     "normal_interval_paper",
     "order_chance",
     "order_interval",

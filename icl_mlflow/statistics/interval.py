@@ -7,10 +7,11 @@ ends are NaN; a sample without any spread gives an interval of width zero.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtr, ndtri, stdtrit
+from scipy.special import expit, logit, ndtr, ndtri, stdtrit
 
 from icl_mlflow.statistics.sample import Sample, check_level, finite_sample
 
@@ -71,6 +72,37 @@ def t_interval(values: ArrayLike, level: float = 0.95) -> Interval:
     n = len(sample)
     half_width = t_quantile(level, n - 1) * standard_error(sample)
     return around(float(sample.mean()), half_width, n)
+
+
+def mean_interval(
+    values: ArrayLike, scale: Literal["log", "logit"], level: float = 0.95
+) -> Interval:
+    """The t interval of a mean on a scale that fits: it never leaves what is possible.
+
+    The standard error is carried over to the logarithm (of a risk or loss, above 0) or
+    to the log-odds (of a share, between 0 and 1) of the mean. For many values, such as
+    episodes; a mean at an end of the scale has an interval of width zero.
+
+    Raises:
+        ValueError: no values, or one that is not finite.
+
+    >>> found = mean_interval([0.0, 0.001, 0.0, 0.0, 0.1], "log")
+    >>> found.low > 0
+    True
+    """
+    check_level(level)
+    sample = finite_sample("values", values)
+    n, mean = len(sample), float(sample.mean())
+    reach = t_quantile(level, n - 1) * standard_error(sample)
+    slope = mean if scale == "log" else mean * (1 - mean)
+    if slope <= 0:
+        return around(mean, 0.0 * reach, n)
+    ends = np.array([-reach, reach]) / slope
+    if scale == "log":
+        low, high = mean * np.exp(ends)
+    else:
+        low, high = expit(logit(mean) + ends)
+    return Interval(mean, float(low), float(high), n)
 
 
 def normal_interval_paper(values: ArrayLike) -> Interval:

@@ -9,7 +9,7 @@ import scipy  # its stats, which are slow to import, when they are first used
 from scipy.special import betaincinv
 
 from icl_mlflow.statistics.interval import Interval
-from icl_mlflow.statistics.sample import check_level
+from icl_mlflow.statistics.sample import Sample, check_level
 
 #: Tables as probable as the one seen, but for rounding, are as extreme.
 _ROUNDING = 1 + 1e-9
@@ -67,9 +67,9 @@ def fisher_test(first: int, n_first: int, second: int, n_second: int) -> FisherT
     _check_count(first, n_first)
     _check_count(second, n_second)
     total = first + second
-    counts = np.arange(max(0, total - n_second), min(total, n_first) + 1)
+    counts = range(max(0, total - n_second), min(total, n_first) + 1)
     chance = scipy.stats.hypergeom.pmf(counts, n_first + n_second, n_first, total)
-    seen = chance[counts == first][0]
+    seen = chance[first - counts[0]]
     # By every count, the chance of all that are as extreme.
     p_values = [chance[chance <= c * _ROUNDING].sum() for c in chance]
     p = float(chance[chance <= seen * _ROUNDING].sum())
@@ -100,6 +100,12 @@ def seeds_to_tell_shares(
         if found >= power:
             return n
     return None
+
+
+def _binomial(n: int, share: float) -> Sample:
+    """The chances of 0 to n successes: (n + 1,)."""
+    chances = [math.comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(n + 1)]
+    return np.array(chances)
 
 
 def _check_count(successes: int, n: int) -> None:

@@ -171,14 +171,14 @@ def test_a_variant_has_the_ceiling_of_what_it_shows() -> None:
 
 @pytest.mark.parametrize(
     ("task_name", "rate", "published"),
-    [("A", 0.1, 0.0059), ("A", 0.2, 0.0131), ("B", 0.2, 0.0010), ("B", 0.4, 0.0042)],
+    [("A", 0.1, 0.0059), ("B", 0.4, 0.0042)],
 )
 def test_an_ideal_learner_of_noisy_labels_pays_on_clean_ones(
     task_name: str, rate: float, published: float
 ) -> None:
     """In nats above exact Bayes, at the paper's size: figures from other episodes."""
     task = TASKS[task_name]
-    seen = task.sample(300, 32, stream="test")
+    seen = task.sample(200, 32, stream="test")
     found = of_variant(f"noisy_labels_{rate}", task, seen)
     assert torch.equal(found.shown_B, task.bayes_logit(seen))
     above_B = excess_risk(found.ideal_B, found.shown_B)
