@@ -1,8 +1,9 @@
 """Is one model better than another? Paired: by seed, and on the very same episodes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,8 +12,16 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from icl_mlflow.analysis import style
+from icl_mlflow.analysis.decision import (
+    FEWEST_PAIRS,
+    SMALLEST_OF_INTEREST,
+    Evidence,
+    Kind,
+    decide,
+)
+from icl_mlflow.analysis.told import band_meaning, seeds_told
 from icl_mlflow.evaluation import EvaluationSet, excess_risk
-from icl_mlflow.statistics import paired_difference
+from icl_mlflow.statistics import Interval, order_interval, paired_difference
 from icl_mlflow.statistics.sample import Sample
 
 #: What is compared, and its unit.
@@ -57,12 +66,14 @@ def measure(pairs: Sequence[Pair], truth: EvaluationSet) -> pd.DataFrame:
 
 
 def compare(pairs: Sequence[Pair], truth: EvaluationSet, seed: int) -> pd.DataFrame:
-    """One row a metric: both means, the difference second - first, and its intervals.
+    """One row a metric: both means, the difference second - first, and its ends.
 
-    ``low`` and ``high`` end the 95 % interval over seeds (paired t); of a single pair,
-    the one over episodes (bootstrap), which says nothing about other seeds.
+    ``low`` and ``high`` are the ends of `order_interval` over the pairs: the lowest and
+    the highest or, from six pairs on, where the median lies; of a single pair, those of
+    the 95 % interval over episodes (bootstrap), which says nothing about other seeds.
     ``episodes_low`` and ``episodes_high`` always end the one over episodes. ``p`` is of
-    "no difference" over seeds, NaN for a single pair.
+    "no difference" over seeds (paired t), NaN for a single pair; ``each`` lists every
+    pair's difference.
     """
     first = [_by_episode(pair.first_logit_B, truth) for pair in pairs]
     second = [_by_episode(pair.second_logit_B, truth) for pair in pairs]
@@ -71,42 +82,73 @@ def compare(pairs: Sequence[Pair], truth: EvaluationSet, seed: int) -> pd.DataFr
         first_SB = np.stack([values[metric] for values in first])
         second_SB = np.stack([values[metric] for values in second])
         found = paired_difference(second_SB, first_SB, np.random.default_rng(seed))
-        over_seeds, episodes = found.seeds.difference, found.episodes
-        shown = over_seeds if len(pairs) > 1 else episodes
+        differences = (second_SB - first_SB).mean(axis=1)
+        episodes = found.episodes
+        ends = order_interval(differences) if len(pairs) > 1 else episodes
         rows.append(
             {
                 "metric": metric,
                 "unit": unit,
                 "first": first_SB.mean(),
                 "second": second_SB.mean(),
-                "difference": over_seeds.mean,
-                "low": shown.low,
-                "high": shown.high,
+                "difference": differences.mean(),
+                "low": ends.low,
+                "high": ends.high,
                 "p": found.seeds.p,
                 "episodes_low": episodes.low,
                 "episodes_high": episodes.high,
                 "pairs": len(pairs),
+                "each": " ".join(map(repr, differences.tolist())),
             }
         )
     return pd.DataFrame(rows)
 
 
 def verdict(table: pd.DataFrame, first: str, second: str) -> str:
-    """The sentence that answers the question, from the table of `compare`."""
+    """The sentence that answers the question, from the table of `compare`.
+
+    Over several pairs by the rule of `icl_mlflow.analysis.decision`; of one pair, by
+    the interval over episodes, and about these two models alone.
+    """
     (row,) = table[table["metric"] == _HEADLINE].to_dict("records")
-    interval = f"[{row['low']:.4f}, {row['high']:.4f}]"
-    over = f"{row['pairs']} seeds" if row["pairs"] > 1 else "episodes, one pair only"
-    size = f"{abs(row['difference']):.4f} nats of excess risk"
-    if row["low"] <= 0 <= row["high"]:
-        return (
-            f"{second} and {first} cannot be told apart: {row['difference']:+.4f} nats "
-            f"of excess risk, 95 % interval {interval} over {over}."
-        )
-    better = "better" if row["difference"] < 0 else "worse"
-    return (
-        f"{second} is {better} than {first} by {size}, "
-        f"95 % interval {interval} of the difference over {over}."
+    size = f"{row['difference']:+.4f} nats of excess risk"
+    if row["pairs"] == 1:
+        told = f"[{row['low']:+.4f}, {row['high']:+.4f}], 95 % over episodes"
+        what = _of_one_pair(row)
+        rest = "; one pair says nothing of other seeds"
+    else:
+        gaps = [float(gap) for gap in str(row["each"]).split()]
+        ends = (row["low"], row["high"])
+        told = seeds_told(Interval(row["difference"], *ends, len(gaps)))
+        what, rest = _of_seeds(gaps)
+    return f"{second} {what} {first}: {size} ({told}){rest}."
+
+
+def _of_one_pair(row: Mapping[Any, Any]) -> str:
+    if row["low"] > -SMALLEST_OF_INTEREST and row["high"] < SMALLEST_OF_INTEREST:
+        return "is as good as"
+    if row["high"] < 0:
+        return "is better than"
+    return "is worse than" if row["low"] > 0 else "cannot be told apart from"
+
+
+def _of_seeds(gaps: Sequence[float]) -> tuple[str, str]:
+    """What is said, and the test behind it."""
+    n = len(gaps)
+    evidence = Evidence(
+        took_off=n, n_seeds=n, baseline_took_off=n, baseline_seeds=n, gaps=gaps
     )
+    (found,) = decide([evidence])
+    margin = f"{SMALLEST_OF_INTEREST} nats"
+    p = f"p = {found.p_difference:.2g} that it is within {margin}"
+    if found.kind == Kind.UNAFFECTED:
+        return "is as good as", f"; what difference there is is within {margin}"
+    if found.kind in {Kind.HURT, Kind.HELPED}:
+        better = "better" if found.kind == Kind.HELPED else "worse"
+        return f"is {better} than", f"; {p}"
+    if n < FEWEST_PAIRS:
+        return "cannot be told apart from", f"; {FEWEST_PAIRS} pairs are the fewest"
+    return "cannot be told apart from", f"; {p}"
 
 
 def draw(table: pd.DataFrame, pairs: pd.DataFrame, title: str) -> Figure:
@@ -124,7 +166,7 @@ def draw(table: pd.DataFrame, pairs: pd.DataFrame, title: str) -> Figure:
         axes.plot([row["low"], row["high"]], [1, 1], color=style.MODEL, linewidth=2.5)
         axes.plot(row["difference"], 1, "o", color=style.MODEL, markersize=8)
         axes.plot(each, np.zeros(len(each)), "o", color=style.GREY, alpha=0.7)
-        axes.set_yticks([0, 1], ["each pair", "mean, 95 % interval"])
+        axes.set_yticks([0, 1], ["each pair", _ends_text(int(row["pairs"]))])
         axes.set_ylim(-0.7, 1.7)
         name = str(row["metric"]).replace("_", " ")
         axes.set_xlabel(f"difference in {name} ({row['unit']})")
@@ -132,6 +174,12 @@ def draw(table: pd.DataFrame, pairs: pd.DataFrame, title: str) -> Figure:
         axes.set_yticklabels([])
     drawn.suptitle(title, fontsize="medium")
     return drawn
+
+
+def _ends_text(n_pairs: int) -> str:
+    if n_pairs == 1:
+        return "mean, 95 %\nover episodes"
+    return f"mean,\n{band_meaning(n_pairs)}"
 
 
 def metrics(table: pd.DataFrame) -> dict[str, float]:

@@ -4,7 +4,6 @@ from typing import Final
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -58,7 +57,7 @@ def logarithmic(axes: Axes, axis: str, near_zero: float | None = None) -> None:
         axis: ``x`` or ``y``.
         near_zero: below it the axis is linear, so that 0 has a place; None without.
     """
-    scaled: Axis = getattr(axes, f"{axis}axis")
+    scaled = getattr(axes, f"{axis}axis")
     set_scale = getattr(axes, f"set_{axis}scale")
     if near_zero is None:
         set_scale("log")

@@ -6,7 +6,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from scipy import stats
 
 from icl_mlflow.tracking.store import Store
 
@@ -46,11 +45,10 @@ def test_numbers_are_those_of_mlflow(
     accuracies = [each["test/accuracy"] for each in metrics]
     assert list(results["test/accuracy"]) == accuracies
     (row,) = results_mean.to_dict("records")
-    expected = stats.ttest_1samp(accuracies, 0).confidence_interval()
     assert row["seeds"] == 2
     assert row["test/accuracy"] == pytest.approx(sum(accuracies) / 2)
-    assert row["test/accuracy/low"] == pytest.approx(expected.low)
-    assert row["test/accuracy/high"] == pytest.approx(expected.high)
+    assert row["test/accuracy/low"] == min(accuracies)
+    assert row["test/accuracy/high"] == max(accuracies)
     by_epoch = history.groupby("epoch")["val/loss"].mean()
     assert list(history_mean["val/loss"]) == pytest.approx(list(by_epoch))
 

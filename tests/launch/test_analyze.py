@@ -12,7 +12,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from scipy import stats
 
 from icl_mlflow import AnalyzeSettings, analyze
 from icl_mlflow.launch.analyze import Analyzed
@@ -79,7 +78,7 @@ def test_the_results_are_a_run_linked_both_ways(done: Done, trained_runs: Any) -
 
 
 @pytest.mark.usefixtures("trained_store")
-def test_numbers_are_means_over_the_models_with_t_intervals(
+def test_numbers_are_means_over_the_models_with_their_range(
     done: Done, trained_runs: Any
 ) -> None:
     alone = [
@@ -89,10 +88,9 @@ def test_numbers_are_means_over_the_models_with_t_intervals(
     found = done.analyzed.numbers
     key = "ov_alignment/largest"
     values = [one.numbers[key] for one in alone]
-    expected = stats.ttest_1samp(values, 0).confidence_interval()
     assert found[key] == pytest.approx(sum(values) / 2)
-    assert found[f"{key}/low"] == pytest.approx(expected.low)
-    assert found[f"{key}/high"] == pytest.approx(expected.high)
+    assert found[f"{key}/low"] == pytest.approx(min(values))
+    assert found[f"{key}/high"] == pytest.approx(max(values))
     run = done.store.client.get_run(done.analyzed.run_id)
     assert run.data.metrics == pytest.approx(found)
     both = pd.concat([one.frames["calibration"] for one in alone])

@@ -9,6 +9,7 @@ from scipy import stats
 from icl_mlflow.statistics import (
     Interval,
     bootstrap_interval,
+    mean_interval,
     normal_interval_paper,
     t_interval,
     wilson_interval,
@@ -144,3 +145,19 @@ def covered(intervals: list[Interval], truth: float = 0.0) -> float:
 
 def binomial_error(p: float, n: int) -> float:
     return math.sqrt(p * (1 - p) / n)
+
+
+def test_a_mean_interval_never_leaves_what_is_possible() -> None:
+    rare = [0.0] * 30 + [0.2]
+    assert t_interval(rare).low < 0 < mean_interval(rare, "log").low
+    sure = [1.0] * 30 + [0.9]
+    assert mean_interval(sure, "logit").high < 1 < t_interval(sure).high
+    assert mean_interval([0.0, 0.0], "log") == Interval(0.0, 0.0, 0.0, 2)
+    assert math.isnan(mean_interval([0.3], "log").low)
+
+
+def test_a_mean_interval_covers() -> None:
+    rng = np.random.default_rng(6)
+    risks = rng.gamma(0.3, size=(1_000, 400))
+    truth = [mean_interval(sample, "log") for sample in risks]
+    assert covered(truth, 0.3) >= 0.95 - 3 * binomial_error(0.95, 1_000)
