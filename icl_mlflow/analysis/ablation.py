@@ -197,9 +197,12 @@ def _against(group: _Group, base: _Group | None, n_resamples: int) -> _Row:
     if base is None or not shared:
         return row
     pairs = [(group.seeds[seed], base.seeds[seed]) for seed in shared]
-    n_episodes = min(len(group.ceilings.shown_B), len(base.ceilings.shown_B))
-    ours = [one.risk_over(group.ceilings)[:n_episodes] for one, _ in pairs]
-    theirs = [other.risk_over(base.ceilings)[:n_episodes] for _, other in pairs]
+    ours = [one.risk_over(group.ceilings) for one, _ in pairs]
+    theirs = [other.risk_over(base.ceilings) for _, other in pairs]
+    n_episodes = min(map(len, ours + theirs))
+    ours, theirs = (
+        [risk_B[:n_episodes] for risk_B in risks] for risks in (ours, theirs)
+    )
     gaps = {
         seed: float(one.mean() - other.mean())
         for seed, one, other in zip(shared, ours, theirs, strict=True)

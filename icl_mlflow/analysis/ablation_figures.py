@@ -1,5 +1,6 @@
 """The ablations at a glance: differences as a forest, learning curves side by side."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -102,6 +103,7 @@ def one_variant(history: pd.DataFrame, found: Ceilings, title: str) -> Figure:
 def _limits(history: pd.DataFrame, ceilings: Sequence[Ceilings]) -> tuple[float, float]:
     """Around chance, every ceiling and every seed."""
     tops = [c.accuracy for found in ceilings for c in (found.shown, found.ideal)]
+    tops = [top for top in tops if not math.isnan(top)]
     shown = [0.5, *tops, history["val/accuracy"].min(), history["val/accuracy"].max()]
     margin = 0.06 * (max(shown) - min(shown)) + 0.005
     return min(shown) - margin, max(shown) + margin
@@ -135,6 +137,8 @@ def curve(axes: Axes, history: pd.DataFrame, found: Ceilings) -> None:
     lines = {"information shown": found.shown, "ideal learner": found.ideal}
     looks = {"information shown": ("--", style.BAYES), "ideal learner": (":", "black")}
     for name, ceiling in lines.items():
+        if ceiling.kind == "unknown":
+            continue
         line, color = looks[name]
         axes.axhline(ceiling.accuracy, color=color, linestyle=line, lw=1.2, label=name)
     axes.axhline(0.5, color=style.CHANCE, linestyle="-.", lw=1.0, label="chance")

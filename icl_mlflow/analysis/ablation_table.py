@@ -26,6 +26,9 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
         values = table.get(name, missing)
         return ["" if math.isnan(value) else f"{value:{digits}}" for value in values]
 
+    def known(name: str) -> list[str]:
+        return [value or "unknown" for value in short(name, ".4f")]
+
     def share(part: str, whole: str) -> list[str]:
         return [f"{p}/{w}" for p, w in zip(table[part], table[whole], strict=True)]
 
@@ -34,8 +37,8 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
             "variant": table["variant"],
             "seeds": share("n_seeds", "n_planned"),
             "accuracy": column("accuracy"),
-            "information shown": short("shown_accuracy", ".4f"),
-            "ideal learner": short("ideal_accuracy", ".4f"),
+            "information shown": known("shown_accuracy"),
+            "ideal learner": known("ideal_accuracy"),
             "log-loss (nats)": column("loss"),
             "excess risk (nats)": column("excess_risk"),
             "each seed": text("each_risk"),

@@ -58,8 +58,11 @@ class Member:
 
         In expectation over the query's label given all that is shown: the first test
         episodes, as many as the ceilings were found on. It may be negative for a model
-        that reads evaluation episodes better than its training could teach.
+        that reads evaluation episodes better than its training could teach. Over exact
+        Bayes where the task does not know the ideal learner.
         """
+        if ceilings.shown_B is None or ceilings.ideal_B is None:
+            return self.risk_B
         logit_B = torch.from_numpy(self.logit_B)[: len(ceilings.shown_B)]
         own_B = excess_risk(logit_B, ceilings.shown_B)
         found: Sample = (

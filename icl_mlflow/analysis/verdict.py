@@ -81,9 +81,9 @@ def _impossible(row: _Row) -> str:
 def _plateau(row: _Row) -> str:
     return (
         f"{_count(row)} seeds took off in {int(row['n_epochs'])} epochs, "
-        f"{_baseline_count(row)} of the baseline ({_p(row, 'p_take_off')}); the "
-        f"information is there ({_ceilings(row)}), but whether these weights could use "
-        f"it, or only need longer, this does not tell"
+        f"{_baseline_count(row)} of the baseline ({_p(row, 'p_take_off')}); "
+        f"{_ceilings(row)}; whether these weights could use it, or only need longer, "
+        f"this does not tell"
     )
 
 
@@ -204,6 +204,8 @@ def _reservations(kind: Kind, row: _Row) -> str:
             f"; of its {row['excess_risk']:.4f} nats above exact Bayes, {beyond:.4f} "
             f"are beyond an ideal learner of this training"
         )
+    if kind in {Kind.HURT, Kind.HELPED} and row["ideal_kind"] == "unknown":
+        found += "; its own ceiling is unknown, so information it lacks is part of this"
     if row["still_falling"]:
         found += (
             f"; {int(row['still_falling'])} of {int(row['n_seeds'])} curves were still "
@@ -214,8 +216,10 @@ def _reservations(kind: Kind, row: _Row) -> str:
 
 
 def _ceilings(row: _Row) -> str:
-    shown = f"{row['shown_accuracy']:.3f} accuracy by the information shown"
-    return f"{shown}, {row['ideal_accuracy']:.3f} by an ideal learner of this training"
+    if row["ideal_kind"] == "unknown":
+        return f"how much of it is unknown: {row['ideal_why']}"
+    shown = f"the information shown allows {row['shown_accuracy']:.3f} accuracy"
+    return f"{shown}, an ideal learner of this training has {row['ideal_accuracy']:.3f}"
 
 
 def _share(row: _Row) -> str:

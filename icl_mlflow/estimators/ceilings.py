@@ -225,9 +225,7 @@ def _taught(training: Intervention) -> Reading:
     return Reading(training.known, why=why)
 
 
-def _reached(
-    logit_B: Tensor, truth_B: Tensor, reading: Reading, task: Task
-) -> Ceiling:
+def _reached(logit_B: Tensor, truth_B: Tensor, reading: Reading, task: Task) -> Ceiling:
     """What log-odds reach in expectation, labels drawn from the posterior ``truth``."""
     p_B, q_B = truth_B.sigmoid(), (-truth_B).sigmoid()
     loss_B = -p_B * logsigmoid(logit_B) - q_B * logsigmoid(-logit_B)

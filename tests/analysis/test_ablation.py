@@ -202,6 +202,23 @@ def test_a_plateau_is_tested_against_the_baseline() -> None:
     assert verdict_of(members, "slow")[0] == Kind.UNDECIDED
 
 
+def test_an_unknown_ceiling_is_said() -> None:
+    no_one_knows = Ceiling(
+        accuracy=math.nan, loss=math.nan, kind="unknown", why="secret"
+    )
+    unknown = Ceilings(shown=BEST, ideal=no_one_knows, shown_B=None, ideal_B=None)
+    slow = pair("slow", [0.1] * 5, took_off=False)
+    kind, sentence = verdict_of(slow, "slow", unknown)
+    assert kind == Kind.PLATEAU
+    assert "unknown: secret" in sentence
+    worse = pair("worse", [0.05, 0.051, 0.052, 0.053, 0.049])
+    kind, sentence = verdict_of(worse, "worse", unknown)
+    assert kind == Kind.HURT
+    assert "its own ceiling is unknown" in sentence
+    table = with_verdicts(measure(worse, {"baseline": FULL, "worse": unknown}))
+    assert list(shown(table)["ideal learner"]) == ["0.7900", "unknown"]
+
+
 def test_taking_off_less_often_hurts() -> None:
     members = pair("shaky", [0.0] * 10)
     members[10:18] = [member("shaky", s, 0.3, took_off=False) for s in range(8)]

@@ -29,16 +29,17 @@ from icl_mlflow.streams import generator
 from icl_mlflow.tasks import TASKS
 from icl_mlflow.tasks.base import Task, with_parameters
 from icl_mlflow.tasks.labels import known_when_flipped, known_when_shuffled
+from icl_mlflow.tasks.shifted_mean import ShiftedMean
 from icl_mlflow.variants import VARIANTS
 
 SMALL = {"dim": 4}
 N_CONTEXT = 10
-SHUFFLED = Reading(known_when_shuffled, tells=True, why="shuffled")
+SHUFFLED = Reading(known_when_shuffled, why="shuffled")
 
 
 def noisy_labels(rate: float) -> Reading:
     known = functools.partial(known_when_flipped, flip_rate=rate)
-    return Reading(known, tells=True, why="noisy")
+    return Reading(known, why="noisy")
 
 
 def shown(reading: Reading, task: Task, seen: Episodes) -> Ceiling:
@@ -198,3 +199,21 @@ def test_training_on_pure_noise_or_on_lies_teaches_nothing() -> None:
     assert lies.ideal.is_chance
     assert "backwards" in lies.ideal.why
     assert not lies.shown.is_chance
+
+
+class Silent(ShiftedMean):
+    """Task A without the posterior given corrupted labels."""
+
+    corrupted_bayes_logit = Task.corrupted_bayes_logit
+
+
+def test_a_ceiling_that_the_task_does_not_know_is_unknown() -> None:
+    task = Silent(dim=4)
+    seen = task.sample(50, 6)
+    hidden = of_variant("shuffled_labels", task, seen)
+    assert (hidden.shown.kind, hidden.ideal.kind) == ("unknown", "unknown")
+    assert hidden.shown_B is None
+    assert not hidden.ideal.is_chance
+    noisy = of_variant("noisy_labels_0.2", task, seen)
+    assert (noisy.shown.kind, noisy.ideal.kind) == ("exact", "unknown")
+    assert of_variant("no_labels", task, seen).ideal.kind == "exact"
