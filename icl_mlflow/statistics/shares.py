@@ -104,7 +104,9 @@ def seeds_to_tell_shares(
 
 def _binomial(n: int, share: float) -> Sample:
     """The chances of 0 to n successes: (n + 1,)."""
-    chances = [math.comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(n + 1)]
+    chances = [
+        math.comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(n + 1)
+    ]
     return np.array(chances)
 
 
