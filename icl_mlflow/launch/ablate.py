@@ -20,7 +20,7 @@ from icl_mlflow.launch.members import raise_for_failures, train_members
 from icl_mlflow.launch.ready import check_members
 from icl_mlflow.settings import values_of
 from icl_mlflow.suite import BASELINE, shown_seeds
-from icl_mlflow.tracking.results import HISTORY, finished_runs, read_member
+from icl_mlflow.tracking.results import HISTORY, finished_runs, readable_members
 from icl_mlflow.tracking.run import RunLog, open_run
 from icl_mlflow.tracking.runs import MEMBERS
 from icl_mlflow.tracking.state import AUTO
@@ -165,11 +165,11 @@ def _compare(
     # Without an epoch there is no learning curve to read, and nothing was learned.
     if not run_ids or not suite.settings.epochs:
         return pd.DataFrame()
-    members = [
-        read_member(store, run_ids[member.identity])
-        for member in suite.members
-        if member.identity in run_ids
-    ]
+    members = readable_members(
+        store, [run_ids[m.identity] for m in suite.members if m.identity in run_ids]
+    )
+    if not members:
+        return pd.DataFrame()
     tops = ceilings(suite.settings, suite.variants)
     table = with_verdicts(
         ablation.measure(members, tops, BASELINE, n_planned=len(suite.seeds))

@@ -1,16 +1,24 @@
 """Has a member been trained before? Then its run is read back instead."""
 
+import logging
+
 import torch
 
 from icl_mlflow.evaluation import bayes_accuracy
 from icl_mlflow.launch.member import Trained
 from icl_mlflow.launch.training_answer import epochs_of
-from icl_mlflow.tracking.history import training_records
+from icl_mlflow.tracking.history import NoHistoryError, training_records
 from icl_mlflow.tracking.models import models_of_run
 from icl_mlflow.tracking.reading import ModelError
-from icl_mlflow.tracking.results import finished_run, read_member
+from icl_mlflow.tracking.results import (
+    UnreadableMemberError,
+    finished_run,
+    read_member,
+)
 from icl_mlflow.tracking.store import Store
 from icl_mlflow.training.settings import TrainSettings
+
+_logger = logging.getLogger(__name__)
 
 
 def finished_before(
@@ -30,8 +38,12 @@ def finished_before(
         (model,) = models_of_run(store.client, run_id)
     except ModelError:  # it was deleted, or waits to be registered
         return None
-    (record,) = training_records(store.client, run_id)
-    bayes_B = torch.from_numpy(read_member(store, run_id).bayes_B)
+    try:
+        (record,) = training_records(store.client, run_id)
+        bayes_B = torch.from_numpy(read_member(store, run_id).bayes_B)
+    except (NoHistoryError, UnreadableMemberError) as error:
+        _logger.warning("%s; it is trained again", error)
+        return None
     return Trained(
         settings=settings,
         run_id=run_id,

@@ -12,6 +12,8 @@ import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from icl_mlflow.tracking.reading import json_of
+
 #: The tag that holds it.
 HEARTBEAT = "heartbeat"
 
@@ -76,11 +78,13 @@ def heartbeat() -> Heartbeat:
 def parse(text: str) -> Heartbeat | None:
     """The sign of life in a tag; None for what this program has not written."""
     try:
-        beat = Heartbeat(**json.loads(text))
+        beat = Heartbeat(**json_of(text.encode()))
         beat.age()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
-    return beat
+    texts = (beat.host, beat.machine, beat.started, beat.time)
+    is_ours = type(beat.pid) is int and all(isinstance(text, str) for text in texts)
+    return beat if is_ours else None
 
 
 def _machine() -> str:

@@ -1,5 +1,6 @@
 """The metrics of training runs, epoch by epoch, read back from MLflow."""
 
+import logging
 from dataclasses import dataclass
 
 import pandas as pd
@@ -10,9 +11,11 @@ from icl_mlflow.tracking.runs import child_runs, ended_run, one_line_errors
 
 _FINAL = "test/"
 
+_logger = logging.getLogger(__name__)
+
 
 class NoHistoryError(ValueError):
-    """A run is no training run, and has none below it; the message is one line."""
+    """There is no training to be read from a run; the message is one line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +48,8 @@ def training_records(client: MlflowClient, run_id: str) -> tuple[TrainingRecord,
     Children that did not finish are passed over.
 
     Raises:
-        NoHistoryError: the run has nothing to do with training.
+        NoHistoryError: the run has nothing to do with training, or is not as `train`
+            leaves one. Such children are passed over.
         ModelError: the run is unknown, deleted or still running, or MLflow fails.
     """
     run = ended_run(client, run_id)
@@ -63,20 +67,41 @@ def training_records(client: MlflowClient, run_id: str) -> tuple[TrainingRecord,
                 f"run {run_id} is not a training run and has none below it; "
                 "give the id of one that `train` or `ablate` has made"
             )
-        records = [_record(client, child) for child in trained]
+        records = _records(client, trained)
+    if not records:
+        raise NoHistoryError(f"none of the runs below {run_id} can be read")
     return tuple(sorted(records, key=lambda record: (record.variant, record.seed)))
+
+
+def _records(client: MlflowClient, runs: list[Run]) -> list[TrainingRecord]:
+    """The records of those that can be read; of the others, a line each."""
+    found = []
+    for run in runs:
+        try:
+            found.append(_record(client, run))
+        except NoHistoryError as error:
+            _logger.warning("%s; it is passed over", error)
+    return found
 
 
 def _record(client: MlflowClient, run: Run) -> TrainingRecord:
     tags, metrics = run.data.tags, run.data.metrics
-    best = tags.get("best_epoch")
+    try:
+        task, variant = tags["task"], tags["variant"]
+        seed, best = int(tags["seed"]), tags.get("best_epoch")
+        best_epoch = None if best is None else int(best)
+    except (KeyError, ValueError) as error:
+        what = f"no tag {error}" if isinstance(error, KeyError) else str(error)
+        raise NoHistoryError(
+            f"run {run.info.run_id} is not as `train` leaves one: {what}"
+        ) from error
     return TrainingRecord(
         run_id=run.info.run_id,
         name=run.info.run_name,
-        task=tags["task"],
-        variant=tags["variant"],
-        seed=int(tags["seed"]),
-        best_epoch=None if best is None else int(best),
+        task=task,
+        variant=variant,
+        seed=seed,
+        best_epoch=best_epoch,
         history=_history(client, run),
         test={k: value for k, value in metrics.items() if k.startswith(_FINAL)},
     )

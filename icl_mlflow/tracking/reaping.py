@@ -1,6 +1,7 @@
 """Which runs say that they are running, though their process has died?"""
 
 import datetime
+import logging
 from dataclasses import dataclass
 
 from mlflow import MlflowClient
@@ -14,6 +15,8 @@ from icl_mlflow.tracking.state import has_checkpoints, is_claimed, is_run_id
 
 _RUNNING = "attributes.status = 'RUNNING'"
 _PAGE = 1_000
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +53,7 @@ def dead_runs(client: MlflowClient, older_than: datetime.timedelta) -> list[Dead
     found = [
         _dead_run(client, run, beat)
         for run in running
-        if (beat := parse(run.data.tags.get(HEARTBEAT, "")))
-        and _is_dead(run.info.run_id, beat, older_than)
+        if (beat := _beat(run)) and _is_dead(run.info.run_id, beat, older_than)
     ]
     return sorted(found, key=lambda dead: dead.beat.time)
 
@@ -83,6 +85,19 @@ def _running(client: MlflowClient) -> list[Run]:
         token = page.token
         if not token:
             return found
+
+
+def _beat(run: Run) -> Heartbeat | None:
+    """The sign of life of a run; one that cannot be read stops nobody."""
+    text = run.data.tags.get(HEARTBEAT, "")
+    beat = parse(text)
+    if text and beat is None:
+        _logger.warning(
+            "run %s is passed over: its tag %s cannot be read",
+            run.info.run_id,
+            HEARTBEAT,
+        )
+    return beat
 
 
 def _is_dead(run_id: str, beat: Heartbeat, older_than: datetime.timedelta) -> bool:

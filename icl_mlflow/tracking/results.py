@@ -1,10 +1,12 @@
 """What finished training runs left behind: found by identity, read back by run id."""
 
+import logging
 from collections.abc import Iterable
 from tempfile import TemporaryDirectory
 
 import pandas as pd
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from icl_mlflow.analysis.member import Member
@@ -13,6 +15,9 @@ from icl_mlflow.tracking.store import Store
 #: Where a run keeps the test episodes' log-odds, for paired comparisons.
 PREDICTIONS = "predictions.safetensors"
 HISTORY = "history.csv"
+
+
+_logger = logging.getLogger(__name__)
 
 
 def finished_runs(store: Store, identities: Iterable[str]) -> dict[str, str]:
@@ -54,20 +59,45 @@ def finished_run(
     return newest[0].info.run_id if newest else None
 
 
+class UnreadableMemberError(ValueError):
+    """A finished training run is not as it was left; the message names it."""
+
+
 def read_member(store: Store, run_id: str) -> Member:
-    """Read a finished training run back from its artifacts."""
+    """Read a finished training run back from its artifacts.
+
+    Raises:
+        UnreadableMemberError: a tag or a file is missing, or is something else.
+        MlflowException: the store fails.
+    """
     run = store.client.get_run(run_id)
     with TemporaryDirectory() as folder:
         history = store.client.download_artifacts(run_id, HISTORY, folder)
-        frame = pd.read_csv(history)
         predictions = store.client.download_artifacts(run_id, PREDICTIONS, folder)
-        arrays = load_file(predictions)
-    return Member(
-        run_id=run_id,
-        variant=run.data.tags["variant"],
-        seed=int(run.data.tags["seed"]),
-        history=frame,
-        logit_B=arrays["logit"],
-        bayes_B=arrays["bayes"],
-        label_B=arrays["label"],
-    )
+        try:
+            frame, arrays = pd.read_csv(history), load_file(predictions)
+            return Member(
+                run_id=run_id,
+                variant=run.data.tags["variant"],
+                seed=int(run.data.tags["seed"]),
+                history=frame,
+                logit_B=arrays["logit"],
+                bayes_B=arrays["bayes"],
+                label_B=arrays["label"],
+            )
+        except (KeyError, ValueError, IsADirectoryError, SafetensorError) as error:
+            raise UnreadableMemberError(
+                f"run {run_id} is not as `train` leaves one: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
+
+def readable_members(store: Store, run_ids: Iterable[str]) -> list[Member]:
+    """Those that can be read back, in order; of the others, a line each."""
+    found = []
+    for run_id in run_ids:
+        try:
+            found.append(read_member(store, run_id))
+        except UnreadableMemberError as error:
+            _logger.warning("%s; it is passed over", error)
+    return found
