@@ -122,7 +122,7 @@ def _verdict(numbers: Mapping[str, float]) -> str:
     rivals = {
         name: numbers[f"{name}_excess_risk"]
         for name in ESTIMATORS
-        if name not in _EXACT
+        if name not in _EXACT and f"{name}_excess_risk" in numbers
     }
     best = min(rivals, key=rivals.__getitem__)
     return (

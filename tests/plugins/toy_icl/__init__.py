@@ -1,0 +1,1 @@
+"""A package of somebody else: a task, a variant, an estimator and an analysis."""
