@@ -8,13 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import cast
 
+import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from benchmarks import pre_norm
+from benchmarks.muon import MuonOptimisation
 from icl_mlflow.evaluation import EvaluationSet, log_loss, predict, scores
 from icl_mlflow.models import Transformer
 from icl_mlflow.models.forward import logits
+from icl_mlflow.tasks import TASKS
+from icl_mlflow.tasks.base import with_parameters
 from icl_mlflow.training.build import Problem, initial_model, problem, training_batch
 from icl_mlflow.training.device import compute_threads
 from icl_mlflow.training.fit import evaluation_episodes
@@ -24,18 +28,18 @@ from icl_mlflow.training.step import Forward, Optimisation
 from icl_mlflow.variants.context import flip_labels
 
 
-def as_it_is(chosen: Problem, _progress: float) -> Problem:
+def as_it_is(chosen: Problem, _progress: float, _step: int) -> Problem:
     """No curriculum but the task's own."""
     return chosen
 
 
-def short_contexts(chosen: Problem, progress: float) -> Problem:
+def short_contexts(chosen: Problem, progress: float, _step: int) -> Problem:
     """Begin with a quarter of the context, and add points at an even pace."""
     share = 0.25 + 0.75 * progress
     return replace(chosen, n_context=max(1, round(share * chosen.n_context)))
 
 
-def noisy_labels(chosen: Problem, progress: float) -> Problem:
+def noisy_labels(chosen: Problem, progress: float, _step: int) -> Problem:
     """Begin with a fifth of the context's labels flipped, and come to none.
 
     In place of what the variant does to the context; the baseline does nothing.
@@ -45,21 +49,48 @@ def noisy_labels(chosen: Problem, progress: float) -> Problem:
     return replace(chosen, variant=shown)
 
 
+def other_task(chosen: Problem, _progress: float, step: int) -> Problem:
+    """Every other step on another task, of the same dimension (arXiv 2410.05448)."""
+    if step % 2 == 0:
+        return chosen
+    (other,) = (task for task in TASKS.values() if type(task) is not type(chosen.task))
+    task = with_parameters(other, {"dim": chosen.task.dim})
+    return replace(chosen, task=task, easing={})
+
+
+def untouched(_model: Transformer) -> None:
+    """Start as the package does."""
+
+
+@torch.no_grad()
+def likeness(model: Transformer) -> None:
+    """Start where tokens attend to their like: W_K = W_Q, doubled (2506.13688)."""
+    for name, weight in model.named_parameters():
+        if name.endswith("in_proj_weight"):
+            query, key, _ = weight.chunk(3)
+            key.copy_(query)
+            weight[: len(query) + len(key)] *= 2
+
+
 @dataclass(frozen=True, kw_only=True)
 class Alternative:
     """One change of how a model is trained.
 
     Attributes:
         forward: the model itself.
+        start: what is done to the initial model.
+        uses_muon: whether Muon moves the hidden matrices, and AdamW the rest.
         averaged: how much of an exponential average of the weights every step keeps;
             the average is what is judged. 0 judges the weights themselves.
         eased: the problem at some progress, from 0 to below 1, through the share of the
-            steps that curricula take.
+            steps that curricula take, and at some step.
     """
 
     forward: Forward = logits
+    start: Callable[[Transformer], None] = untouched
+    uses_muon: bool = False
     averaged: float = 0.0
-    eased: Callable[[Problem, float], Problem] = as_it_is
+    eased: Callable[[Problem, float, int], Problem] = as_it_is
 
 
 def excess_risk(
@@ -76,13 +107,12 @@ def excess_risk(
     """
     chosen = problem(settings)
     model = initial_model(settings)
+    alternative.start(model)
     average = _average(model, alternative.averaged) if alternative.averaged else None
     judged = cast("Transformer", average.module) if average else model
     with compute_threads(settings.threads):
         validation = evaluation_episodes(settings, chosen, "validation")
-        optimisation = Optimisation(
-            settings, model, chosen.variant.frozen, forward=alternative.forward
-        )
+        optimisation = _optimisation(settings, chosen, alternative, model)
         best, best_loss = snapshot(judged), float("inf")
         for step in range(1, settings.total_steps + 1):
             _step(settings, chosen, alternative, optimisation, step - 1)
@@ -99,6 +129,18 @@ def excess_risk(
         return scores(_answers(judged, alternative, test), test)["excess_risk"]
 
 
+def _optimisation(
+    settings: TrainSettings,
+    chosen: Problem,
+    alternative: Alternative,
+    model: Transformer,
+) -> Optimisation | MuonOptimisation:
+    if alternative.uses_muon:
+        return MuonOptimisation(settings, model)
+    frozen = chosen.variant.frozen
+    return Optimisation(settings, model, frozen, forward=alternative.forward)
+
+
 def _average(model: Transformer, kept: float) -> AveragedModel:
     ema = get_ema_multi_avg_fn(kept)  # type: ignore[no-untyped-call]
     return AveragedModel(model, multi_avg_fn=ema)
@@ -108,12 +150,12 @@ def _step(
     settings: TrainSettings,
     chosen: Problem,
     alternative: Alternative,
-    optimisation: Optimisation,
+    optimisation: Optimisation | MuonOptimisation,
     step: int,
 ) -> None:
     progress = step / (settings.curriculum_share * settings.total_steps)
     if progress < 1:
-        chosen = alternative.eased(chosen, progress)
+        chosen = alternative.eased(chosen, progress, step)
     optimisation.step(training_batch(settings, chosen, step, "cpu"))
 
 
@@ -133,3 +175,6 @@ PRE_NORM = Alternative(forward=pre_norm.logits)
 AVERAGED = Alternative(averaged=0.99)
 SHORT_CONTEXTS = Alternative(eased=short_contexts)
 NOISY_LABELS = Alternative(eased=noisy_labels)
+OTHER_TASK_FIRST = Alternative(eased=other_task)
+ATTENTION_BY_LIKENESS = Alternative(start=likeness)
+MUON = Alternative(uses_muon=True)

@@ -72,7 +72,8 @@ def _page(frame: pd.DataFrame, pictures: Sequence[str]) -> str:
             f"- versions: {packages}",
             "",
             *(f"![{_CAPTIONS[name]}]({name})\n" for name in pictures),
-            "What a recipe is called is what it changes of `efficient`.",
+            "What a recipe is called is what it changes of `one query`; `efficient` is",
+            "that with 16 queries to each of 16 episodes a step.",
             "",
             *(
                 _table(frame, task).markdown()
@@ -167,7 +168,7 @@ def draw_compared(frame: pd.DataFrame) -> "Figure":
             ]
             axes.plot(nats, [row] * len(nats), "o", color=style.SKY, markersize=5)
             axes.plot(nats.median(), row, "|", color=style.BLUE, markersize=14, mew=2.5)
-        plain = mine[(mine["recipe"] == "efficient") & (mine["task"] == task)]
+        plain = mine[(mine["recipe"] == "one query") & (mine["task"] == task)]
         axes.axvline(
             plain["excess_risk"].median(), color=style.GREY, linestyle=":", linewidth=1
         )

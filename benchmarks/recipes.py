@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.alternatives import (
+    ATTENTION_BY_LIKENESS,
     AVERAGED,
+    MUON,
     NOISY_LABELS,
+    OTHER_TASK_FIRST,
     PRE_NORM,
     SHORT_CONTEXTS,
     Alternative,
@@ -16,6 +19,8 @@ from icl_mlflow.training.settings import PRESETS, TrainSettings
 
 #: In bf16 whatever the machine, so that what was recorded counts on any other one.
 _EFFICIENT = {**PRESETS["efficient"], "precision": "bf16"}
+#: What everything else was tried against: one query an episode, as evaluation has.
+_ONE_QUERY = {**_EFFICIENT, "queries": 1, "batch_size": 32}
 
 
 @dataclass(frozen=True)
@@ -31,41 +36,50 @@ class Recipe:
     alternative: Alternative | None = None
 
 
-def _efficient(alternative: Alternative | None = None, **changes: Any) -> Recipe:
-    """The preset `efficient` with something changed."""
-    return Recipe({**_EFFICIENT, **changes}, alternative)
+def _changed(alternative: Alternative | None = None, **changes: Any) -> Recipe:
+    """The recipe `one query` with something changed."""
+    return Recipe({**_ONE_QUERY, **changes}, alternative)
 
 
 RECIPES: Mapping[str, Recipe] = {
-    "efficient": _efficient(),
-    "batch 64": _efficient(batch_size=64),
-    "batch 64, lr 0.0015": _efficient(batch_size=64, lr=1.5e-3),
-    "batch 64, lr 0.0015, independent layers": _efficient(
+    "efficient": Recipe(_EFFICIENT),
+    "one query": _changed(),
+    "8 queries": _changed(queries=8),
+    "8 queries, hidden for good": _changed(
+        queries=8, queries_share=1.0, variant="hidden_query"
+    ),
+    "batch 64": _changed(batch_size=64),
+    "batch 64, lr 0.0015": _changed(batch_size=64, lr=1.5e-3),
+    "batch 64, lr 0.0015, independent layers": _changed(
         batch_size=64, lr=1.5e-3, layer_init="independent"
     ),
     "paper": Recipe({"precision": "bf16"}),
-    "sampled labels": _efficient(target="labels"),
-    "no curriculum": _efficient(curriculum="none"),
-    "nuisance alone": _efficient(curriculum="nuisance"),
-    "separation alone": _efficient(curriculum="separation"),
-    "short contexts first": _efficient(SHORT_CONTEXTS),
-    "noisy labels first": _efficient(NOISY_LABELS),
-    "one cycle": _efficient(schedule="one_cycle", warmup=0.3),
-    "lr 0.002": _efficient(lr=2e-3),
-    "beta2 0.999": _efficient(beta2=0.999),
-    "no clipping": _efficient(clip_norm=1e9),
-    "independent layers": _efficient(layer_init="independent"),
-    "averaged weights": _efficient(AVERAGED),
-    "pre-norm": _efficient(PRE_NORM),
+    "sampled labels": _changed(target="labels"),
+    "no curriculum": _changed(curriculum="none"),
+    "nuisance alone": _changed(curriculum="nuisance"),
+    "separation alone": _changed(curriculum="separation"),
+    "short contexts first": _changed(SHORT_CONTEXTS),
+    "noisy labels first": _changed(NOISY_LABELS),
+    "one cycle": _changed(schedule="one_cycle", warmup=0.3),
+    "lr 0.002": _changed(lr=2e-3),
+    "beta2 0.999": _changed(beta2=0.999),
+    "no clipping": _changed(clip_norm=1e9),
+    "independent layers": _changed(layer_init="independent"),
+    "averaged weights": _changed(AVERAGED),
+    "pre-norm": _changed(PRE_NORM),
+    "other task first": _changed(OTHER_TASK_FIRST),
+    "attention by likeness": _changed(ATTENTION_BY_LIKENESS),
+    "Muon, lr 0.003": _changed(MUON),
 }
 #: With how many episodes every recipe is tried.
 COMPARED = 50_000
 #: Which recipes are tried with how many episodes: all with few, the best with more.
 PLAN: Mapping[int, Collection[str]] = {
-    25_000: ("efficient",),
+    25_000: ("one query",),
+    40_000: ("efficient",),
     COMPARED: tuple(RECIPES),
     100_000: (
-        "efficient",
+        "one query",
         "batch 64, lr 0.0015",
         "batch 64, lr 0.0015, independent layers",
     ),
@@ -106,13 +120,13 @@ def trials(
 
 
 def _differs(recipe: str, task: str) -> bool:
-    """Whether it is another training than the efficient one, or is that one itself."""
+    """Whether it is another training than `one query`, or is that one itself."""
     try:
         mine, plain = (
             Trial(name, task, 0, min(PLAN)).settings().identity
-            for name in (recipe, "efficient")
+            for name in (recipe, "one query")
         )
     except ValueError:  # a curriculum that this task does not offer
         return False
     is_other = mine != plain or RECIPES[recipe].alternative is not None
-    return recipe == "efficient" or is_other
+    return recipe == "one query" or is_other

@@ -8,16 +8,23 @@ from torch import nn
 
 from benchmarks import pre_norm
 from benchmarks.alternatives import (
+    ATTENTION_BY_LIKENESS,
     AVERAGED,
+    MUON,
     NOISY_LABELS,
+    OTHER_TASK_FIRST,
     PRE_NORM,
     SHORT_CONTEXTS,
     Alternative,
     excess_risk,
+    likeness,
     noisy_labels,
+    other_task,
     short_contexts,
 )
+from benchmarks.muon import MuonOptimisation
 from icl_mlflow.models.forward import logits
+from icl_mlflow.tasks import TASKS
 from icl_mlflow.training.build import (
     Problem,
     initial_model,
@@ -93,7 +100,8 @@ def test_pre_norm_is_what_is_trained_and_tested() -> None:
 def test_a_curriculum_takes_its_share_of_the_steps() -> None:
     seen: list[float] = []
 
-    def note(chosen: Problem, progress: float) -> Problem:
+    def note(chosen: Problem, progress: float, step: int) -> Problem:
+        assert step == len(seen)
         seen.append(progress)
         return chosen
 
@@ -105,15 +113,20 @@ def test_a_curriculum_takes_its_share_of_the_steps() -> None:
 
 def test_what_is_eased_is_what_is_trained_on() -> None:
     plain = excess_risk(SETTINGS, Alternative())
-    for eased in (SHORT_CONTEXTS, NOISY_LABELS):
-        assert excess_risk(SETTINGS, eased) != pytest.approx(plain, abs=1e-6)
+    for changed in (
+        *(SHORT_CONTEXTS, NOISY_LABELS, OTHER_TASK_FIRST),
+        *(ATTENTION_BY_LIKENESS, MUON),
+    ):
+        assert excess_risk(SETTINGS, changed) != pytest.approx(plain, abs=1e-6)
 
 
 def test_contexts_grow_from_a_quarter() -> None:
     whole = problem(SETTINGS)
-    sizes = [short_contexts(whole, progress).n_context for progress in (0, 0.5, 0.99)]
+    sizes = [
+        short_contexts(whole, progress, 0).n_context for progress in (0, 0.5, 0.99)
+    ]
     assert sizes == [2, 5, 8]
-    batch = training_batch(SETTINGS, short_contexts(whole, 0.0), 0, "cpu")
+    batch = training_batch(SETTINGS, short_contexts(whole, 0.0, 0), 0, "cpu")
     assert batch.seen.n_context == 2
 
 
@@ -122,7 +135,7 @@ def test_fewer_and_fewer_labels_are_flipped() -> None:
     settings = replace(SETTINGS, batch_size=5_000, train_episodes=50_000)
 
     def flipped(progress: float) -> float:
-        noisy = noisy_labels(whole, progress)
+        noisy = noisy_labels(whole, progress, 0)
         shown, drawn = (
             training_batch(settings, each, 0, "cpu").seen.context_y_BN
             for each in (noisy, whole)
@@ -131,3 +144,37 @@ def test_fewer_and_fewer_labels_are_flipped() -> None:
 
     assert flipped(0.0) == pytest.approx(0.2, abs=0.01)
     assert flipped(0.5) == pytest.approx(0.1, abs=0.01)
+
+
+def test_every_other_step_is_on_the_other_task() -> None:
+    whole = problem(SETTINGS)
+    first, second = (other_task(whole, 0.1, step) for step in (0, 1))
+    assert first == whole
+    assert type(second.task) is type(TASKS["B"])
+    assert second.task.dim == SETTINGS.dim
+    assert not second.easing
+
+
+def test_attention_begins_by_likeness() -> None:
+    """A token's score for another is that of the other for it, and for itself best."""
+    model, plain = initial_model(SETTINGS), initial_model(SETTINGS)
+    likeness(model)
+    name = "transformer.layers.0.self_attn.in_proj_weight"
+    query, key, value = model.get_parameter(name).chunk(3)
+    torch.testing.assert_close(query, key)
+    query_before, _, value_before = plain.get_parameter(name).chunk(3)
+    torch.testing.assert_close(query, 2 * query_before)
+    torch.testing.assert_close(value, value_before)
+
+
+def test_muon_moves_hidden_matrices_alike_in_all_directions() -> None:
+    settings = replace(SETTINGS, weight_decay=0.0)
+    before, model = initial_model(settings), initial_model(settings)
+    batch = training_batch(settings, problem(settings), 0, "cpu")
+    MuonOptimisation(settings, model).step(batch)
+    name = "transformer.layers.0.self_attn.out_proj.weight"
+    moved = (model.get_parameter(name) - before.get_parameter(name)).detach()
+    sizes = torch.linalg.svdvals(moved.double())
+    assert sizes[len(sizes) // 2] > 0.5 * sizes[0] > 0  # AdamW's: a tenth
+    head = model.get_parameter("head.weight") - before.get_parameter("head.weight")
+    assert head.abs().max() > 0

@@ -36,12 +36,12 @@ def test_every_recipe_is_tried_on_every_task_where_it_is_another() -> None:
     for task in TASKS:
         mine = [trial for trial in planned if trial.task == task]
         tried = {trial.recipe for trial in mine if trial.budget == 50_000}
-        assert {"efficient", "paper", "sampled labels", "pre-norm"} <= tried
+        assert {"one query", "paper", "sampled labels", "pre-norm"} <= tried
         assert ("no curriculum" in tried) == bool(TASKS[task].curricula)
         shorter = [trial for trial in mine if trial.budget == 25_000]
         assert [(t.recipe, t.seed) for t in shorter] == [
-            ("efficient", 0),
-            ("efficient", 1),
+            ("one query", 0),
+            ("one query", 1),
         ]
 
 

@@ -1,0 +1,217 @@
+"""How soon is a quality reached, and with what? The list of records, row by row.
+
+`python -m benchmarks.records --task A` runs the whole command `icl-mlflow train`, seed
+by seed, from its start to its registered model, and appends a row to `records.md` if
+the median of the seeds reaches the target on the fixed test set. No row enters by hand.
+"""
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import click
+from mlflow.tracking import MlflowClient
+
+from benchmarks.frontier_report import PUBLISHED
+from benchmarks.machine import load, now, this_machine
+from icl_mlflow.suite import parse_seeds
+from icl_mlflow.tasks import TASKS
+from icl_mlflow.training.settings import PRESETS
+
+_FILE = Path(__file__).with_name("records.md")
+_ROOT = Path(__file__).parents[1]
+_FEWEST = 5
+
+#: By name, the excess risk to be reached on each task, in nats.
+TARGETS: Mapping[str, Mapping[str, float]] = {
+    "published": PUBLISHED,
+    "0.0005": dict.fromkeys(PUBLISHED, 0.0005),
+}
+
+_COLUMNS = (
+    *("date", "target", "nats, median", "range", "seconds, wall", "CPU", "episodes"),
+    *("seeds", "recipe", "commit", "processor", "load"),
+)
+_HEAD = f"""# Records
+
+Seconds of the whole command, from its start to a registered model: medians over seeds,
+on the clock and of processors. `load` is what else the machine did: where it exceeds
+the threads of the command, the seconds on the clock say little. Excess risk on the
+20 000 fixed test episodes. Rows enter by `python -m benchmarks.records` alone.
+
+| {" | ".join(_COLUMNS)} |
+|{"---|" * len(_COLUMNS)}
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A command that has trained one model.
+
+    Attributes:
+        seed: of the model.
+        nats: its excess risk on the test set.
+        wall: seconds on the clock.
+        cpu: seconds of processors.
+        episodes: drawn for training.
+    """
+
+    seed: int
+    nats: float
+    wall: float
+    cpu: float
+    episodes: int
+
+
+def train(task: str, seed: int, options: Sequence[str]) -> Finished:
+    """Run the command in a store of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = f"sqlite:///{folder}/mlflow.db"
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        started = time.perf_counter()
+        subprocess.run(
+            [
+                *(sys.executable, "-m", "entrypoints.train"),
+                *("--task", task, "--seed", str(seed), *options),
+            ],
+            cwd=folder,
+            env={
+                **os.environ,
+                "MLFLOW_TRACKING_URI": store,
+                "PYTHONPATH": str(_ROOT),
+            },
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wall = time.perf_counter() - started
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        client = MlflowClient(store)
+        experiments = [each.experiment_id for each in client.search_experiments()]
+        (run,) = client.search_runs(experiments)
+        asked = run.data.params
+        epochs, drawn, size = (
+            int(asked[name]) for name in ("epochs", "train_episodes", "batch_size")
+        )
+        return Finished(
+            seed=seed,
+            nats=run.data.metrics["test/excess_risk"],
+            wall=wall,
+            cpu=(after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime),
+            episodes=epochs * (drawn // size) * size,
+        )
+
+
+def reaches(found: Sequence[Finished], nats: float) -> bool:
+    """Whether the median of at least five seeds is that good."""
+    return len(found) >= _FEWEST and median(one.nats for one in found) <= nats
+
+
+def add_row(file: Path, cells: Sequence[str]) -> None:
+    """Append a row; the first one brings the head."""
+    if not file.exists():
+        file.write_text(_HEAD, encoding="utf-8")
+    with file.open("a", encoding="utf-8") as lines:
+        lines.write(f"| {' | '.join(cells)} |\n")
+
+
+def row(
+    found: Sequence[Finished], *, task: str, target: str, recipe: str, commit: str
+) -> tuple[str, ...]:
+    """The cells of what was found, on this machine and now."""
+    nats = [one.nats for one in found]
+    machine = this_machine()
+    flags = " ".join(machine.instructions)
+    return (
+        f"{now():%Y-%m-%d}",
+        f"{task} {target} ({TARGETS[target][task]} nats)",
+        f"{median(nats):.4f}",
+        f"{min(nats):.4f} to {max(nats):.4f}",
+        f"{median(one.wall for one in found):.1f}",
+        f"{median(one.cpu for one in found):.1f}",
+        f"{found[0].episodes:,}".replace(",", " "),
+        f"{len(found)}",
+        f"`{recipe}`",
+        commit,
+        f"{machine.processor}, cores: {machine.cores}, {flags}",
+        load(),
+    )
+
+
+def _commit() -> str:
+    """Of the code that runs.
+
+    Raises:
+        ClickException: the code is not that of any commit.
+    """
+    git = ("git", "-C", str(_ROOT))
+    changed = subprocess.run(
+        [*git, "status", "--porcelain", "--", "icl_mlflow", "entrypoints"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    if changed:
+        raise click.ClickException("the code has changes; a record names its commit")
+    shown = subprocess.run(
+        [*git, "rev-parse", "--short", "HEAD"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return shown.stdout.strip()
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--task", type=click.Choice(list(TASKS)), required=True)
+@click.option("--target", type=click.Choice(list(TARGETS)), default="published")
+@click.option("--preset", type=click.Choice(list(PRESETS)), default="efficient")
+@click.option("--seeds", default="0-4", help="At least five.")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=_FILE,
+    help="The list.",
+)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def main(
+    *,
+    task: str,
+    target: str,
+    preset: str,
+    seeds: str,
+    output: Path,
+    options: tuple[str, ...],
+) -> None:
+    """Train every seed by the whole command; append a row if the target is reached.
+
+    OPTIONS, after a double dash, go to `icl-mlflow train` as they are.
+    """
+    chosen = parse_seeds(seeds)
+    if len(chosen) < _FEWEST:
+        raise click.UsageError(f"a record needs at least {_FEWEST} seeds")
+    commit = _commit()
+    recipe = ("--preset", preset, *options)
+    found = []
+    for seed in chosen:
+        one = train(task, seed, recipe)
+        found.append(one)
+        shown = f"{one.nats:.4f} nats, {one.wall:.1f} s, {one.cpu:.1f} s of CPU"
+        click.echo(f"seed {seed}: {shown}", err=True)
+    cells = row(found, task=task, target=target, recipe=" ".join(recipe), commit=commit)
+    click.echo(" | ".join(cells))
+    if not reaches(found, TARGETS[target][task]):
+        raise click.ClickException("the median does not reach the target: no row")
+    add_row(output, cells)
+    click.echo(f"written: {output}")
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m benchmarks.records")
