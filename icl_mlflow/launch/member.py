@@ -175,9 +175,9 @@ def member_run(
         RunInUseError: another process has it.
     """
     check_ready(settings)
-    earlier = resume and run_to_resume(store, settings.identity, resume)
+    earlier = run_to_resume(store, settings.identity, resume) if resume else None
     if earlier is not None:
-        on_resume(earlier)
+        on_resume(earlier.run_id)
     with (
         open_run(
             store,
@@ -187,7 +187,8 @@ def member_run(
             tags=_tags(settings),
             description=_description(settings),
             parent_run_id=parent_run_id,
-            run_id=earlier,
+            run_id=earlier.run_id if earlier else None,
+            last_sign=earlier.sign if earlier else None,
         ) as log,
         train_log(log) as logger,
     ):

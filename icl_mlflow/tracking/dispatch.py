@@ -6,9 +6,9 @@ from pathlib import Path
 
 from icl_mlflow.tracking.courier import Courier
 from icl_mlflow.tracking.delivery import Delivery
-from icl_mlflow.tracking.heartbeat import HEARTBEAT, heartbeat
 from icl_mlflow.tracking.location import without_secrets
 from icl_mlflow.tracking.outbox import About, Outbox, outbox_folder, write_about
+from icl_mlflow.tracking.ownership import Ownership
 from icl_mlflow.tracking.preflight import meaning, within_limit
 from icl_mlflow.tracking.records import Metrics, Record, Status
 from icl_mlflow.tracking.registration import Registered
@@ -36,10 +36,13 @@ class Dispatch:
     Args:
         store: where the run is.
         run_id, name: of the run.
+        ownership: of the run.
     """
 
-    def __init__(self, store: Store, run_id: str, name: str) -> None:
-        self._store, self._run_id = store, run_id
+    def __init__(
+        self, store: Store, run_id: str, name: str, ownership: Ownership
+    ) -> None:
+        self._store, self._run_id, self._ownership = store, run_id, ownership
         folder = outbox_folder(run_id)
         about = About(
             run_id=run_id,
@@ -59,7 +62,10 @@ class Dispatch:
 
         Raises:
             OSError: the disk is full, say.
+            RunInUseError: another process has taken the run for dead.
         """
+        if self._sender.stopped_by is not None:
+            raise self._sender.stopped_by
         with signals_put_off():
             self._courier.put(record)
 
@@ -96,6 +102,11 @@ class Dispatch:
             OSError: the disk is full; the run is FAILED then, if the store hears of it.
         """
         self._has_ended = True
+        if self._sender.stopped_by is not None:
+            # The run is another's, and so is the word on how it ends.
+            self._sender.stop(patience=1)
+            self._outbox.discard()
+            return
         try:
             self.put(Status(status=status, time=now_ms()))
         except OSError:
@@ -165,7 +176,7 @@ class Dispatch:
 
     def _beat(self, back: bool) -> None:  # noqa: FBT001 - the sender calls it
         self._store.check_there()
-        self._store.client.set_tag(self._run_id, HEARTBEAT, heartbeat().text)
+        self._ownership.renew()
         if back and not self._has_ended:
             # Somebody may have taken it for dead.
             self._store.client.update_run(self._run_id, status="RUNNING")

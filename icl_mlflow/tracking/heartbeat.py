@@ -47,10 +47,31 @@ class Heartbeat:
         """What the tag holds."""
         return json.dumps(asdict(self))
 
+    @property
+    def given(self) -> datetime.datetime:
+        """When it was given, by the clock of its machine."""
+        return datetime.datetime.fromisoformat(self.time)
+
     def age(self) -> datetime.timedelta:
         """How long ago it was given."""
-        now = datetime.datetime.now(datetime.UTC)
-        return now - datetime.datetime.fromisoformat(self.time)
+        return datetime.datetime.now(datetime.UTC) - self.given
+
+    @property
+    def process(self) -> tuple[str, str, int, str]:
+        """Which process gave it."""
+        return self.host, self.machine, self.pid, self.started
+
+    @property
+    def is_here(self) -> bool:
+        """Whether process numbers of its machine mean the same as here.
+
+        A machine that was cloned while it ran differs by its name alone.
+        """
+        return (
+            bool(self.machine)
+            and self.machine == _machine()
+            and self.host == socket.gethostname()
+        )
 
     def is_dead(self, older_than: datetime.timedelta) -> bool:
         """Whether its process has ended: for certain on this machine, else by its age.
@@ -58,7 +79,7 @@ class Heartbeat:
         Args:
             older_than: how long a process elsewhere may be silent.
         """
-        if self.machine and self.machine == _machine():
+        if self.is_here:
             return _started(self.pid) != self.started
         return self.age() > older_than
 

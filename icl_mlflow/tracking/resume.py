@@ -1,7 +1,7 @@
 """Which unfinished run a training goes on with, if any."""
 
-import datetime
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,7 +10,8 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from icl_mlflow.settings import values_of
-from icl_mlflow.tracking.heartbeat import HEARTBEAT, parse
+from icl_mlflow.tracking.heartbeat import HEARTBEAT
+from icl_mlflow.tracking.ownership import living_owner
 from icl_mlflow.tracking.reading import LONGEST_JSON, content_of, json_of
 from icl_mlflow.tracking.state import (
     AUTO,
@@ -24,22 +25,33 @@ from icl_mlflow.training.settings import TrainSettings
 
 _SETTINGS = "settings.json"
 
-#: How long a process on another machine may be silent and still be thought alive.
-_SILENCE = datetime.timedelta(minutes=5)
-
 
 class NotResumableError(ValueError):
     """Training cannot go on with a run; the message is one line and says why."""
 
 
-def run_to_resume(store: Store, identity: str, wanted: str) -> str | None:
-    """The id of the run to go on with, or None for a new one.
+@dataclass(frozen=True, kw_only=True)
+class Unfinished:
+    """A run to go on with, which no live process has.
+
+    Attributes:
+        run_id: of the run.
+        sign: the last sign of life of the process that had it.
+    """
+
+    run_id: str
+    sign: str
+
+
+def run_to_resume(store: Store, identity: str, wanted: str) -> Unfinished | None:
+    """The run to go on with, or None for a new one.
 
     Args:
         store: where the runs are.
         identity: of the settings.
         wanted: ``auto`` for the newest unfinished run of these settings that has left
-            a checkpoint here and that no live process has; ``never``; or a run's id.
+            a checkpoint here and that no live process has, here or elsewhere;
+            ``never``; or a run's id.
 
     Raises:
         NotResumableError: the run that is named cannot be gone on with.
@@ -48,8 +60,9 @@ def run_to_resume(store: Store, identity: str, wanted: str) -> str | None:
         return None
     if wanted == AUTO:
         return _newest(store, identity)
-    _check(store.client, _run(store, wanted), identity)
-    return wanted
+    run = _run(store, wanted)
+    _check(store.client, run, identity)
+    return _unfinished(run)
 
 
 def command_to_resume(client: MlflowClient, run_id: str) -> str:
@@ -90,7 +103,7 @@ def _settings_of(client: MlflowClient, run_id: str) -> TrainSettings | None:
         return None
 
 
-def _newest(store: Store, identity: str) -> str | None:
+def _newest(store: Store, identity: str) -> Unfinished | None:
     query = (
         "attributes.status != 'FINISHED' AND tags.kind = 'train' "
         f"AND tags.settings_hash = '{identity}'"
@@ -99,9 +112,17 @@ def _newest(store: Store, identity: str) -> str | None:
         [store.experiment_id], query, order_by=["attributes.start_time DESC"]
     ):
         run_id: str = run.info.run_id
-        if has_checkpoints(run_id) and not is_claimed(run_id):
-            return run_id
+        if (
+            has_checkpoints(run_id)
+            and not is_claimed(run_id)
+            and living_owner(store.client, run) is None
+        ):
+            return _unfinished(run)
     return None
+
+
+def _unfinished(run: Run) -> Unfinished:
+    return Unfinished(run_id=run.info.run_id, sign=run.data.tags.get(HEARTBEAT, ""))
 
 
 def _run(store: Store, run_id: str) -> Run:
@@ -128,12 +149,13 @@ def _check(client: MlflowClient, run: Run, identity: str) -> None:
         raise NotResumableError(f"run {run_id} has finished")
     if tags.get("settings_hash") != identity:
         raise NotResumableError(_why_another(client, run_id, identity))
+    owner = None if is_claimed(run_id) else living_owner(client, run)
+    if owner is not None:
+        raise NotResumableError(
+            f"run {run_id} is being trained by process {owner.pid} on {owner.host}; "
+            "wait for its end"
+        )
     if not has_checkpoints(run_id):
-        beat = parse(tags.get(HEARTBEAT, ""))
-        if run.info.status == "RUNNING" and beat and not beat.is_dead(_SILENCE):
-            raise NotResumableError(
-                f"run {run_id} is being trained by process {beat.pid} on {beat.host}"
-            )
         raise NotResumableError(
             f"run {run_id} has left no checkpoint in {state_folder(run_id)}; go on "
             f"where it was trained, or start anew with --resume {NEVER}"

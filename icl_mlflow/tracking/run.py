@@ -21,6 +21,7 @@ from mlflow.utils.mlflow_tags import (
 from icl_mlflow.tracking.dispatch import Dispatch, now_ms
 from icl_mlflow.tracking.heartbeat import HEARTBEAT, heartbeat
 from icl_mlflow.tracking.log import RunLog
+from icl_mlflow.tracking.ownership import Ownership
 from icl_mlflow.tracking.preflight import within_limit
 from icl_mlflow.tracking.records import Status
 from icl_mlflow.tracking.signals import (
@@ -55,6 +56,7 @@ def open_run(
     description: str,
     parent_run_id: str | None = None,
     run_id: str | None = None,
+    last_sign: str | None = None,
 ) -> Iterator[RunLog]:
     """Open a run, or adopt the one that ``mlflow run`` opened for this process.
 
@@ -74,9 +76,11 @@ def open_run(
         description: Markdown.
         parent_run_id: opens a new run below that one.
         run_id: opens that run again, which has not finished.
+        last_sign: of the life of the process that had it, which is known to be dead;
+            by default what the run says now.
 
     Raises:
-        RunInUseError: a live process of this machine has the run.
+        RunInUseError: a live process has the run, on this machine or another.
         StoreError: there is no such run, or it has finished.
     """
     parent = {MLFLOW_PARENT_RUN_ID: parent_run_id} if parent_run_id else {}
@@ -90,7 +94,9 @@ def open_run(
     else:
         run = _create(store, name, {**_origin(), **ours})
     known = _known_points(store, run) if run_id else set()
-    with _dispatching(store, run.info.run_id, name) as dispatch:
+    if (run_id or given) and last_sign is None:
+        last_sign = run.data.tags.get(HEARTBEAT, "")
+    with _dispatching(store, run.info.run_id, name, last_sign) as dispatch:
         log = RunLog(store, run.info.run_id, dispatch, known | dispatch.points())
         with _ended_truthfully(dispatch):
             if run_id:
@@ -159,12 +165,17 @@ def _continued_in(run_id: str) -> dict[str, str]:
 
 
 @contextmanager
-def _dispatching(store: Store, run_id: str, name: str) -> Iterator[Dispatch]:
+def _dispatching(
+    store: Store, run_id: str, name: str, last_sign: str | None
+) -> Iterator[Dispatch]:
     """Have a run for this process alone, with a place to write to."""
+    ownership = Ownership(store.client, run_id)
     with claimed(run_id):
         try:
+            if last_sign is not None:
+                ownership.take(last_sign)
             try:
-                dispatch = Dispatch(store, run_id, name)
+                dispatch = Dispatch(store, run_id, name, ownership)
             except OSError:  # no place, and so no other way to say so
                 store.client.set_terminated(run_id, "FAILED")
                 raise
@@ -201,9 +212,9 @@ def _origin() -> dict[str, str]:
 
 def _missing_origin(run: Run) -> dict[str, str]:
     """Who goes on with a run; what it says already of its origin stays."""
-    ours = _origin()
-    missing = {k: v for k, v in ours.items() if k not in run.data.tags}
-    return {**missing, HEARTBEAT: ours[HEARTBEAT]}
+    # Its sign of life has been given when it was taken.
+    known = {*run.data.tags, HEARTBEAT}
+    return {k: v for k, v in _origin().items() if k not in known}
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from icl_mlflow.tracking.courier import Courier
+from icl_mlflow.tracking.state import RunInUseError
 
 #: Seconds between attempts: the first pause and the longest.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
@@ -26,7 +27,8 @@ class Sender:
     Args:
         courier: of the run.
         beat: gives the store a sign of life; called every `BEAT` seconds, the first
-            time after as many, and with True before a delivery is tried again.
+            time after as many, and with True before a delivery is tried again. Nothing
+            is delivered any more once it has raised RunInUseError.
     """
 
     def __init__(self, courier: Courier, beat: Callable[[bool], None]) -> None:
@@ -34,6 +36,7 @@ class Sender:
         self._stopping = False
         self._next_beat = time.monotonic() + BEAT
         self._trouble: Exception | None = None
+        self._stopped_by: RunInUseError | None = None
         # A daemon: one that hangs in a request must not keep the program from ending.
         self._thread = threading.Thread(
             target=self._run, name="icl-mlflow-sender", daemon=True
@@ -45,6 +48,11 @@ class Sender:
         """Why the last attempt failed; None after one that did not."""
         return self._trouble
 
+    @property
+    def stopped_by(self) -> RunInUseError | None:
+        """Who has taken the run meanwhile; None as long as it is ours."""
+        return self._stopped_by
+
     def wait(self, patience: Callable[[], float]) -> bool:
         """Wait until every record has been seen to; whether it has.
 
@@ -53,6 +61,8 @@ class Sender:
         """
         with self._courier.changed:
             while self._courier.n_waiting:
+                if self._stopped_by is not None:
+                    return False
                 left = patience()
                 if left <= 0:
                     return False
@@ -76,6 +86,9 @@ class Sender:
                     self._beat(bool(self._trouble))
                     self._next_beat = time.monotonic() + BEAT
                 self._courier.deliver_next()
+            except RunInUseError as error:
+                self._stopped_by = error
+                return
             except Exception as error:  # noqa: BLE001 - a program must not die of it
                 self._trouble = error
                 self._rest(pause)

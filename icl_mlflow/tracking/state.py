@@ -125,6 +125,8 @@ def forget(run_id: str) -> None:
 
 def is_claimed(run_id: str) -> bool:
     """Whether a live process of this machine has the run."""
+    if not state_folder(run_id).is_dir():  # asking would make it
+        return False
     try:
         with FileLock(state_folder(run_id) / _LOCK).acquire(timeout=0):
             return False
