@@ -51,7 +51,7 @@ def train(
     from icl_mlflow.tracking.store import StoreError, connect
 
     with usage_errors(StoreError):
-        store = connect(launch.experiment)
+        store = connect(launch.experiment, may_resume=several.seeds is None)
     if several.seeds is None:
         _train_one(store, settings, resume)
     else:

@@ -17,7 +17,7 @@ from icl_mlflow.launch.artifacts import log_last_good, log_results
 from icl_mlflow.launch.ready import check_ready
 from icl_mlflow.launch.train_log import train_log
 from icl_mlflow.settings import values_of
-from icl_mlflow.tracking.resume import run_to_resume
+from icl_mlflow.tracking.resume import run_to_open, run_to_resume
 from icl_mlflow.tracking.run import RunLog, open_run
 from icl_mlflow.tracking.signals import signals_put_off
 from icl_mlflow.tracking.state import (
@@ -175,7 +175,9 @@ def member_run(
         RunInUseError: another process has it.
     """
     check_ready(settings)
-    earlier = run_to_resume(store, settings.identity, resume) if resume else None
+    # Members of a suite are not what the environment names.
+    find = run_to_resume if parent_run_id else run_to_open
+    earlier = find(store, settings.identity, resume) if resume else None
     if earlier is not None:
         on_resume(earlier.run_id)
     with (

@@ -63,7 +63,7 @@ def train(
     """
     check_ready(settings)
     warn_if_slow(settings)
-    return train_member(connect(experiment), settings, resume=resume)
+    return train_member(connect(experiment, may_resume=True), settings, resume=resume)
 
 
 def train_seeds(

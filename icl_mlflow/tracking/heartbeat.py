@@ -17,6 +17,9 @@ from icl_mlflow.tracking.reading import json_of
 #: The tag that holds it.
 HEARTBEAT = "heartbeat"
 
+#: Seconds between signs of life.
+BEAT = 30.0
+
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _NAMESPACE = Path("/proc/self/ns/pid")
 

@@ -11,8 +11,13 @@ import time
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from icl_mlflow.tracking.heartbeat import HEARTBEAT, Heartbeat, heartbeat, parse
-from icl_mlflow.tracking.sender import BEAT
+from icl_mlflow.tracking.heartbeat import (
+    BEAT,
+    HEARTBEAT,
+    Heartbeat,
+    heartbeat,
+    parse,
+)
 from icl_mlflow.tracking.state import RunInUseError
 
 #: How long a process on another machine may be silent and still be thought alive.

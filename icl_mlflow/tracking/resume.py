@@ -1,5 +1,6 @@
 """Which unfinished run a training goes on with, if any."""
 
+import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from icl_mlflow.settings import values_of
+from icl_mlflow.tracking.given_run import RUN_VARIABLE, training_to_resume
 from icl_mlflow.tracking.heartbeat import HEARTBEAT
 from icl_mlflow.tracking.ownership import living_owner
 from icl_mlflow.tracking.reading import LONGEST_JSON, content_of, json_of
@@ -63,6 +65,27 @@ def run_to_resume(store: Store, identity: str, wanted: str) -> Unfinished | None
     run = _run(store, wanted)
     _check(store.client, run, identity)
     return _unfinished(run)
+
+
+def run_to_open(store: Store, identity: str, wanted: str) -> Unfinished | None:
+    """As `run_to_resume`, for a process that may have been given a run to go on with.
+
+    A training that MLFLOW_RUN_ID names is gone on with, or nothing is.
+    """
+    run_id = os.environ.get(RUN_VARIABLE)
+    if not run_id or not training_to_resume(_run(store, run_id).data.tags):
+        return run_to_resume(store, identity, wanted)
+    if wanted not in {AUTO, run_id}:
+        raise NotResumableError(
+            f"run {run_id}, which {RUN_VARIABLE} names, is a training that was cut "
+            f"off, and not what --resume {wanted} asks for; unset {RUN_VARIABLE}"
+        )
+    try:
+        return run_to_resume(store, identity, run_id)
+    except NotResumableError as error:
+        raise NotResumableError(
+            f"{error} ({RUN_VARIABLE} names it; unset that for a new run)"
+        ) from error
 
 
 def command_to_resume(client: MlflowClient, run_id: str) -> str:

@@ -19,6 +19,7 @@ from mlflow.utils.mlflow_tags import (
 )
 
 from icl_mlflow.tracking.dispatch import Dispatch, now_ms
+from icl_mlflow.tracking.given_run import RUN_VARIABLE
 from icl_mlflow.tracking.heartbeat import HEARTBEAT, heartbeat
 from icl_mlflow.tracking.log import RunLog
 from icl_mlflow.tracking.ownership import Ownership
@@ -35,8 +36,6 @@ from icl_mlflow.tracking.store import Store, StoreError
 from icl_mlflow.version import VERSION
 
 __all__ = ["RunLog", "open_run"]
-
-_RUN_VARIABLE = "MLFLOW_RUN_ID"
 
 #: Seconds that the marking of dead children may take.
 _MARKING = 2.0
@@ -86,11 +85,11 @@ def open_run(
     parent = {MLFLOW_PARENT_RUN_ID: parent_run_id} if parent_run_id else {}
     ours = {**parent, "kind": kind, **tags, MLFLOW_RUN_NOTE: description}
     # Only the first call gets what `mlflow run` has opened.
-    given = None if parent_run_id else os.environ.pop(_RUN_VARIABLE, None)
+    given = None if parent_run_id else os.environ.pop(RUN_VARIABLE, None)
     if run_id:
         run = _unfinished(store, run_id)
     elif given:
-        run = _found(store, given, f", which {_RUN_VARIABLE} names")
+        run = _found(store, given, f", which {RUN_VARIABLE} names")
     else:
         run = _create(store, name, {**_origin(), **ours})
     known = _known_points(store, run) if run_id else set()
@@ -99,11 +98,11 @@ def open_run(
     with _dispatching(store, run.info.run_id, name, last_sign) as dispatch:
         log = RunLog(store, run.info.run_id, dispatch, known | dispatch.points())
         with _ended_truthfully(dispatch):
-            if run_id:
+            if run.info.status != "RUNNING" or run_id:
                 dispatch.put(Status(status="RUNNING", time=now_ms()))
             if run_id or given:
                 log.tags({**_missing_origin(run), MLFLOW_RUN_NAME: name, **ours})
-            if run_id and given:
+            if run_id and given and run_id != given:
                 log.tags(_continued_in(run_id), run_id=given)
             log.params({k: v for k, v in params.items() if k not in run.data.params})
             yield log

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from icl_mlflow.tracking.courier import Courier
+from icl_mlflow.tracking.heartbeat import BEAT
 from icl_mlflow.tracking.state import RunInUseError
 
 #: Seconds between attempts: the first pause and the longest.
@@ -16,9 +17,6 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 
 #: Seconds between two looks at how patient a waiting caller still is.
 _GLANCE = 0.2
-
-#: Seconds between signs of life.
-BEAT = 30.0
 
 
 class Sender:

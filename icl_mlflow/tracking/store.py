@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlflow import MlflowClient
+from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.uri import is_local_uri
 
+from icl_mlflow.tracking.given_run import given_run
 from icl_mlflow.tracking.location import (
     DATABASES,
     SERVERS,
@@ -120,7 +122,7 @@ class Store:
         return self.place if on_server else "http://127.0.0.1:5000"
 
 
-def connect(experiment: str | None = None) -> Store:
+def connect(experiment: str | None = None, *, may_resume: bool = False) -> Store:
     """Open the store and the experiment, creating either where it is missing.
 
     The store is MLFLOW_TRACKING_URI, or ``mlflow.db`` in the working folder. Safe to
@@ -130,15 +132,22 @@ def connect(experiment: str | None = None) -> Store:
         experiment: its name; by default that of MLFLOW_EXPERIMENT_ID or
             MLFLOW_EXPERIMENT_NAME, or ``Default``. A run that ``mlflow run`` has opened
             for this process, MLFLOW_RUN_ID, stays where it is.
+        may_resume: MLFLOW_RUN_ID may name a training that was cut off.
 
     Raises:
-        StoreError: the store cannot be used; nothing has been created then.
+        StoreError: the store cannot be used, or MLFLOW_RUN_ID names a run that is not
+            for this process; nothing has been created then.
     """
     uri = tracking_uri()
     client = _checked_client(uri)
     with _one_line_errors(uri):
-        experiment_id = _experiment_of_run(client) or _experiment(client, experiment)
-        location = client.get_experiment(experiment_id).artifact_location
+        run = given_run(client, may_resume=may_resume)
+        if run is None:
+            found = _experiment(client, experiment)
+        else:
+            found = client.get_experiment(run.info.experiment_id)
+        experiment_id = _active(found)
+        location = found.artifact_location
     if is_local_uri(location):
         check_writable(Path(local_file_uri_to_path(location)))
     return Store(uri, experiment_id, client)
@@ -185,46 +194,37 @@ def _checked_client(uri: str) -> MlflowClient:
     return MlflowClient(tracking_uri=uri)
 
 
-def _experiment_of_run(client: MlflowClient) -> str | None:
-    """Where the run is that ``mlflow run`` has opened, if it started this process."""
-    run_id = os.environ.get("MLFLOW_RUN_ID")
-    if not run_id:
-        return None
-    found: str = client.get_run(run_id).info.experiment_id
-    return found
-
-
-def _experiment(client: MlflowClient, wanted: str | None) -> str:
+def _experiment(client: MlflowClient, wanted: str | None) -> Experiment:
     """The experiment that is asked for, by argument before environment."""
     if wanted is None and (experiment_id := os.environ.get("MLFLOW_EXPERIMENT_ID")):
-        return experiment_id
+        return client.get_experiment(experiment_id)
     name = wanted or os.environ.get("MLFLOW_EXPERIMENT_NAME") or _DEFAULT
-    return _named_experiment(client, name)
-
-
-def _named_experiment(client: MlflowClient, name: str) -> str:
     found = client.get_experiment_by_name(name)
-    if found is None:
-        return _create_experiment(client, name)
+    return _create_experiment(client, name) if found is None else found
+
+
+def _active(found: Experiment) -> str:
+    """The id of an experiment, which must not be deleted."""
     if found.lifecycle_stage != "active":
         raise StoreError(
-            f"experiment {name!r} is deleted; choose another, or restore it with "
+            f"experiment {found.name!r} is deleted; choose another, or restore it with "
             f"`mlflow experiments restore -x {found.experiment_id}`"
         )
     experiment_id: str = found.experiment_id
     return experiment_id
 
 
-def _create_experiment(client: MlflowClient, name: str) -> str:
+def _create_experiment(client: MlflowClient, name: str) -> Experiment:
     folder = artifact_folder(client.tracking_uri)
     location = None if folder is None else (folder / _file_name(name)).as_uri()
     try:
-        created: str = client.create_experiment(name, artifact_location=location)
+        created = client.create_experiment(name, artifact_location=location)
     except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+        faster = client.get_experiment_by_name(name)  # another process was
+        if error.error_code != "RESOURCE_ALREADY_EXISTS" or faster is None:
             raise
-        return _named_experiment(client, name)  # another process was faster
-    return created
+        return faster
+    return client.get_experiment(created)
 
 
 def _file_name(name: str) -> str:
