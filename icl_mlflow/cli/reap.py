@@ -24,8 +24,8 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _DURATION = re.compile(r"(\d{1,6})([smhd])")
 
 
-def duration(text: str) -> datetime.timedelta:
-    """A time such as ``5m``.
+def duration(text: str, option: str = "older_than") -> datetime.timedelta:
+    """A time such as ``5m``, given for an option.
 
     Raises:
         ValueError: another form.
@@ -35,7 +35,7 @@ def duration(text: str) -> datetime.timedelta:
     """
     match = _DURATION.fullmatch(text)
     if match is None:
-        raise ValueError(f"older_than must be like 30s, 5m, 2h or 1d, not {text!r}")
+        raise ValueError(f"{option} must be like 30s, 5m, 2h or 1d, not {text!r}")
     number, unit = match.groups()
     return datetime.timedelta(**{_UNITS[unit]: int(number)})
 
@@ -46,15 +46,21 @@ def duration(text: str) -> datetime.timedelta:
     default="5m",
     help="How long a run on another machine may be silent: 30s, 5m, 2h, 1d.",
 )
+@click.option(
+    "--untaken",
+    default="1h",
+    help="How long a run of `mlflow run` may wait for its process: 30s, 5m, 2h, 1d.",
+)
 @click.option("--yes", is_flag=True, help="Mark them KILLED; else they are listed.")
-def reap(older_than: str, *, yes: bool) -> None:
+def reap(older_than: str, untaken: str, *, yes: bool) -> None:
     """List runs that say RUNNING though their process has died; mark them with --yes.
 
     A run of this machine is dead if its process is gone, one of another machine if its
-    last sign of life is too old. A live run is never touched.
+    last sign of life is too old, and one that `mlflow run` has opened for this project
+    if no process has taken it. A live run is never touched, nor are other programs'.
     """
     with usage_errors(ValueError):
-        limit = duration(older_than)
+        limits = duration(older_than), duration(untaken, "untaken")
     ask_store_with_runs()
     # Imported here, so that --help and bad input need neither torch nor mlflow.
     from icl_mlflow.tracking.location import tracking_uri
@@ -69,7 +75,7 @@ def reap(older_than: str, *, yes: bool) -> None:
 
     with usage_errors(StoreError, ModelError):
         client = open_client()
-        dead = dead_runs(client, limit)
+        dead = dead_runs(client, *limits)
         for one in dead:
             marked = yes and mark_killed(client, one)
             show(_line(one, marked=marked))
@@ -87,7 +93,9 @@ def _line(dead: "DeadRun", *, marked: bool) -> str:
         *(["sync delivers what it left"] if dead.has_records else []),
     ]
     told = f"; {'; '.join(notes)}" if notes else ""
-    return (
-        f"{dead.run_id}  {dead.name}: process {beat.pid} on {beat.host}, "
-        f"last heard of {beat.time}{told}"
-    )
+    if beat is None:
+        heard = dead.heard.isoformat(timespec="seconds")
+        what = f"opened by `mlflow run` {heard}, and taken by no process"
+    else:
+        what = f"process {beat.pid} on {beat.host}, last heard of {beat.time}"
+    return f"{dead.run_id}  {dead.name}: {what}{told}"

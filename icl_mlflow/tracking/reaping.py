@@ -2,6 +2,7 @@
 
 import datetime
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from mlflow import MlflowClient
@@ -9,6 +10,7 @@ from mlflow.entities import Run
 
 from icl_mlflow.tracking.heartbeat import HEARTBEAT, Heartbeat, parse
 from icl_mlflow.tracking.outbox import outbox_folder
+from icl_mlflow.tracking.projects import RESUMED, is_of_project, opened_at
 from icl_mlflow.tracking.resume import command_to_resume
 from icl_mlflow.tracking.runs import one_line_errors
 from icl_mlflow.tracking.state import has_checkpoints, is_claimed, is_run_id
@@ -16,16 +18,22 @@ from icl_mlflow.tracking.state import has_checkpoints, is_claimed, is_run_id
 _RUNNING = "attributes.status = 'RUNNING'"
 _PAGE = 1_000
 
+#: How long a run that ``mlflow run`` has opened may wait for its process, which may
+#: have an environment to be made first.
+UNTAKEN = datetime.timedelta(hours=1)
+
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeadRun:
-    """A run whose process has died without a word.
+    """A run whose process has died without a word, or has never taken it.
 
     Attributes:
         run_id, name: of the run.
-        beat: its last sign of life.
+        beat: its last sign of life; None if ``mlflow run`` has opened it and no process
+            has taken it.
+        heard: when it was last heard of.
         resume: the command that goes on with it; None if it cannot be resumed on this
             machine.
         has_records: whether records wait on this machine for ``icl-mlflow sync``.
@@ -33,29 +41,40 @@ class DeadRun:
 
     run_id: str
     name: str
-    beat: Heartbeat
+    beat: Heartbeat | None
+    heard: datetime.datetime
     resume: str | None
     has_records: bool
 
 
-def dead_runs(client: MlflowClient, older_than: datetime.timedelta) -> list[DeadRun]:
+def dead_runs(
+    client: MlflowClient,
+    older_than: datetime.timedelta,
+    untaken: datetime.timedelta = UNTAKEN,
+) -> list[DeadRun]:
     """The dead runs of this project in all experiments, the longest dead first.
 
     A run of this machine is dead if its process is gone; one of another machine if it
-    has been silent for ``older_than``. Runs of other programs give no signs of life,
-    and are left alone.
+    has been silent for ``older_than``. One that ``mlflow run`` has opened for an entry
+    point of this project is, if no process has taken it within ``untaken``. Runs of
+    other programs give no signs of life, and are left alone.
 
     Raises:
         ModelError: MLflow fails; the message is one line.
     """
     with one_line_errors(client):
         running = _running(client)
-    found = [
-        _dead_run(client, run, beat)
-        for run in running
-        if (beat := _beat(run)) and _is_dead(run.info.run_id, beat, older_than)
-    ]
-    return sorted(found, key=lambda dead: dead.beat.time)
+    ids = {run.info.run_id for run in running}
+    found = []
+    for run in running:
+        beat = _beat(run)
+        if beat is None:
+            is_dead = _is_untaken(run, untaken) and not _continues_in(run, ids)
+        else:
+            is_dead = _is_dead(run.info.run_id, beat, older_than)
+        if is_dead:
+            found.append(_dead_run(client, run, beat))
+    return sorted(found, key=lambda dead: dead.heard)
 
 
 def mark_killed(client: MlflowClient, dead: DeadRun) -> bool:
@@ -105,13 +124,26 @@ def _is_dead(run_id: str, beat: Heartbeat, older_than: datetime.timedelta) -> bo
     return beat.is_dead(older_than) and not claimed_here
 
 
-def _dead_run(client: MlflowClient, run: Run, beat: Heartbeat) -> DeadRun:
+def _is_untaken(run: Run, limit: datetime.timedelta) -> bool:
+    """Whether ``mlflow run`` has opened a run for us long ago, and nobody has it."""
+    if HEARTBEAT in run.data.tags or not is_of_project(run):
+        return False
+    return datetime.datetime.now(datetime.UTC) - opened_at(run) > limit
+
+
+def _continues_in(run: Run, running: Collection[str]) -> bool:
+    """Whether its process has gone on with another run, and still does."""
+    return run.data.tags.get(RESUMED, "") in running
+
+
+def _dead_run(client: MlflowClient, run: Run, beat: Heartbeat | None) -> DeadRun:
     run_id = run.info.run_id
     resumable = is_run_id(run_id) and has_checkpoints(run_id)
     return DeadRun(
         run_id=run_id,
         name=run.info.run_name,
         beat=beat,
+        heard=beat.given if beat else opened_at(run),
         resume=command_to_resume(client, run_id) if resumable else None,
-        has_records=outbox_folder(run_id).is_dir(),
+        has_records=is_run_id(run_id) and outbox_folder(run_id).is_dir(),
     )

@@ -24,6 +24,7 @@ from icl_mlflow.tracking.heartbeat import HEARTBEAT, heartbeat
 from icl_mlflow.tracking.log import RunLog
 from icl_mlflow.tracking.ownership import Ownership
 from icl_mlflow.tracking.preflight import within_limit
+from icl_mlflow.tracking.projects import RESUMED
 from icl_mlflow.tracking.records import Status
 from icl_mlflow.tracking.signals import (
     INTERRUPTED,
@@ -158,7 +159,7 @@ def _continued_in(run_id: str) -> dict[str, str]:
     """Tags of a run that ``mlflow run`` has opened in order to go on with another."""
     return {
         "kind": "resume",
-        "resumed_run_id": run_id,
+        RESUMED: run_id,
         MLFLOW_RUN_NOTE: f"Continued in run {run_id}.",
     }
 

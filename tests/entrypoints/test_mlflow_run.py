@@ -1,8 +1,11 @@
 """`mlflow run` as people type it: params, statuses and errors."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -65,3 +68,50 @@ def test_bad_input_is_one_line_and_a_failed_run(
     assert errors == [message]
     assert "Traceback" not in result.stderr
     assert [run.info.status for run in runs(store)] == ["FAILED"]
+
+
+def without_conda(store: Store) -> None:
+    """Plain ``mlflow run``, where conda is nowhere to be found."""
+    environment = {**os.environ, "PATH": "/usr/bin:/bin", "MLFLOW_CONDA_HOME": ""}
+    done = subprocess.run(
+        [sys.executable, "-m", "mlflow", "run", str(ROOT), "-e", "train"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "conda" in done.stderr
+    assert len(runs(store)) == 1
+
+
+def killed_early(store: Store) -> None:
+    """``mlflow run`` and all of its processes die when the run has been opened."""
+    with subprocess.Popen(
+        [*MLFLOW_RUN, str(ROOT), "-e", "train", "--env-manager", "local"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not (found := runs(store)) or "preset" not in found[0].data.params:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+MLFLOW_RUN = [sys.executable, "-m", "mlflow", "run"]
+
+
+@pytest.mark.parametrize("end", [without_conda, killed_early])
+def test_a_run_that_no_process_came_to_take_is_reaped(
+    store: Store, end: Callable[[Store], None]
+) -> None:
+    end(store)
+    (run,) = runs(store)
+    assert run.info.status == "RUNNING"
+    reap = [sys.executable, "-m", "icl_mlflow.cli.main", "reap", "--untaken", "0s"]
+    listed = subprocess.run(reap, capture_output=True, text=True, check=True).stdout
+    assert f"{run.info.run_id}  {run.info.run_name}: opened by `mlflow run`" in listed
+    subprocess.run([*reap, "--yes"], capture_output=True, check=True)
+    assert [run.info.status for run in runs(store)] == ["KILLED"]

@@ -10,6 +10,8 @@ import click
 import pytest
 import yaml
 
+from icl_mlflow.tracking import projects
+
 ROOT = Path(__file__).parents[2]
 ENTRY_POINTS: dict[str, Any] = yaml.safe_load((ROOT / "MLproject").read_text())[
     "entry_points"
@@ -44,6 +46,11 @@ def test_every_declared_parameter_reaches_the_command(name: str) -> None:
             option = isinstance(parameter, click.Option)
             spelled = f"--{parameter.name} " if option else " "
             assert f"{spelled}{{{parameter.name}}}" in entry["command"]
+
+
+def test_reap_knows_what_the_entry_points_declare() -> None:
+    declared = {name: set(entry["parameters"]) for name, entry in ENTRY_POINTS.items()}
+    assert {name: set(keys) for name, keys in projects.ENTRY_POINTS.items()} == declared
 
 
 def test_the_entry_points_are_there() -> None:

@@ -78,6 +78,7 @@ def test_a_run_is_dead_when_its_process_is(store: Store) -> None:
         while not (found := dead(store)) and time.monotonic() < deadline:
             time.sleep(0.01)
     (one,) = found
+    assert one.beat is not None
     assert (one.run_id, one.name, one.beat.pid) == (run_id, "a", process.pid)
     assert (one.resume, one.has_records) == (None, True)
     assert status(store, run_id) == "RUNNING"
@@ -133,3 +134,44 @@ def test_whoever_says_goodbye_is_not_dead_but_ended(store: Store) -> None:
         process.wait(timeout=30)
     assert status(store, run_id) == "KILLED"
     assert dead(store) == []
+
+
+def opened(store: Store, hours: float, **given: str) -> str:
+    """The id of a run as ``mlflow run`` opens it for an entry point."""
+    tags = {"mlflow.source.type": "PROJECT", "mlflow.project.entryPoint": "train"}
+    tags |= {key.replace("__", "."): value for key, value in given.items()}
+    start = int((time.time() - 3600 * hours) * 1000)
+    run = store.client.create_run(store.experiment_id, start_time=start, tags=tags)
+    for key in ("task", "variant", "preset"):
+        store.client.log_param(run.info.run_id, key, "x")
+    found: str = run.info.run_id
+    return found
+
+
+def test_a_run_that_mlflow_run_opened_and_nobody_took_is_dead_after_a_while(
+    store: Store,
+) -> None:
+    old = opened(store, 2)
+    recent = opened(store, 0.5)
+    assert [one.run_id for one in dead(store)] == [old]
+    half = datetime.timedelta(minutes=20)
+    assert [one.run_id for one in dead_runs(store.client, LIMIT, half)] == [old, recent]
+    (one,) = dead(store)
+    assert (one.beat, one.resume, one.has_records) == (None, None, False)
+    assert mark_killed(store.client, one)
+    assert status(store, old) == "KILLED"
+
+
+def test_of_projects_only_ours_and_of_ours_only_those_without_a_process(
+    store: Store,
+) -> None:
+    opened(store, 2, mlflow__source__type="LOCAL")
+    opened(store, 2, mlflow__project__entryPoint="fit")
+    opened(store, 2, mlflow__project__entryPoint="ablate")  # lacks its parameters
+    opened(store, 2, heartbeat=heartbeat().text)
+    opened(store, 2, heartbeat="a word of another program")
+    alive = store.client.create_run(store.experiment_id).info.run_id
+    waiting = opened(store, 2, resumed_run_id=alive)
+    assert dead(store) == []
+    store.client.set_terminated(alive)
+    assert [one.run_id for one in dead(store)] == [waiting]
