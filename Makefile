@@ -45,13 +45,14 @@ OUTAGE ?= 300
 INPUTS ?= 2000
 DISKS ?= 12
 OWNERS ?= 20
+CREATORS ?= 10
 # Counts of less than these are no evidence to keep: name docs/faults_measured.md for it.
 TABLE ?= build/faults.md
 
-test-faults: $(INSTALLED)  ## everything that can go wrong, with counts: KILLS=100 ABLATE_KILLS=20 EXAMPLES=1000 SERVER_KILLS=10 OUTAGE=300 INPUTS=2000 DISKS=12 OWNERS=20; the table goes to TABLE
+test-faults: $(INSTALLED)  ## everything that can go wrong, with counts: KILLS=100 ABLATE_KILLS=20 EXAMPLES=1000 SERVER_KILLS=10 OUTAGE=300 INPUTS=2000 DISKS=12 OWNERS=20 CREATORS=10; the table goes to TABLE
 	$(RUN) OMP_NUM_THREADS=1 ICL_FAULTS_KILLS=$(KILLS) ICL_FAULTS_ABLATE_KILLS=$(ABLATE_KILLS) ICL_FAULTS_EXAMPLES=$(EXAMPLES) \
 		ICL_FAULTS_SERVER_KILLS=$(SERVER_KILLS) ICL_FAULTS_OUTAGE=$(OUTAGE) ICL_FAULTS_INPUTS=$(INPUTS) \
-		ICL_FAULTS_DISKS=$(DISKS) ICL_FAULTS_OWNERS=$(OWNERS) ICL_FAULTS_TABLE=$(TABLE) \
+		ICL_FAULTS_DISKS=$(DISKS) ICL_FAULTS_OWNERS=$(OWNERS) ICL_FAULTS_CREATORS=$(CREATORS) ICL_FAULTS_TABLE=$(TABLE) \
 		$(BIN)/python -m pytest -q tests/faults tests/training/test_checkpoint.py tests/cli/test_bad_input.py
 
 ui: $(INSTALLED)  ## compare runs at http://127.0.0.1:5000

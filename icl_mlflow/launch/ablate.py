@@ -7,6 +7,7 @@ failed or was killed goes on where it was.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 
@@ -20,6 +21,7 @@ from icl_mlflow.launch.members import raise_for_failures, train_members
 from icl_mlflow.launch.ready import check_members
 from icl_mlflow.settings import values_of
 from icl_mlflow.suite import BASELINE, shown_seeds
+from icl_mlflow.tracking.repeating import repeated
 from icl_mlflow.tracking.results import HISTORY, finished_runs, readable_members
 from icl_mlflow.tracking.run import RunLog, open_run
 from icl_mlflow.tracking.runs import MEMBERS
@@ -165,9 +167,8 @@ def _compare(
     # Without an epoch there is no learning curve to read, and nothing was learned.
     if not run_ids or not suite.settings.epochs:
         return pd.DataFrame()
-    members = readable_members(
-        store, [run_ids[m.identity] for m in suite.members if m.identity in run_ids]
-    )
+    trained = [run_ids[m.identity] for m in suite.members if m.identity in run_ids]
+    members = repeated(partial(readable_members, store, trained))
     if not members:
         return pd.DataFrame()
     tops = ceilings(suite.settings, suite.variants)

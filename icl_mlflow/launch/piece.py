@@ -8,12 +8,14 @@ by then is not trained a second time, and a run that was left open is ended.
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from icl_mlflow.launch.finished import finished_before
 from icl_mlflow.launch.member import Trained, train_member
 from icl_mlflow.launch.processes import Outcome
 from icl_mlflow.launch.stack import train_stack
 from icl_mlflow.tracking.location import shown
+from icl_mlflow.tracking.repeating import repeated
 from icl_mlflow.tracking.run import end_children
 from icl_mlflow.tracking.store import Store, connect_experiment
 from icl_mlflow.training.fit import Epoch
@@ -70,7 +72,7 @@ def train_piece(piece: Piece, send: Callable[[Epoch], None]) -> list[Outcome[Tra
     below = None if piece.may_reuse else parent_run_id
     outcomes: dict[TrainSettings, Outcome[Trained]] = {}
     for member in piece.members:
-        before = finished_before(store, member, below)
+        before = repeated(partial(finished_before, store, member, below))
         if before is not None:
             outcomes[member] = Outcome(before)
         else:

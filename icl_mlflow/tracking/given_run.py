@@ -13,6 +13,7 @@ from mlflow.exceptions import MlflowException
 
 from icl_mlflow.tracking.location import StoreError, shown
 from icl_mlflow.tracking.ownership import living_owner
+from icl_mlflow.tracking.repeating import repeated
 from icl_mlflow.tracking.state import is_claimed, is_run_id
 
 RUN_VARIABLE = "MLFLOW_RUN_ID"
@@ -36,7 +37,7 @@ def given_run(client: MlflowClient, *, may_resume: bool = False) -> Run | None:
     if not run_id:
         return None
     try:
-        run = client.get_run(run_id)
+        run = repeated(lambda: client.get_run(run_id))
     except MlflowException as error:
         place = shown(client.tracking_uri)
         raise StoreError(

@@ -18,6 +18,7 @@ from icl_mlflow.tracking.heartbeat import (
     heartbeat,
     parse,
 )
+from icl_mlflow.tracking.repeating import repeated
 from icl_mlflow.tracking.state import RunInUseError
 
 #: How long a process on another machine may be silent and still be thought alive.
@@ -62,7 +63,7 @@ def _listen(client: MlflowClient, run_id: str, beat: Heartbeat) -> Heartbeat | N
     until = time.monotonic() + LISTENING
     while time.monotonic() < until:
         time.sleep(_GLANCE)
-        run = client.get_run(run_id)
+        run = repeated(lambda: client.get_run(run_id))
         if run.info.status != "RUNNING":
             return None
         latest = parse(run.data.tags.get(HEARTBEAT, ""))
@@ -99,7 +100,7 @@ class Ownership:
         self._before = parse(before)
         self._check_sign(before)
         self._first = self._last = heartbeat()
-        self._client.set_tag(self._run_id, HEARTBEAT, self._last.text)
+        repeated(self._give_sign)
         if self._before is not None and not self._before.is_here:
             time.sleep(_SETTLING)
             self._check_sign(self._last.text)
@@ -115,6 +116,9 @@ class Ownership:
         if other is not None and self._is_anothers(other):
             raise _in_use(self._run_id, other)
         self._last = heartbeat()
+        self._give_sign()
+
+    def _give_sign(self) -> None:
         self._client.set_tag(self._run_id, HEARTBEAT, self._last.text)
 
     def _is_anothers(self, beat: Heartbeat) -> bool:
@@ -130,7 +134,7 @@ class Ownership:
         return str(tags.get(HEARTBEAT, ""))
 
     def _check_sign(self, expected: str) -> None:
-        found = self._sign()
+        found = repeated(self._sign)
         if found != expected:
             raise _in_use(self._run_id, parse(found))
 

@@ -15,6 +15,7 @@ from icl_mlflow.tracking.given_run import RUN_VARIABLE, training_to_resume
 from icl_mlflow.tracking.heartbeat import HEARTBEAT
 from icl_mlflow.tracking.ownership import living_owner
 from icl_mlflow.tracking.reading import LONGEST_JSON, content_of, json_of
+from icl_mlflow.tracking.repeating import repeated
 from icl_mlflow.tracking.state import (
     AUTO,
     NEVER,
@@ -131,9 +132,12 @@ def _newest(store: Store, identity: str) -> Unfinished | None:
         "attributes.status != 'FINISHED' AND tags.kind = 'train' "
         f"AND tags.settings_hash = '{identity}'"
     )
-    for run in store.client.search_runs(
-        [store.experiment_id], query, order_by=["attributes.start_time DESC"]
-    ):
+    found = repeated(
+        lambda: store.client.search_runs(
+            [store.experiment_id], query, order_by=["attributes.start_time DESC"]
+        )
+    )
+    for run in found:
         run_id: str = run.info.run_id
         if (
             has_checkpoints(run_id)
@@ -151,7 +155,7 @@ def _unfinished(run: Run) -> Unfinished:
 def _run(store: Store, run_id: str) -> Run:
     try:
         state_folder(run_id)
-        return store.client.get_run(run_id)
+        return repeated(lambda: store.client.get_run(run_id))
     except (MlflowException, ValueError) as error:
         raise NotResumableError(
             f"{store.place} has no run {run_id!r} to go on with; give {AUTO}, {NEVER} "

@@ -1,5 +1,6 @@
 """The life of one MLflow run: opened or adopted, and ended with a true status."""
 
+import itertools
 import logging
 import os
 import sys
@@ -26,6 +27,7 @@ from icl_mlflow.tracking.ownership import Ownership
 from icl_mlflow.tracking.preflight import within_limit
 from icl_mlflow.tracking.projects import RESUMED
 from icl_mlflow.tracking.records import Status
+from icl_mlflow.tracking.repeating import repeated
 from icl_mlflow.tracking.signals import (
     INTERRUPTED,
     TERMINATED,
@@ -40,6 +42,9 @@ __all__ = ["RunLog", "open_run"]
 
 #: Seconds that the marking of dead children may take.
 _MARKING = 2.0
+
+#: Runs that are looked through for one whose opening was not acknowledged.
+_RECENT = 1_000
 
 
 _logger = logging.getLogger(__name__)
@@ -93,7 +98,7 @@ def open_run(
         run = _found(store, given, f", which {RUN_VARIABLE} names")
     else:
         run = _create(store, name, {**_origin(), **ours})
-    known = _known_points(store, run) if run_id else set()
+    known = repeated(lambda: _known_points(store, run)) if run_id else set()
     if (run_id or given) and last_sign is None:
         last_sign = run.data.tags.get(HEARTBEAT, "")
     with _dispatching(store, run.info.run_id, name, last_sign) as dispatch:
@@ -138,7 +143,7 @@ def end_children(store: Store, parent_run_id: str, identity: str = "") -> None:
 
 def _found(store: Store, run_id: str, naming: str = "") -> Run:
     try:
-        return store.client.get_run(run_id)
+        return repeated(lambda: store.client.get_run(run_id))
     except MlflowException as error:
         raise StoreError(f"{store.place} has no run {run_id!r}{naming}") from error
 
@@ -195,7 +200,28 @@ def _known_points(store: Store, run: Run) -> set[tuple[str, int]]:
 
 def _create(store: Store, name: str, tags: Mapping[str, object]) -> Run:
     texts = {key: str(value) for key, value in tags.items()}
-    return store.client.create_run(store.experiment_id, tags=texts, run_name=name)
+    calls = itertools.count()
+
+    def create() -> Run:
+        # An answer may have been lost, and the run be there.
+        found = _created(store, name, texts) if next(calls) else None
+        return found or store.client.create_run(
+            store.experiment_id, tags=texts, run_name=name
+        )
+
+    return repeated(create)
+
+
+def _created(store: Store, name: str, tags: Mapping[str, str]) -> Run | None:
+    """The run of this name and these tags that this very process has opened."""
+    recent = store.client.search_runs(
+        [store.experiment_id], "attributes.status = 'RUNNING'", max_results=_RECENT
+    )
+    for run in recent:
+        same = {key: run.data.tags.get(key) for key in tags}
+        if run.info.run_name == name and same == tags:
+            return run
+    return None
 
 
 def _origin() -> dict[str, str]:

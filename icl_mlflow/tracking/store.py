@@ -34,6 +34,7 @@ from icl_mlflow.tracking.preflight import (
     check_store,
     check_writable,
 )
+from icl_mlflow.tracking.repeating import repeated
 from icl_mlflow.tracking.schema import client_with_schema
 
 __all__ = ["Store", "StoreError", "connect", "connect_experiment", "open_client"]
@@ -65,6 +66,8 @@ _LEVELS = {
     # Every failed attempt would be a line; that of the end of a run says it once.
     "mlflow.utils.rest_utils": logging.ERROR,
     "mlflow.exceptions": logging.ERROR,
+    # Likewise, with its traceback.
+    "mlflow.store.db.utils": logging.CRITICAL,
     "urllib3": logging.ERROR,
 }
 
@@ -143,9 +146,10 @@ def connect(experiment: str | None = None, *, may_resume: bool = False) -> Store
     with _one_line_errors(uri):
         run = given_run(client, may_resume=may_resume)
         if run is None:
-            found = _experiment(client, experiment)
+            found = repeated(lambda: _experiment(client, experiment))
         else:
-            found = client.get_experiment(run.info.experiment_id)
+            of_run = run.info.experiment_id
+            found = repeated(lambda: client.get_experiment(of_run))
         experiment_id = _active(found)
         location = found.artifact_location
     if is_local_uri(location):
