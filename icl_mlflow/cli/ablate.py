@@ -91,6 +91,7 @@ def _train_and_compare(
     store: "Store", suite: "Suite", launch: LaunchSettings, resume: str
 ) -> None:
     from icl_mlflow.launch import ablate as launcher
+    from icl_mlflow.launch.engine_errors import EngineNotStartedError
     from icl_mlflow.launch.members import MembersFailedError, MembersNotStoredError
 
     missing = len(suite.missing)
@@ -99,7 +100,7 @@ def _train_and_compare(
         f"{missing} to train"
     )
     with (
-        exit_code(1, MembersFailedError),
+        exit_code(1, MembersFailedError, EngineNotStartedError),
         exit_code(4, MembersNotStoredError),
         progress(missing * suite.settings.epochs, f"{missing} members") as advance,
     ):

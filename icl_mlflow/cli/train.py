@@ -90,11 +90,12 @@ def _train_seeds(
     launch: LaunchSettings,
     resume: str,
 ) -> None:
+    from icl_mlflow.launch.engine_errors import EngineNotStartedError
     from icl_mlflow.launch.members import MembersFailedError, MembersNotStoredError
     from icl_mlflow.launch.train import train_seeds
 
     with (
-        exit_code(1, MembersFailedError),
+        exit_code(1, MembersFailedError, EngineNotStartedError),
         exit_code(4, MembersNotStoredError),
         progress(settings.epochs * len(seeds), f"{len(seeds)} seeds") as advance,
     ):

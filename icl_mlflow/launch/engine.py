@@ -9,6 +9,7 @@ trained as a single run is.
 """
 
 import importlib.util
+import os
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.training.stacks import free_bytes, most_members, stacks
 
 Group = tuple[TrainSettings, ...]
+
+#: Where Ray's own programs look for the cluster.
+_ADDRESS_VARIABLE = "RAY_ADDRESS"
 
 #: Seconds that a cluster gets to answer.
 _PATIENCE = 5.0
@@ -60,8 +64,15 @@ def check_engine(engine: str, ray_address: str | None = None) -> None:
         return
     if importlib.util.find_spec("ray") is None:
         raise ValueError("engine=ray needs Ray: pip install 'icl-mlflow[ray]'")
-    if ray_address is not None:
-        _check_address(ray_address)
+    address = cluster_address(ray_address)
+    if address is not None:
+        _check_address(address)
+
+
+def cluster_address(given: str | None) -> str | None:
+    """The cluster to go to, by argument before RAY_ADDRESS; None for one made here."""
+    address = given or os.environ.get(_ADDRESS_VARIABLE, "").strip()
+    return None if address in {"", "local"} else address
 
 
 def arrange(
@@ -77,8 +88,7 @@ def arrange(
         members: all with the same ``device``.
         engine: ``auto`` or the engine to take.
         jobs: groups trained at once; 0 to let the engine decide.
-        ray_address: for ``ray``.
-
+        ray_address: for ``ray``; by default RAY_ADDRESS.
     """
     if engine == "ray":
         return _on_ray(members, jobs, ray_address)
@@ -105,7 +115,8 @@ def _check_address(address: str) -> None:
     except OSError as error:
         raise ValueError(
             f"no Ray cluster answers at {address}; start one with `ray start --head`, "
-            "or leave ray_address out for one on this machine"
+            f"or leave ray_address out and unset {_ADDRESS_VARIABLE} for one on this "
+            "machine"
         ) from error
 
 
@@ -147,8 +158,9 @@ def in_stacks(
 
 
 def _on_ray(
-    members: Sequence[TrainSettings], jobs: int, address: str | None
+    members: Sequence[TrainSettings], jobs: int, given: str | None
 ) -> Arrangement:
+    address = cluster_address(given)
     place = f"the cluster at {address}" if address else "a cluster on this machine"
     return Arrangement(
         engine="ray",

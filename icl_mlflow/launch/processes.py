@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, Literal, NoReturn, Self, TypeVar
 
+from icl_mlflow.launch.engine_errors import EngineNotStartedError, first_line
 from icl_mlflow.tracking.location import is_of_storage
 
 W = TypeVar("W")
@@ -95,10 +96,13 @@ def run_in_processes(
     Args:
         pieces: picklable descriptions of the work.
         work: an importable function; its exceptions become outcomes.
-        n_processes: how many at once.
+        n_processes: how many at once, if the system lets so many start.
         on_message: called here with the index of a piece and what its work sent.
         on_outcome: called here with the index of a piece as soon as it is done or has
             failed; its process has ended then, if that is what it failed of.
+
+    Raises:
+        EngineNotStartedError: the system starts no process at all.
 
     On KeyboardInterrupt or SystemExit here, the workers get SIGTERM, which unwinds
     their stacks, then the exception goes on.
@@ -142,13 +146,21 @@ class _Crew(Generic[W, R]):
         A piece may be larger than what a pipe holds, and a worker imports for seconds:
         sending at once would start the workers one after another.
         """
+        try:
+            self._start()
+        except OSError as error:
+            if not self.workers:  # else they will do it
+                raise EngineNotStartedError(
+                    f"no process can be started: {first_line(error)}"
+                ) from error
+
+    def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, self._work))
-        with _sigint_held_back():
+        with theirs, _sigint_held_back():
             process.start()
             self.workers.append(_Worker(process, ours, self._waiting.pop()))
-        theirs.close()
 
     def listen(self) -> None:
         """Wait until some workers speak, and hear each once."""

@@ -17,6 +17,7 @@ from ray.exceptions import RayError
 from ray.util.queue import Empty, Queue
 
 from icl_mlflow.launch.engine import STACKS_AT_ONCE, Group, in_stacks
+from icl_mlflow.launch.engine_errors import EngineNotStartedError, first_line
 from icl_mlflow.launch.processes import Outcome, Work, usable_cores
 from icl_mlflow.training.stacks import free_bytes
 
@@ -42,6 +43,9 @@ def cluster(address: str | None) -> Iterator["Cluster"]:
 
     Args:
         address: as `ray.init` takes it; None starts one.
+
+    Raises:
+        EngineNotStartedError: Ray says why not.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     local: dict[str, Any] = {
@@ -49,12 +53,18 @@ def cluster(address: str | None) -> Iterator["Cluster"]:
         "include_dashboard": False,
         "object_store_memory": _OBJECT_STORE,
     }
-    ray.init(
-        address=address or "local",
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        **({} if address else local),
-    )
+    try:
+        ray.init(
+            address=address or "local",
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            **({} if address else local),
+        )
+    except Exception as error:  # whatever it is, Ray is not there
+        place = f"the Ray cluster at {address}" if address else "Ray on this machine"
+        raise EngineNotStartedError(
+            f"{place} does not start: {first_line(error)}"
+        ) from error
     try:
         yield Cluster()
     finally:

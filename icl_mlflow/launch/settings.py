@@ -28,7 +28,7 @@ class LaunchSettings:
     )
     ray_address: str | None = setting(
         None,
-        "A running Ray cluster, for engine=ray (one on this machine if not given).",
+        "A running Ray cluster, for engine=ray (RAY_ADDRESS, or one on this machine).",
     )
     experiment: str | None = setting(
         None, "MLflow experiment (MLFLOW_EXPERIMENT_NAME or Default if not given)."

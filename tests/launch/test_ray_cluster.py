@@ -181,8 +181,9 @@ def test_a_killed_driver_is_started_again_and_trains_what_is_missing(
 ) -> None:
     command = [sys.executable, "-m", "icl_mlflow.cli.main", "ablate", *OPTIONS]
     command += ["--variants", "no_labels", "--seeds", "0", "--jobs", "1"]
-    command += ["--engine", "ray", "--ray_address", head.address]
+    command += ["--engine", "ray"]
     environment = {**os.environ, "MLFLOW_EXPERIMENT_NAME": "tests"}
+    environment["RAY_ADDRESS"] = head.address
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as driver:

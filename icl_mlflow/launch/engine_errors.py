@@ -1,0 +1,11 @@
+"""An engine that is here, and still cannot be made to work."""
+
+
+class EngineNotStartedError(RuntimeError):
+    """Nothing could be trained; the message is one line and says why."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says in its first line, or its kind where it says nothing."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
