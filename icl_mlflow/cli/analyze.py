@@ -27,7 +27,7 @@ Example:
 @options(AnalyzeSettings)
 def analyze(settings: AnalyzeSettings) -> None:
     """Put every question to the models of a run; log the answers as a new run."""
-    ask_store_with_runs()
+    ask_store_with_runs(to_write=True)
     # Imported here, so that --help and bad input need neither torch nor mlflow.
     from icl_mlflow.launch.analyze import carry_out, prepare
     from icl_mlflow.launch.measuring import MeasuringFailedError

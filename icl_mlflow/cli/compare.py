@@ -24,7 +24,7 @@ def compare(settings: CompareSettings) -> None:
     name of a registered model, models:/NAME/VERSION or models:/NAME@ALIAS. Differences
     are RUN_2 minus RUN_1. The result is logged as a new run.
     """
-    ask_store_with_runs()
+    ask_store_with_runs(to_write=True)
     # Imported here, so that --help and bad input need neither torch nor mlflow.
     from icl_mlflow.launch.compare import carry_out_comparison, prepare_comparison
     from icl_mlflow.tracking.store import StoreError

@@ -39,7 +39,7 @@ def export(run_id: str, file_format: str, output: Path | None) -> None:
     are history and results of every run, and their means over seeds with the range
     of the seeds.
     """
-    ask_store_with_runs()
+    ask_store_with_runs(to_write=False)
     # Imported here, so that --help and bad input need neither torch nor mlflow.
     from icl_mlflow.launch.export import pull_tables, write
     from icl_mlflow.tracking.store import StoreError

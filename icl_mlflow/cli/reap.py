@@ -61,13 +61,13 @@ def reap(older_than: str, untaken: str, *, yes: bool) -> None:
     """
     with usage_errors(ValueError):
         limits = duration(older_than), duration(untaken, "untaken")
-    ask_store_with_runs()
+    ask_store_with_runs(to_write=yes)
     # Imported here, so that --help and bad input need neither torch nor mlflow.
     from icl_mlflow.tracking.location import tracking_uri
     from icl_mlflow.tracking.running import may_be_running
 
     if not may_be_running(tracking_uri()):
-        click.echo("no dead runs")
+        show("no dead runs")
         return
     from icl_mlflow.tracking.reading import ModelError
     from icl_mlflow.tracking.reaping import dead_runs, mark_killed

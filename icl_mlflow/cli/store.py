@@ -6,8 +6,8 @@ A wrong password is said within a second, where torch and MLflow take several.
 from icl_mlflow.cli.errors import usage_errors
 
 
-def ask_store() -> None:
-    """Refuse, as bad input, a store that runs could not be written to.
+def ask_store(*, to_write: bool = True) -> None:
+    """Refuse, as bad input, a store that runs could not be written to, or read from.
 
     A database that is there already is asked later: that takes MLflow.
     """
@@ -15,14 +15,14 @@ def ask_store() -> None:
     from icl_mlflow.tracking.preflight import check_outside
 
     with usage_errors(StoreError):
-        check_outside(tracking_uri())
+        check_outside(tracking_uri(), to_write=to_write)
 
 
-def ask_store_with_runs() -> None:
+def ask_store_with_runs(*, to_write: bool) -> None:
     """Refuse, as bad input, a store that there are no runs in yet."""
     from icl_mlflow.tracking.location import StoreError, tracking_uri
     from icl_mlflow.tracking.preflight import check_exists
 
     with usage_errors(StoreError):
         check_exists(tracking_uri())
-    ask_store()
+    ask_store(to_write=to_write)

@@ -53,14 +53,18 @@ _EXPERIMENTS = "/api/2.0/mlflow/experiments/search?max_results=1"
 _SQLITE_HEADER = b"SQLite format 3\x00"
 
 
-def check_store(uri: str) -> None:
+def check_store(uri: str, *, to_write: bool = True) -> None:
     """Ask the store for a sign of life.
+
+    Args:
+        uri: of the store.
+        to_write: whether its files have to be writable, or only to be read.
 
     Raises:
         StoreError: it does not answer, or not as a tracking store that lets us in, or
             its files cannot be written.
     """
-    check_outside(uri)
+    check_outside(uri, to_write=to_write)
     scheme = scheme_of(uri)
     # Connecting would create a file that is not there.
     is_new = scheme == "sqlite" and not sqlite_file(uri).exists()
@@ -68,7 +72,7 @@ def check_store(uri: str) -> None:
         _ask_database(uri)
 
 
-def check_outside(uri: str) -> None:
+def check_outside(uri: str, *, to_write: bool = True) -> None:
     """The part of `check_store` that needs no MLflow: all but the inside of databases.
 
     Raises:
@@ -78,10 +82,11 @@ def check_outside(uri: str) -> None:
     if scheme in SERVERS:
         _ask(lambda: _check_server(uri), uri)
     elif scheme == "sqlite":
-        _check_sqlite(sqlite_file(uri))
+        _check_sqlite(sqlite_file(uri), to_write=to_write)
         folder = artifact_folder(uri)
         assert folder is not None
-        check_writable(folder)
+        if to_write:
+            check_writable(folder)
 
 
 def check_exists(uri: str) -> None:
@@ -115,15 +120,16 @@ def check_writable(folder: Path) -> None:
         raise StoreError(f"cannot write in {nearest}: {_reason(error)}") from error
 
 
-def _check_sqlite(database: Path) -> None:
+def _check_sqlite(database: Path, *, to_write: bool) -> None:
     if not database.parent.is_dir():
         raise StoreError(
             f"there is no folder {database.parent} to keep {database.name}"
         )
-    check_writable(database.parent)
+    if to_write:
+        check_writable(database.parent)
     if not database.exists():
         return
-    if not os.access(database, os.R_OK | os.W_OK):
+    if to_write and not os.access(database, os.W_OK):
         raise StoreError(f"cannot write to the database {database}: permission denied")
     if not database.is_file():  # a pipe would be waited for
         raise StoreError(f"{database} is not a sqlite database")

@@ -6,6 +6,7 @@ embedded database (with a server: in the working folder).
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -134,6 +135,26 @@ def is_claimed(run_id: str) -> bool:
         return False
     except Timeout:
         return True
+    except OSError:  # we may look, but not write; that takes no lock from anybody
+        return _is_locked(state_folder(run_id) / _LOCK)
+
+
+def _is_locked(file: Path) -> bool:
+    """Whether somebody has the lock on a file that we may only read.
+
+    A file that cannot be read either tells nothing.
+    """
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def begin_checkpoints(run_id: str) -> Path:

@@ -180,19 +180,19 @@ def connect_experiment(experiment_id: str, patience: float = 0) -> Store:
 
 
 def open_client() -> MlflowClient:
-    """A client for reading, of a store that is there already.
+    """A client for reading, of a store that is there already; no right to write.
 
     Raises:
         StoreError: there is no store, or it cannot be used; nothing has been created.
     """
     uri = tracking_uri()
     check_exists(uri)
-    return _checked_client(uri)
+    return _checked_client(uri, to_write=False)
 
 
-def _checked_client(uri: str) -> MlflowClient:
+def _checked_client(uri: str, *, to_write: bool = True) -> MlflowClient:
     _quieten()
-    check_store(uri)
+    check_store(uri, to_write=to_write)
     if scheme_of(uri) in DATABASES:
         return client_with_schema(uri)
     return MlflowClient(tracking_uri=uri)
