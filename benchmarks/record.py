@@ -3,8 +3,14 @@
 import csv
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from benchmarks.recipes import RECIPES, Trial
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
 
 
 @dataclass(frozen=True)
@@ -33,24 +39,34 @@ class Made:
 
 def read(file: Path) -> list[Made]:
     """What has been made so far."""
-    if not file.exists():
-        return []
-    kinds = {field.name: field.type for field in fields(Made)}
-    with file.open(newline="", encoding="utf-8") as lines:
-        return [
-            Made(**{name: kinds[name](text) for name, text in row.items()})  # type: ignore[operator]
-            for row in csv.DictReader(lines)
-        ]
+    return read_lines(file, Made)
 
 
 def add(file: Path, made: Made) -> None:
     """Keep one more."""
+    add_line(file, made)
+
+
+def read_lines(file: Path, kind: type[T]) -> list[T]:
+    """The lines of a CSV file, each a dataclass of that kind; none without a file."""
+    if not file.exists():
+        return []
+    kinds = {field.name: field.type for field in fields(kind)}
+    with file.open(newline="", encoding="utf-8") as lines:
+        return [
+            kind(**{name: kinds[name](text) for name, text in row.items()})  # type: ignore[operator]
+            for row in csv.DictReader(lines)
+        ]
+
+
+def add_line(file: Path, one: "DataclassInstance") -> None:
+    """Append a line; the first one brings the head."""
     is_new = not file.exists()
     with file.open("a", newline="", encoding="utf-8") as lines:
-        writer = csv.DictWriter(lines, [field.name for field in fields(Made)])
+        writer = csv.DictWriter(lines, [field.name for field in fields(one)])
         if is_new:
             writer.writeheader()
-        writer.writerow(asdict(made))
+        writer.writerow(asdict(one))
 
 
 def is_current(made: Made) -> bool:

@@ -3,6 +3,8 @@
 `python -m benchmarks.records --task A` runs the whole command `icl-mlflow train`, seed
 by seed, from its start to its registered model, and appends a row to `records.md` if
 the median of the seeds reaches the target on the fixed test set. No row enters by hand.
+Each finished seed adds a line to `results/records.csv`; what the same commit trained by
+the same recipe on the same processor is not trained again.
 """
 
 import os
@@ -21,11 +23,13 @@ from mlflow.tracking import MlflowClient
 
 from benchmarks.frontier_report import PUBLISHED
 from benchmarks.machine import load, now, this_machine
+from benchmarks.record import add_line, read_lines
 from icl_mlflow.suite import parse_seeds
 from icl_mlflow.tasks import TASKS
 from icl_mlflow.training.settings import PRESETS
 
 _FILE = Path(__file__).with_name("records.md")
+_TRAINED = Path(__file__).with_name("results") / "records.csv"
 _ROOT = Path(__file__).parents[1]
 _FEWEST = 5
 
@@ -56,21 +60,28 @@ class Finished:
     """A command that has trained one model.
 
     Attributes:
+        task, recipe, commit, processor: what was trained, how, by what and on what.
         seed: of the model.
         nats: its excess risk on the test set.
         wall: seconds on the clock.
         cpu: seconds of processors.
         episodes: drawn for training.
+        load: of the machine when it had ended.
     """
 
+    task: str
+    recipe: str
+    commit: str
+    processor: str
     seed: int
     nats: float
     wall: float
     cpu: float
     episodes: int
+    load: str
 
 
-def train(task: str, seed: int, options: Sequence[str]) -> Finished:
+def train(task: str, recipe: str, commit: str, seed: int) -> Finished:
     """Run the command in a store of its own."""
     with tempfile.TemporaryDirectory() as folder:
         store = f"sqlite:///{folder}/mlflow.db"
@@ -79,7 +90,7 @@ def train(task: str, seed: int, options: Sequence[str]) -> Finished:
         subprocess.run(
             [
                 *(sys.executable, "-m", "entrypoints.train"),
-                *("--task", task, "--seed", str(seed), *options),
+                *("--task", task, "--seed", str(seed), *recipe.split()),
             ],
             cwd=folder,
             env={
@@ -100,13 +111,35 @@ def train(task: str, seed: int, options: Sequence[str]) -> Finished:
         epochs, drawn, size = (
             int(asked[name]) for name in ("epochs", "train_episodes", "batch_size")
         )
+        spent = (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime)
         return Finished(
+            task=task,
+            recipe=recipe,
+            commit=commit,
+            processor=_processor(),
             seed=seed,
-            nats=run.data.metrics["test/excess_risk"],
-            wall=wall,
-            cpu=(after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime),
+            nats=round(run.data.metrics["test/excess_risk"], 6),
+            wall=round(wall, 2),
+            cpu=round(spent, 2),
             episodes=epochs * (drawn // size) * size,
+            load=load(),
         )
+
+
+def _processor() -> str:
+    machine = this_machine()
+    flags = " ".join(machine.instructions)
+    return f"{machine.processor}, cores: {machine.cores}, {flags}"
+
+
+def known(file: Path, *, task: str, recipe: str, commit: str) -> dict[int, Finished]:
+    """What has been trained so on this processor, by seed."""
+    wanted = (task, recipe, commit, _processor())
+    return {
+        one.seed: one
+        for one in read_lines(file, Finished)
+        if (one.task, one.recipe, one.commit, one.processor) == wanted
+    }
 
 
 def reaches(found: Sequence[Finished], nats: float) -> bool:
@@ -122,26 +155,22 @@ def add_row(file: Path, cells: Sequence[str]) -> None:
         lines.write(f"| {' | '.join(cells)} |\n")
 
 
-def row(
-    found: Sequence[Finished], *, task: str, target: str, recipe: str, commit: str
-) -> tuple[str, ...]:
-    """The cells of what was found, on this machine and now."""
-    nats = [one.nats for one in found]
-    machine = this_machine()
-    flags = " ".join(machine.instructions)
+def row(found: Sequence[Finished], target: str) -> tuple[str, ...]:
+    """The cells of what was found, today."""
+    first, nats = found[0], [one.nats for one in found]
     return (
         f"{now():%Y-%m-%d}",
-        f"{task} {target} ({TARGETS[target][task]} nats)",
+        f"{first.task} {target} ({TARGETS[target][first.task]} nats)",
         f"{median(nats):.4f}",
         f"{min(nats):.4f} to {max(nats):.4f}",
         f"{median(one.wall for one in found):.1f}",
         f"{median(one.cpu for one in found):.1f}",
-        f"{found[0].episodes:,}".replace(",", " "),
+        f"{first.episodes:,}".replace(",", " "),
         f"{len(found)}",
-        f"`{recipe}`",
-        commit,
-        f"{machine.processor}, cores: {machine.cores}, {flags}",
-        load(),
+        f"`{first.recipe}`",
+        first.commit,
+        first.processor,
+        found[-1].load,
     )
 
 
@@ -180,6 +209,12 @@ def _commit() -> str:
     default=_FILE,
     help="The list.",
 )
+@click.option(
+    "--lines",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=_TRAINED,
+    help="What has been trained, a line a seed.",
+)
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def main(
     *,
@@ -188,6 +223,7 @@ def main(
     preset: str,
     seeds: str,
     output: Path,
+    lines: Path,
     options: tuple[str, ...],
 ) -> None:
     """Train every seed by the whole command; append a row if the target is reached.
@@ -197,15 +233,18 @@ def main(
     chosen = parse_seeds(seeds)
     if len(chosen) < _FEWEST:
         raise click.UsageError(f"a record needs at least {_FEWEST} seeds")
-    commit = _commit()
-    recipe = ("--preset", preset, *options)
-    found = []
+    how = {"recipe": " ".join(("--preset", preset, *options)), "commit": _commit()}
     for seed in chosen:
-        one = train(task, seed, recipe)
-        found.append(one)
+        # Asked anew each time: another process may train for the same list.
+        trained = known(lines, task=task, **how)
+        if seed not in trained:
+            trained[seed] = train(task, seed=seed, **how)
+            add_line(lines, trained[seed])
+        one = trained[seed]
         shown = f"{one.nats:.4f} nats, {one.wall:.1f} s, {one.cpu:.1f} s of CPU"
         click.echo(f"seed {seed}: {shown}", err=True)
-    cells = row(found, task=task, target=target, recipe=" ".join(recipe), commit=commit)
+    found = [trained[seed] for seed in chosen]
+    cells = row(found, target)
     click.echo(" | ".join(cells))
     if not reaches(found, TARGETS[target][task]):
         raise click.ClickException("the median does not reach the target: no row")

@@ -6,12 +6,32 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks import records
-from benchmarks.records import TARGETS, Finished, add_row, reaches, row, train
+from benchmarks.record import add_line
+from benchmarks.records import (
+    TARGETS,
+    Finished,
+    add_row,
+    known,
+    reaches,
+    row,
+    train,
+)
 
 
 def finished(*nats: float) -> list[Finished]:
     return [
-        Finished(seed=seed, nats=value, wall=20.0 + seed, cpu=30.0, episodes=40_000)
+        Finished(
+            task="A",
+            recipe="--lr 1",
+            commit="abc1234",
+            processor="some processor",
+            seed=seed,
+            nats=value,
+            wall=20.0 + seed,
+            cpu=30.0,
+            episodes=40_000,
+            load="0.5, 0.5, 0.5",
+        )
         for seed, value in enumerate(nats)
     ]
 
@@ -34,8 +54,7 @@ def test_a_row_says_what_was_reached_how_soon_and_by_what(tmp_path: Path) -> Non
     file = tmp_path / "records.md"
     found = finished(0.010, 0.011, 0.0120, 0.02, 0.09)
     for target in ("published", "0.0005"):
-        cells = row(found, task="A", target=target, recipe="--lr 1", commit="abc1234")
-        add_row(file, cells)
+        add_row(file, row(found, target))
     lines = file.read_text().splitlines()
     head, rule, first, second = lines[-4:]
     columns = [cell.strip() for cell in head.strip("|").split("|")]
@@ -59,10 +78,24 @@ def test_four_seeds_are_no_record(tmp_path: Path) -> None:
     assert not (tmp_path / "list.md").exists()
 
 
+def test_what_is_trained_is_found_again_by_its_commit_and_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "_processor", lambda: "some processor")
+    file = tmp_path / "records.csv"
+    found = finished(0.01, 0.02)
+    for one in found:
+        add_line(file, one)
+    again = known(file, task="A", recipe="--lr 1", commit="abc1234")
+    assert list(again.values()) == found
+    assert not known(file, task="A", recipe="--lr 1", commit="another")
+    assert not known(file, task="B", recipe="--lr 1", commit="abc1234")
+
+
 @pytest.mark.slow
 def test_the_whole_command_is_timed_and_judged_by_its_test_set() -> None:
-    one = train("A", 3, ("--preset", "smoke"))
-    assert one.seed == 3
+    one = train("A", "--preset smoke", "abc1234", seed=3)
+    assert (one.seed, one.commit) == (3, "abc1234")
     assert one.episodes == 2 * 1_280
     assert 0 < one.nats < 1
     assert one.wall > 1
