@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from icl_mlflow.analysis.verdict import judge
-from icl_mlflow.estimators.ceilings import of_variant
+from icl_mlflow.estimators.ceilings import ceilings, readings
 from icl_mlflow.tracking.store import Store
 from icl_mlflow.variants import VARIANTS
 from tests.plugins.installed import BROKEN, TOY, install
@@ -113,12 +112,9 @@ def test_help_and_errors_know_what_another_package_adds(
 
 def test_a_ceiling_that_the_task_does_not_know_is_said_to_be_unknown() -> None:
     seen = TASK.sample(100, 8)
-    ceiling = of_variant(VARIANTS["shuffled_labels"])(TASK, seen)
-    assert ceiling.kind == "unknown"
-    assert not ceiling.is_chance
-    row = {"ceiling_is_chance": False, "ceiling_accuracy": ceiling.accuracy}
-    row |= {"ceiling_why": ceiling.why, "took_off": 0, "n_epochs": 2}
-    sentence = judge({**row, "n_planned": 1, "n_seeds": 1}).sentence
-    assert "never took off in 2 epochs; ceiling unknown (the task does not" in sentence
+    shuffled = ceilings(TASK, seen, *readings(VARIANTS["shuffled_labels"]))
+    assert shuffled.shown.kind == shuffled.ideal.kind == "unknown"
+    assert not shuffled.ideal.is_chance
     # Its classes can be exchanged, so without labels guessing is all there is.
-    assert of_variant(VARIANTS["no_labels"])(TASK, seen).is_chance
+    unlabelled = ceilings(TASK, seen, *readings(VARIANTS["no_labels"]))
+    assert unlabelled.ideal.is_chance
