@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from icl_mlflow.cli.console import show
 from icl_mlflow.cli.errors import say, usage_errors
 from icl_mlflow.cli.options import CONTEXT, options
 from icl_mlflow.published.settings import ImportSettings
@@ -39,10 +40,10 @@ def import_published(settings: ImportSettings) -> None:
     with usage_errors(StoreError):
         store = connect(settings.experiment)
     done = carry_out(store, settings, on_file=_tell)
-    click.echo(_summary(done))
+    show(*_summary(done).splitlines())
     if done.ui_link:
-        click.echo(f"parent   {done.run_id}")
-        click.echo(store.where(done.ui_link))
+        show(f"parent   {done.run_id}")
+        show(store.where(done.ui_link))
     if done.refused:
         raise click.exceptions.Exit(1 if done.models else 2)
 
@@ -56,9 +57,9 @@ def _tell(found: "ImportedModel | RefusedFile") -> None:
     source = found.source
     name = f"{source.experiment.name}, seed {source.settings.seed}"
     if not found.is_new:
-        click.echo(f"{name}: imported before, run {found.run_id}")
+        show(f"{name}: imported before, run {found.run_id}")
         return
-    click.echo(
+    show(
         f"{name}: accuracy {found.test['test/accuracy']:.4f}, "
         f"excess risk {found.test['test/excess_risk']:.4f} nats, "
         f"{found.model_uri or 'not registered yet: it waits for `icl-mlflow sync`'}"

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pandas as pd
 import torch
@@ -25,6 +24,7 @@ from icl_mlflow.tasks.base import parameters
 from icl_mlflow.tracking.run import RunLog, open_run
 from icl_mlflow.tracking.sources import Pulled
 from icl_mlflow.tracking.store import Store
+from icl_mlflow.tracking.temporary import temporary_folder
 from icl_mlflow.version import VERSION
 
 #: The one tag that a source run gets: its latest analysis.
@@ -79,7 +79,7 @@ class AnalysisLog:
         self._log.tags({LINK_TAG: self.run_id}, run_id=self._pulled.run_id)
 
     def _log_figures(self, sections: Sequence[Section]) -> None:
-        with TemporaryDirectory() as folder:
+        with temporary_folder() as folder:
             for one in sections:
                 file = Path(folder, f"{one.figure_file}.png")
                 file.write_bytes(one.png)

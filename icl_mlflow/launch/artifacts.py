@@ -1,14 +1,14 @@
 """What a training leaves in its run beside metrics and model."""
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from safetensors.torch import save_file
+import safetensors.torch
 
 from icl_mlflow.analysis import calibration, learning_curves, llr_regression
 from icl_mlflow.analysis.tables import csv
 from icl_mlflow.tracking.log import RunLog
 from icl_mlflow.tracking.results import HISTORY, PREDICTIONS
+from icl_mlflow.tracking.temporary import temporary_folder
 from icl_mlflow.training.build import problem
 from icl_mlflow.training.fit import Fitted, NonFiniteLossError
 
@@ -17,10 +17,10 @@ def log_results(log: RunLog, fitted: Fitted) -> None:
     """Tables, figures and the log-odds behind them."""
     settings, name = fitted.settings, fitted.settings.run_name
     logit_B, truth = fitted.test_logit_B, fitted.test_set
-    with TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         file = Path(folder, PREDICTIONS)
         scores = {"logit": logit_B, "bayes": truth.bayes_B, "oracle": truth.oracle_B}
-        save_file({**scores, "label": truth.label_B}, file)
+        file.write_bytes(safetensors.torch.save({**scores, "label": truth.label_B}))
         log.artifact(file)
     if fitted.history:
         curves = learning_curves.measure([(settings.seed, fitted.history)])
@@ -38,7 +38,7 @@ def log_results(log: RunLog, fitted: Fitted) -> None:
 def log_last_good(log: RunLog, error: NonFiniteLossError) -> None:
     """The weights from before a training diverged, and where it did."""
     log.tags({"failure": str(error)})
-    with TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         file = Path(folder, "last_good.safetensors")
-        save_file(error.last_good, file)
+        file.write_bytes(safetensors.torch.save(error.last_good))
         log.artifact(file)

@@ -4,7 +4,6 @@ import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from mlflow.entities import Dataset, InputTag, Metric, Param, RunTag
 from mlflow.entities import DatasetInput as MlflowInput
@@ -23,6 +22,7 @@ from icl_mlflow.tracking.records import (
 from icl_mlflow.tracking.registration import Registered, register
 from icl_mlflow.tracking.signs import heard_from
 from icl_mlflow.tracking.store import Store
+from icl_mlflow.tracking.temporary import temporary_folder
 
 #: What MLflow takes in one request.
 METRICS_PER_BATCH = 1000
@@ -146,7 +146,7 @@ class Delivery:
     @contextmanager
     def _named(self, files: Mapping[str, str]) -> Iterator[Path]:
         """Kept files under their own names."""
-        with TemporaryDirectory() as folder:
+        with temporary_folder() as folder:
             for path, sha256 in files.items():
                 target = Path(folder, path)
                 target.parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,6 @@ import math
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import pandas as pd
@@ -30,6 +29,7 @@ from icl_mlflow.tracking.records import (
 )
 from icl_mlflow.tracking.registration import Registered, packaged, registered_name
 from icl_mlflow.tracking.store import Store
+from icl_mlflow.tracking.temporary import temporary_folder
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.version import VERSION
 
@@ -157,7 +157,7 @@ class RunLog:
 
     def figure(self, name: str, figure: Figure) -> None:
         """Keep a figure as ``figures/NAME.png``."""
-        with TemporaryDirectory() as folder:
+        with temporary_folder() as folder:
             file = Path(folder, f"{name}.png")
             figure.savefig(file, dpi=150)
             self.artifact(file, "figures")
@@ -172,7 +172,7 @@ class RunLog:
 
     def text(self, path: str, text: str) -> None:
         """Keep ``text`` at ``path`` among the artifacts."""
-        with TemporaryDirectory() as folder:
+        with temporary_folder() as folder:
             file = Path(folder, Path(path).name)
             file.write_text(redacted(text), encoding="utf-8")
             within = Path(path).parent.as_posix()
@@ -205,7 +205,7 @@ class RunLog:
             name: of the registered model; that of its task and variant if not given.
             facts: further tags of the stored model and the version.
         """
-        with TemporaryDirectory() as folder:
+        with temporary_folder() as folder:
             root, known = packaged(Path(folder), self.run_id, model, settings)
             files = {
                 file.relative_to(root).as_posix(): self._dispatch.keep(file)

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 from mlflow import MlflowClient
@@ -31,6 +30,7 @@ from icl_mlflow.tracking.pyfunc import DATA_FOLDER
 from icl_mlflow.tracking.reading import ModelError
 from icl_mlflow.tracking.runs import FORMS, child_runs, ended_run, one_line_errors
 from icl_mlflow.tracking.store import open_client
+from icl_mlflow.tracking.temporary import temporary_folder
 
 __all__ = [
     "LoadedModel",
@@ -119,7 +119,7 @@ def load_stored(client: MlflowClient, stored: StoredModel) -> LoadedModel:
     Raises:
         ModelError: the files are missing or damaged, or of another project.
     """
-    with TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         with one_line_errors(client), _one_line_failures(stored):
             _fetch(client, stored, Path(folder))
         try:

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterable
-from tempfile import TemporaryDirectory
 
 import pandas as pd
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
@@ -11,6 +10,7 @@ from safetensors.numpy import load_file
 
 from icl_mlflow.analysis.member import Member
 from icl_mlflow.tracking.store import Store
+from icl_mlflow.tracking.temporary import temporary_folder
 
 #: Where a run keeps the test episodes' log-odds, for paired comparisons.
 PREDICTIONS = "predictions.safetensors"
@@ -71,7 +71,7 @@ def read_member(store: Store, run_id: str) -> Member:
         MlflowException: the store fails.
     """
     run = store.client.get_run(run_id)
-    with TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         history = store.client.download_artifacts(run_id, HISTORY, folder)
         predictions = store.client.download_artifacts(run_id, PREDICTIONS, folder)
         try:

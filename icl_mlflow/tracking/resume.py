@@ -4,7 +4,6 @@ import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -24,6 +23,7 @@ from icl_mlflow.tracking.state import (
     state_folder,
 )
 from icl_mlflow.tracking.store import Store
+from icl_mlflow.tracking.temporary import temporary_folder
 from icl_mlflow.training.settings import TrainSettings
 
 _SETTINGS = "settings.json"
@@ -120,7 +120,7 @@ def _why_another(client: MlflowClient, run_id: str, identity: str) -> str:
 
 def _settings_of(client: MlflowClient, run_id: str) -> TrainSettings | None:
     try:
-        with TemporaryDirectory() as folder:
+        with temporary_folder() as folder:
             file = Path(client.download_artifacts(run_id, _SETTINGS, folder))
             return TrainSettings(**json_of(content_of(file, LONGEST_JSON)))
     except (MlflowException, OSError, ValueError, TypeError):

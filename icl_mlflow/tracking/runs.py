@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -17,6 +16,7 @@ from icl_mlflow.tracking.reading import (
     content_of,
     json_of,
 )
+from icl_mlflow.tracking.temporary import temporary_folder
 
 #: How a reader may name what is looked for.
 FORMS = "a run id, runs:/ID, models:/NAME/VERSION or models:/NAME@ALIAS"
@@ -63,7 +63,7 @@ def _reused_runs(client: MlflowClient, run: Run) -> list[Run]:
     """Members of a suite that an earlier suite has trained, and is the parent of."""
     if not any(a.path == MEMBERS for a in client.list_artifacts(run.info.run_id)):
         return []
-    with TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         file = client.download_artifacts(run.info.run_id, MEMBERS, folder)
         try:
             members = json_of(content_of(Path(file), LONGEST_JSON))

@@ -8,6 +8,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -169,3 +170,37 @@ def test_a_suite_that_finds_the_disk_full_says_so_by_its_exit_code(
     members = work.runs("tags.kind = 'train' AND attributes.status = 'FINISHED'")
     counts.lost += 2 - len(members)
     counts.assert_clean()
+
+
+def test_a_full_temporary_folder_is_named_with_its_variable(
+    work: Workplace, tmp_path: Path
+) -> None:
+    """With room for nothing, and with room for all but a figure or a model."""
+    for number, (size, command) in enumerate(
+        [("4k", "train"), ("24k", "train"), ("4k", "load")]
+    ):
+        with small_disk(tmp_path / f"tmp-{number}", size) as disk:
+            if command == "load":
+                work.finish("train", *SMALL)
+                (run,) = work.runs("attributes.status = 'FINISHED'")
+                program = ["-m", "icl_mlflow.cli.main", "analyze"]
+                program += ["--run_id", run.info.run_id, "--analyses", "calibration"]
+            else:
+                program = ["-m", "icl_mlflow.cli.main", "train", *SMALL]
+            done = subprocess.run(
+                [sys.executable, *program],
+                cwd=work.folder,
+                capture_output=True,
+                text=True,
+                check=False,
+                env={
+                    **os.environ,
+                    "TMPDIR": str(disk),
+                    "MLFLOW_TRACKING_URI": work.store.tracking_uri,
+                },
+            )
+        assert done.returncode == 4, done.stderr
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("Error: storage: ")
+        assert f"set TMPDIR to another: '{disk}'" in line
+        assert not work.runs("attributes.status = 'RUNNING'")
