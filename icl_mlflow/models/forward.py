@@ -221,7 +221,11 @@ def _query_block(
     mask_SS: Tensor | None,
     n_queries: int,
 ) -> Tensor:
-    """The last block at the query tokens: (A, M), keys and values absorbed."""
+    """The last block at the query tokens: (A, M), keys and values absorbed.
+
+    A = answers, to all queries of a batch (B Q); R = heads of all queries to an
+    episode (Q H).
+    """
     n_episodes, _, d_model = x_BSM.shape
     head_width = d_model // n_heads
     x_AM = x_BSM[:, -n_queries:].reshape(-1, d_model)

@@ -38,7 +38,8 @@ class Task(Protocol):
 
     A task is a frozen dataclass that is derived from this class; its fields, declared
     by `icl_mlflow.settings.setting` with literals, are the parameters of the
-    distribution, ``dim`` (the dimension of x) among them. Labels are fair coins.
+    distribution, ``dim`` (the dimension of x) among them. Labels are fair coins. The
+    query is drawn as the context's points are, so that training may ask for several.
 
     What every task must have is abstract. What follows it need not be there; a task
     declares it by having it.

@@ -155,7 +155,7 @@ class Optimisation:
             fixed = {name: value.bfloat16() for name, value in fixed.items()}
         parameters = {**self._packing.views(weights_P), **fixed}
         architecture, n_queries = self.model.architecture, batch.label_BQ.shape[1]
-        if n_queries > 1:
+        if self._forward is logits:
             logit_A = logits(
                 parameters, architecture, features_BSF, n_queries=n_queries
             )

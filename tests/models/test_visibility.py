@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.models import EMBEDDINGS, Architecture, Transformer
-from icl_mlflow.models.forward import logits
+from icl_mlflow.models.forward import logits, logits_from_heads
 from icl_mlflow.models.visibility import hiding_mask
 from icl_mlflow.tasks.shifted_mean import ShiftedMean
 
@@ -58,6 +58,20 @@ def test_the_trace_takes_the_same_road(embedding: str, randomised: Build) -> Non
     for pattern_BHSS in trace.pattern_BHSS:
         assert not pattern_BHSS[:, :, :-1, -1].any()
         assert (pattern_BHSS[:, :, -1] > 0).all()
+
+
+def test_it_goes_on_from_any_block(randomised: Build) -> None:
+    model = randomised(HIDDEN, torch.float64)
+    trace = model.trace(*inputs(draw()))
+    for index, head_output_BHSK in enumerate(trace.head_output_BHSK):
+        logit_B = logits_from_heads(
+            dict(model.named_parameters()),
+            HIDDEN,
+            index,
+            trace.residual_BSM[index],
+            head_output_BHSK,
+        )
+        torch.testing.assert_close(logit_B, trace.logit_B, **EXACT)
 
 
 def test_the_context_does_not_change_with_the_query(randomised: Build) -> None:
