@@ -49,32 +49,51 @@ class Logistic:
 
     def _fit(self, feature_BNF: Tensor, sign_BN: Tensor) -> Tensor:
         """Weights and, last, the intercept: (B, D + 1)."""
-        n_episodes, _, n_features = feature_BNF.shape
         penalty_F = torch.full_like(feature_BNF[0, 0], self.penalty)
         penalty_F[-1] = 0.0
-        # T = shares tried
-        share_T11 = torch.tensor(_SHARES, dtype=torch.float64, device=sign_BN.device)
-        share_T11 = share_T11[:, None, None]
-        weight_BF = feature_BNF.new_zeros(n_episodes, n_features)
+        found_BF = feature_BNF.new_zeros(len(sign_BN), feature_BNF.shape[-1])
+        weight_BF = found_BF
+        # Episodes that have converged take no more part.
+        open_B = torch.arange(len(sign_BN), device=sign_BN.device)
         for _ in range(_MOST_STEPS):
-            margin_BN = sign_BN * (feature_BNF @ weight_BF.unsqueeze(-1))[..., 0]
-            wrong_BN = (-margin_BN).sigmoid()
-            pull_BN = sign_BN * wrong_BN
-            gradient_BF = (pull_BN.unsqueeze(1) @ feature_BNF)[:, 0]
-            gradient_BF = gradient_BF - penalty_F * weight_BF
-            curved_BNF = (wrong_BN * (1 - wrong_BN)).unsqueeze(-1) * feature_BNF
-            hessian_BFF = feature_BNF.transpose(1, 2) @ curved_BNF + penalty_F.diag()
-            step_BF = torch.linalg.solve(hessian_BFF, gradient_BF)
-            # Far from the optimum a whole step can overshoot; take the best share.
-            gain_BN = sign_BN * (feature_BNF @ step_BF.unsqueeze(-1))[..., 0]
-            tried_TBF = weight_BF + share_T11 * step_BF
-            loss_TB = softplus(-(margin_BN + share_T11 * gain_BN)).sum(-1)
-            loss_TB = loss_TB + (penalty_F * tried_TBF.square()).sum(-1) / 2
-            best_1B1 = loss_TB.argmin(0)[None, :, None]
-            weight_BF = tried_TBF.take_along_dim(best_1B1, dim=0)[0]
-            if step_BF.abs().max() < _CONVERGED:
+            weight_BF, change_B = _newton(weight_BF, feature_BNF, sign_BN, penalty_F)
+            found_BF[open_B] = weight_BF
+            goes_on_B = change_B >= _CONVERGED
+            if not goes_on_B.any():
                 break
-        return weight_BF
+            open_B, weight_BF = open_B[goes_on_B], weight_BF[goes_on_B]
+            feature_BNF, sign_BN = feature_BNF[goes_on_B], sign_BN[goes_on_B]
+        return found_BF
+
+
+def _newton(
+    weight_BF: Tensor, feature_BNF: Tensor, sign_BN: Tensor, penalty_F: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The weights after one step of Newton's method, and how far the whole step is.
+
+    Far from the optimum a whole step can overshoot; then its best share is taken.
+    """
+    margin_BN = sign_BN * (feature_BNF @ weight_BF.unsqueeze(-1))[..., 0]
+    wrong_BN = (-margin_BN).sigmoid()
+    gradient_BF = ((sign_BN * wrong_BN).unsqueeze(1) @ feature_BNF)[:, 0]
+    gradient_BF = gradient_BF - penalty_F * weight_BF
+    curved_BNF = (wrong_BN * (1 - wrong_BN)).unsqueeze(-1) * feature_BNF
+    hessian_BFF = feature_BNF.transpose(1, 2) @ curved_BNF + penalty_F.diag()
+    step_BF: Tensor = torch.linalg.solve(hessian_BFF, gradient_BF)
+    gain_BN = sign_BN * (feature_BNF @ step_BF.unsqueeze(-1))[..., 0]
+
+    def loss(share: float, rows: Tensor | slice) -> Tensor:
+        tried_BF = weight_BF[rows] + share * step_BF[rows]
+        loss_B = softplus(-(margin_BN[rows] + share * gain_BN[rows])).sum(-1)
+        return loss_B + (penalty_F * tried_BF.square()).sum(-1) / 2
+
+    share_B = weight_BF.new_ones(len(weight_BF))
+    # Of equal losses, as at the optimum, the whole step is as good.
+    (worse_B,) = torch.where(loss(1.0, slice(None)) > loss(0.0, slice(None)))
+    if len(worse_B):
+        loss_TB = torch.stack([loss(share, worse_B) for share in _SHARES])
+        share_B[worse_B] = share_B.new_tensor(_SHARES)[loss_TB.argmin(0)]
+    return weight_BF + share_B.unsqueeze(-1) * step_BF, step_BF.abs().amax(-1)
 
 
 @dataclass(frozen=True)
