@@ -1,6 +1,7 @@
 """A settings dataclass: a command's options, its ``-P`` keys and its MLflow params."""
 
 import functools
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import Field, fields
 from itertools import chain
@@ -10,10 +11,11 @@ import click
 from click.shell_completion import CompletionItem
 
 from icl_mlflow.settings import PARAMETERS, is_required, setting, value_type
-from icl_mlflow.tasks import TASKS
 from icl_mlflow.tasks.parameters import declared_by_any
 
 Command = Callable[..., None]
+
+_logger = logging.getLogger(__name__)
 
 #: Characters of choices that ``--help`` shows; of more, it names none.
 _LONGEST_LIST = 60
@@ -117,8 +119,11 @@ def _of_tasks(otherwise: str, taken: Collection[str]) -> list[Field[Any]]:
     found = []
     for name, by_task in declared_by_any().items():
         if name in taken:
-            for task in by_task:
-                TASKS.report(TASKS.broken(task, f"every task has the option {name}"))
+            _logger.warning(
+                "parameter %s of task %s cannot be given: another option has that name",
+                name,
+                " and ".join(by_task),
+            )
             continue
         kinds = {value_type(field) for field in by_task.values()}
         option: Any = setting(None, _help_of(by_task, otherwise))

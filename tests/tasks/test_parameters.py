@@ -2,15 +2,16 @@
 
 import subprocess
 import sys
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import pytest
 
 from icl_mlflow.analysis.settings import AnalyzeSettings, CompareSettings
-from icl_mlflow.settings import values_of
+from icl_mlflow.cli.options import declarations
+from icl_mlflow.settings import setting, task_parameters, values_of
 from icl_mlflow.tasks import TASKS
-from icl_mlflow.tasks.parameters import _read, declared, defaults
+from icl_mlflow.tasks.parameters import _read, declared, defaults, takes_task_parameters
 from icl_mlflow.training.build import problem
 from icl_mlflow.training.settings import TrainSettings
 from tests.tasks.contract import every_task
@@ -88,6 +89,21 @@ def test_a_wrong_parameter_is_answered_with_the_right_ones(
     with pytest.raises(ValueError, match=message) as caught:
         TrainSettings(**wrong)
     assert "\n" not in str(caught.value)
+
+
+@takes_task_parameters
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    tau: float = setting(0.0, "Another thing of that name.")
+    parameters: dict[str, float] = task_parameters("as it is")
+
+
+def test_a_parameter_named_as_another_option_is_said_to_have_none(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (found,) = declarations([Taken])
+    assert [field.name for field in found].count("tau") == 1
+    assert "parameter tau of task A cannot be given: another option" in caplog.text
 
 
 def test_an_analysis_takes_the_parameters_of_any_task() -> None:
