@@ -14,6 +14,7 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
 
 from icl_mlflow.launch.member import train_member
+from icl_mlflow.tracking import location
 from icl_mlflow.tracking.run import open_run
 from icl_mlflow.tracking.store import Store, connect
 from icl_mlflow.training.settings import TrainSettings
@@ -28,6 +29,7 @@ _FROM_OUTSIDE = (
     "MLFLOW_EXPERIMENT_ID",
     "MLFLOW_EXPERIMENT_NAME",
     "MLFLOW_RUN_ID",
+    "ICL_MLFLOW_STATE",
 )
 
 
@@ -43,9 +45,15 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def new_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def new_folder(
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
     """An empty working folder, and no word about MLflow in the environment."""
     _forget_environment(monkeypatch)
+    # What runs on a server need is kept with the user's things, not with ours.
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -162,3 +170,4 @@ def server_store(
 def _forget_environment(patch: pytest.MonkeyPatch) -> None:
     for name in _FROM_OUTSIDE:
         patch.delenv(name, raising=False)
+    patch.setattr(location, "PLACES", {})  # a test is a program of its own

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from icl_mlflow.cli.console import show
-from icl_mlflow.cli.errors import exit_code, usage_errors
+from icl_mlflow.cli.errors import check_dry_run, exit_code, usage_errors
 from icl_mlflow.cli.options import CONTEXT, options
 from icl_mlflow.cli.progress import progress
 from icl_mlflow.cli.store import ask_store
@@ -74,6 +74,7 @@ def ablate(
         members = check_members(settings, variants, seeds)
         check_engine(launch.engine, launch.ray_address)
     if launch.dry_run:
+        check_dry_run()
         from icl_mlflow.launch.plan import plan_members
 
         show(*plan_members(members, launch).splitlines())

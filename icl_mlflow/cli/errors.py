@@ -1,5 +1,6 @@
 """Which failures a command answers with one line, and with which exit code."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,6 +19,19 @@ def say(message: str) -> None:
     if len(line) > _LONGEST:
         line = f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
     show_error(f"Error: {line}")
+
+
+def check_dry_run() -> None:
+    """Refuse to do nothing where ``mlflow run`` has opened a run for it already.
+
+    Raises:
+        UsageError: names the command that creates no run.
+    """
+    if os.environ.get("MLFLOW_RUN_ID"):
+        raise click.UsageError(
+            "dry_run creates no run, but `mlflow run` has opened one before; "
+            "use `icl-mlflow` or `python -m entrypoints.train --dry_run`"
+        )
 
 
 @contextmanager

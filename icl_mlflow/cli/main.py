@@ -18,6 +18,7 @@ from icl_mlflow.cli.console import has_reader, prepare_streams
 from icl_mlflow.cli.errors import say
 from icl_mlflow.cli.options import CONTEXT
 from icl_mlflow.tracking.location import is_of_storage
+from icl_mlflow.tracking.manners import manners
 
 #: Name to the place of the command and its line in ``--help``.
 COMMANDS = {
@@ -102,7 +103,8 @@ def run(command: click.Command = cli) -> NoReturn:
     signal.signal(signal.SIGTERM, _terminate)
     prepare_streams()
     try:
-        result = command.main(standalone_mode=False)
+        with manners():
+            result = command.main(standalone_mode=False)
     except click.ClickException as error:
         _fail(error.format_message(), error.exit_code)
     except SystemExit as ended:

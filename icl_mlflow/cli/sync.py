@@ -37,15 +37,28 @@ def sync(folder: Path | None) -> None:
     """
     # Imported here, so that --help and bad input need neither torch nor mlflow.
     from icl_mlflow.tracking.location import StoreError
-    from icl_mlflow.tracking.waiting import state_in, waiting_runs
+    from icl_mlflow.tracking.waiting import resumable_runs, state_in, waiting_runs
 
     with usage_errors(StoreError), state_in(folder):
         runs = waiting_runs()
         done = [delivered for run_id in runs if (delivered := _deliver(run_id))]
-    if not runs:
+        tidied = _tidy_up() if resumable_runs() else []
+    show(
+        *(
+            f"run {run_id} has finished: its checkpoints are removed"
+            for run_id in tidied
+        )
+    )
+    if not runs and not tidied:
         show("nothing waits to be delivered")
     if any(one.problem for one in done):
         raise click.exceptions.Exit(_STORAGE)
+
+
+def _tidy_up() -> list[str]:
+    from icl_mlflow.tracking.sync import tidy_up
+
+    return tidy_up()
 
 
 def _deliver(run_id: str) -> "Synced | None":

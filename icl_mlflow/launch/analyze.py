@@ -15,6 +15,7 @@ from icl_mlflow.launch.analysis_run import frames, log_analysis
 from icl_mlflow.launch.measuring import Answered, measure_all
 from icl_mlflow.launch.training_answer import training_answers
 from icl_mlflow.registry import BrokenPluginError
+from icl_mlflow.tracking.manners import manners
 from icl_mlflow.tracking.sources import Pulled, pull
 from icl_mlflow.tracking.store import Store, connect, open_client
 
@@ -67,6 +68,7 @@ class Prepared:
         return sum(len(names) for names in self.analyses.values())
 
 
+@manners()
 def analyze(settings: AnalyzeSettings) -> Analyzed:
     """Analyze trained models: the Python form of ``icl-mlflow analyze``.
 
@@ -98,7 +100,7 @@ def prepare(settings: AnalyzeSettings) -> Prepared:
     refused = {(refusal.analysis, refusal.model) for refusal in refusals}
     return Prepared(
         settings=settings,
-        store=connect(settings.experiment or pulled.experiment),
+        store=connect(settings.experiment, pulled.experiment),
         pulled=pulled,
         subjects=asked_subjects,
         analyses={

@@ -5,11 +5,13 @@ from icl_mlflow.launch.ready import check_members, choose_variants
 from icl_mlflow.launch.train import TrainedSeeds
 from icl_mlflow.launch.train import train_seeds as train_members_of
 from icl_mlflow.suite import parse_seeds
+from icl_mlflow.tracking.manners import manners
 from icl_mlflow.tracking.state import AUTO
 from icl_mlflow.tracking.store import connect
 from icl_mlflow.training.settings import TrainSettings
 
 
+@manners()
 def ablate(
     settings: TrainSettings,
     variants: str = "all",
@@ -56,6 +58,7 @@ def ablate(
     )
 
 
+@manners()
 def train_seeds(
     settings: TrainSettings,
     seeds: str = "0,1,2",

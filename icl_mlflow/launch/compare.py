@@ -16,6 +16,7 @@ from icl_mlflow.evaluation import predict
 from icl_mlflow.launch.analysis_run import source_link, title
 from icl_mlflow.settings import values_of
 from icl_mlflow.tasks.base import parameters
+from icl_mlflow.tracking.manners import manners
 from icl_mlflow.tracking.run import open_run
 from icl_mlflow.tracking.sources import Pulled, pull
 from icl_mlflow.tracking.store import Store, connect, open_client
@@ -56,6 +57,7 @@ class PreparedComparison:
     matched: _Matched
 
 
+@manners()
 def compare(settings: CompareSettings) -> Compared:
     """Compare two runs: the Python form of ``icl-mlflow compare RUN_1 RUN_2``.
 
@@ -84,7 +86,7 @@ def prepare_comparison(settings: CompareSettings) -> PreparedComparison:
     asked = subjects((*first.trainees, *second.trainees), settings.asked)
     _check_same_question(asked)
     matched = _matched(first, asked[:n_first], second, asked[n_first:])
-    store = connect(settings.experiment or second.experiment)
+    store = connect(settings.experiment, second.experiment)
     return PreparedComparison(
         settings=settings, store=store, first=first, second=second, matched=matched
     )

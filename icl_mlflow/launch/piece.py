@@ -15,6 +15,7 @@ from icl_mlflow.launch.member import Trained, train_member
 from icl_mlflow.launch.processes import Outcome
 from icl_mlflow.launch.stack import train_stack
 from icl_mlflow.tracking.location import shown
+from icl_mlflow.tracking.manners import manners
 from icl_mlflow.tracking.repeating import repeated
 from icl_mlflow.tracking.run import end_children
 from icl_mlflow.tracking.store import Store, connect_experiment
@@ -60,6 +61,7 @@ class Piece:
     resume: str
 
 
+@manners()
 def train_piece(piece: Piece, send: Callable[[Epoch], None]) -> list[Outcome[Trained]]:
     """Train a group in a worker; what became of each member, in order.
 

@@ -15,6 +15,7 @@ from icl_mlflow.launch.members import raise_for_failures, train_members
 from icl_mlflow.launch.ready import check_ready
 from icl_mlflow.settings import values_of
 from icl_mlflow.suite import grid, shown_seeds
+from icl_mlflow.tracking.manners import manners
 from icl_mlflow.tracking.results import HISTORY
 from icl_mlflow.tracking.run import RunLog, open_run
 from icl_mlflow.tracking.state import AUTO
@@ -40,6 +41,7 @@ class TrainedSeeds:
     ui_link: str
 
 
+@manners()
 def train(
     settings: TrainSettings, *, experiment: str | None = None, resume: str = AUTO
 ) -> Trained:

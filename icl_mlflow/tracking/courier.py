@@ -1,7 +1,8 @@
 """Deliver what waits in an outbox, in order, each record once.
 
 What is delivered is remembered on disk after the fact; so of what was under way when a
-process died or a request failed, nobody knows. Of that, the store is asked first.
+process died or a request failed, nobody knows. Of that, the store is asked first. At
+the end it is asked what it has of all, and gets what it lacks: see `verification`.
 """
 
 import threading
@@ -15,8 +16,17 @@ from icl_mlflow.tracking.location import redacted
 from icl_mlflow.tracking.outbox import DamagedFileError, Outbox, Pending
 from icl_mlflow.tracking.records import Record
 
+#: How often a store gets what it has acknowledged and does not have.
+_REPEATS = 2
+
 #: What a store says of a record that it will never take.
 _REFUSALS = {"INVALID_PARAMETER_VALUE"}
+
+#: What it does with records that it acknowledges and does not have.
+UNKEPT = "acknowledges what it does not keep"
+
+#: What it says of a run, or a model, that is not there.
+_GONE = "RESOURCE_DOES_NOT_EXIST"
 
 
 class Courier:
@@ -24,6 +34,8 @@ class Courier:
 
     Attributes:
         changed: notified whenever a record is put in or has been seen to.
+        n_delivered: how many records the store has taken from this courier.
+        n_unkept: how many it has acknowledged again and again and does not have.
     """
 
     def __init__(self, outbox: Outbox, delivery: Delivery) -> None:
@@ -32,6 +44,9 @@ class Courier:
         self._waiting = deque(outbox.pending())
         self._uncertain = max((one.end for one in self._waiting), default=0)
         self._refusals: dict[int, str] = {}
+        self._concluding = self._verified = False
+        self._repeats = 0
+        self.n_delivered = self.n_unkept = 0
 
     @property
     def n_waiting(self) -> int:
@@ -39,9 +54,19 @@ class Courier:
         return len(self._waiting)
 
     @property
+    def is_busy(self) -> bool:
+        """Whether there is something left to do for `deliver_next`."""
+        return bool(self._waiting) or (self._concluding and not self._verified)
+
+    @property
     def refusals(self) -> list[str]:
         """Why the store would not take some records."""
         return list(self._refusals.values())
+
+    @property
+    def n_left(self) -> int:
+        """How many records the store does not have, as far as is known."""
+        return self.n_waiting + len(self._refusals) + self.n_unkept
 
     def put(self, record: Record) -> None:
         """Write a record down for delivery; does not wait for anything."""
@@ -49,8 +74,14 @@ class Courier:
             self._waiting.append(self._outbox.put(record))
             self.changed.notify_all()
 
+    def conclude(self) -> None:
+        """No further record comes: what was delivered is to be verified at the end."""
+        with self.changed:
+            self._concluding, self._verified = True, False
+            self.changed.notify_all()
+
     def deliver_next(self) -> None:
-        """Deliver what goes into one request.
+        """Deliver what goes into one request; when nothing waits any more, verify.
 
         Raises:
             Exception: whatever MLflow, the network or the database raises; to be tried
@@ -58,9 +89,25 @@ class Courier:
         """
         with self.changed:
             first = list(islice(self._waiting, METRICS_PER_BATCH))
-        if first:
-            self._outbox.sync()
-            self._deliver(first[: len(batch_of(one.record for one in first))])
+        try:
+            if first:
+                self._outbox.sync()
+                self._deliver(first[: len(batch_of(one.record for one in first))])
+            elif self.is_busy:
+                self._verify()
+        except MlflowException as error:
+            if error.error_code != _GONE or not self._delivery.make_anew_if_gone():
+                raise
+            self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Deliver everything again: another run has taken the place of this one."""
+        with self.changed:
+            self._refusals.clear()
+            self._waiting = deque(self._outbox.pending())
+            self._uncertain = max((one.end for one in self._waiting), default=0)
+            self._verified = False
+            self.changed.notify_all()
 
     def _deliver(self, batch: list[Pending]) -> None:
         last = batch[-1].end
@@ -84,9 +131,22 @@ class Courier:
             raise
         else:
             self._outbox.delivered([one.end for one in batch], model_id)
+            self.n_delivered += len(batch)
         with self.changed:
             for _ in batch:
                 self._waiting.popleft()
+            self.changed.notify_all()
+
+    def _verify(self) -> None:
+        """Have what the store lacks wait again, unless that has helped nothing."""
+        lacking = self._delivery.lacking()
+        with self.changed:
+            if lacking and self._repeats < _REPEATS:
+                self._repeats += 1
+                self._uncertain = max(lacking[-1].end, self._uncertain)
+                self._waiting.extend(lacking)
+            else:
+                self.n_unkept, self._verified = len(lacking), True
             self.changed.notify_all()
 
     def _refuse(self, end: int, error: Exception) -> None:

@@ -1,5 +1,6 @@
 """Hand records to the tracking store: each kind of record is one kind of request."""
 
+import logging
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,7 +9,8 @@ from pathlib import Path
 from mlflow.entities import Dataset, InputTag, Metric, Param, RunTag
 from mlflow.entities import DatasetInput as MlflowInput
 
-from icl_mlflow.tracking.outbox import Outbox
+from icl_mlflow.tracking.about import About
+from icl_mlflow.tracking.outbox import Outbox, Pending
 from icl_mlflow.tracking.records import (
     Artifact,
     DatasetInput,
@@ -20,13 +22,18 @@ from icl_mlflow.tracking.records import (
     Tags,
 )
 from icl_mlflow.tracking.registration import Registered, register
+from icl_mlflow.tracking.run_files import check_run
 from icl_mlflow.tracking.signs import heard_from
-from icl_mlflow.tracking.store import Store
+from icl_mlflow.tracking.store import Store, answered_run
+from icl_mlflow.tracking.successor import is_gone, make_anew
 from icl_mlflow.tracking.temporary import temporary_folder
+from icl_mlflow.tracking.verification import lacking
 
 #: What MLflow takes in one request.
 METRICS_PER_BATCH = 1000
 PAIRS_PER_BATCH = 100
+
+_logger = logging.getLogger(__name__)
 
 
 class Delivery:
@@ -36,9 +43,36 @@ class Delivery:
         registered: the model that was registered last.
     """
 
-    def __init__(self, store: Store, run_id: str, outbox: Outbox) -> None:
+    def __init__(self, store: Store, about: About, outbox: Outbox) -> None:
         self.registered: Registered | None = None
-        self._store, self._run_id, self._outbox = store, run_id, outbox
+        self._store, self._about, self._outbox = store, about, outbox
+        self._may_send = False
+
+    @property
+    def run_id(self) -> str:
+        """Of the run that gets the records: another one if the first is gone."""
+        return self._outbox.progress.run_id or self._about.run_id
+
+    def lacking(self) -> list[Pending]:
+        """The records that the store does not have, whatever it has acknowledged."""
+        self._store.check_there()
+        return lacking(self._store, self.run_id, self._outbox, self._about.tags)
+
+    def make_anew_if_gone(self) -> bool:
+        """Whether the store has no such run any more; then another one is made."""
+        if not is_gone(self._store, self.run_id):
+            return False
+        made = make_anew(self._store, self._about, self.run_id)
+        _logger.warning(
+            "run %s is gone from %s: made anew as %s from what was written here",
+            self.run_id,
+            self._store.place,
+            made,
+        )
+        self.registered = None
+        self._outbox.begin_anew(made)
+        self._may_send = False
+        return True
 
     def deliver(self, records: Sequence[Record], *, look: bool) -> str | None:
         """Make one delivery; the id of the run's stored model, if it is known.
@@ -83,9 +117,9 @@ class Delivery:
                 case Metrics():
                     metrics += self._points(record)
         if look:
-            metrics = _missing(self._store, self._run_id, metrics)
+            metrics = _missing(self._store, self.run_id, metrics)
         self._batch(
-            self._run_id,
+            self.run_id,
             metrics,
             [Param(key, value) for key, value in params.items()],
             [RunTag(key, value) for key, value in tags.items()],
@@ -122,26 +156,31 @@ class Delivery:
             profile=used.profile,
         )
         entry = MlflowInput(dataset, [InputTag("mlflow.data.context", used.context)])
-        self._store.client.log_inputs(self._run_id, datasets=[entry])
+        self._store.client.log_inputs(self.run_id, datasets=[entry])
 
     def _artifact(self, artifact: Artifact) -> None:
+        if not self._may_send:
+            check_run(self._store.client, answered_run(self._store, self.run_id))
+            self._may_send = True
         with self._named({artifact.path: artifact.sha256}) as folder:
             self._store.client.log_artifact(
-                self._run_id,
+                self.run_id,
                 str(folder / artifact.path),
                 posixpath.dirname(artifact.path) or None,
             )
 
     def _model(self, model: ModelVersion) -> None:
         with self._named(model.files) as folder:
-            self.registered = register(self._store, self._run_id, folder, model)
+            self.registered = register(
+                self._store, self.run_id, folder, model, self._outbox.size
+            )
 
     def _status(self, status: Status) -> None:
         client = self._store.client
         if status.status == "RUNNING":
-            client.update_run(self._run_id, status=status.status)
+            client.update_run(self.run_id, status=status.status)
         else:
-            client.set_terminated(self._run_id, status.status, end_time=status.time)
+            client.set_terminated(self.run_id, status.status, end_time=status.time)
 
     @contextmanager
     def _named(self, files: Mapping[str, str]) -> Iterator[Path]:

@@ -4,12 +4,16 @@ import logging
 import time
 from pathlib import Path
 
-from icl_mlflow.tracking.courier import Courier
+from mlflow.exceptions import MlflowException
+
+from icl_mlflow.tracking.about import About, write_about
+from icl_mlflow.tracking.courier import UNKEPT, Courier
 from icl_mlflow.tracking.delivery import Delivery
 from icl_mlflow.tracking.location import without_secrets
-from icl_mlflow.tracking.outbox import About, Outbox, outbox_folder, write_about
+from icl_mlflow.tracking.meaning import meaning
+from icl_mlflow.tracking.outbox import Outbox, outbox_folder
 from icl_mlflow.tracking.ownership import Ownership
-from icl_mlflow.tracking.preflight import meaning, within_limit
+from icl_mlflow.tracking.preflight import within_limit
 from icl_mlflow.tracking.records import Metrics, Record, Status
 from icl_mlflow.tracking.registration import Registered
 from icl_mlflow.tracking.sender import Sender
@@ -35,27 +39,28 @@ class Dispatch:
 
     Args:
         store: where the run is.
-        run_id, name: of the run.
+        about: the run.
         ownership: of the run.
+
+    Raises:
+        LaterFormatError: a later version of this package has written there.
+        OSError: there is no place to write.
     """
 
-    def __init__(
-        self, store: Store, run_id: str, name: str, ownership: Ownership
-    ) -> None:
-        self._store, self._run_id, self._ownership = store, run_id, ownership
-        folder = outbox_folder(run_id)
-        about = About(
-            run_id=run_id,
-            name=name,
-            experiment_id=store.experiment_id,
-            place=store.place,
-        )
+    def __init__(self, store: Store, about: About, ownership: Ownership) -> None:
+        self._store, self._ownership = store, ownership
+        folder = outbox_folder(about.run_id)
         write_about(folder, about)
         self._outbox = Outbox(folder)
-        self._delivery = Delivery(store, run_id, self._outbox)
+        self._delivery = Delivery(store, about, self._outbox)
         self._courier = Courier(self._outbox, self._delivery)
         self._has_ended = False
         self._sender = Sender(self._courier, self._beat)
+
+    @property
+    def run_id(self) -> str:
+        """Of the run: another one since the store has lost the first, if it has."""
+        return self._delivery.run_id
 
     def put(self, record: Record) -> None:
         """Write a record down, to be delivered soon.
@@ -77,9 +82,9 @@ class Dispatch:
         """The metrics of the run that were ever written down here, by (key, step)."""
         return {
             (key, step)
-            for record in self._outbox.written()
-            if isinstance(record, Metrics)
-            for key, _, _, step in record.points
+            for one in self._outbox.written()
+            if isinstance(one.record, Metrics)
+            for key, _, _, step in one.record.points
         }
 
     def sync(self) -> None:
@@ -112,6 +117,7 @@ class Dispatch:
         except OSError:
             self._tell("FAILED" if status == "FINISHED" else status)
             raise
+        self._courier.conclude()
         try:
             self._wait_for_delivery(hurry=status == "KILLED")
         finally:
@@ -123,12 +129,12 @@ class Dispatch:
 
         def tell() -> None:
             self._store.check_there()
-            self._store.client.set_terminated(self._run_id, status)
+            self._store.client.set_terminated(self.run_id, status)
 
         try:
             within_limit(tell, self._store.tracking_uri, _TELLING)
         except StoreError as failure:
-            _logger.warning("run %s still says RUNNING: %s", self._run_id, failure)
+            _logger.warning("run %s still says RUNNING: %s", self.run_id, failure)
 
     def _wait_for_delivery(self, *, hurry: bool) -> None:
         if hurry:
@@ -143,28 +149,43 @@ class Dispatch:
             "waiting for %s to take %d records of run %s ...",
             self._store.place,
             self._courier.n_waiting,
-            self._run_id,
+            self.run_id,
         )
         self._sender.wait(patience)
 
     def _close(self) -> None:
-        left = self._courier.n_waiting
-        trouble = self._sender.trouble
-        self._sender.stop(patience=0 if left else 1)
-        if left or self._courier.refusals:
+        is_busy, trouble = self._courier.is_busy, self._sender.trouble
+        self._sender.stop(patience=0 if is_busy else 1)
+        if is_busy or self._courier.n_left:
             self._outbox.close()
-            self._warn(left, trouble)
+            self._warn(trouble)
         else:
             self._outbox.discard()
 
-    def _warn(self, left: int, trouble: Exception | None) -> None:
-        refusals = self._courier.refusals
+    def _warn(self, trouble: Exception | None) -> None:
+        courier = self._courier
+        if not courier.n_left:
+            _logger.warning(
+                "not verified that all of run %s is kept: %s %s; ask again with: "
+                "icl-mlflow sync %s",
+                self.run_id,
+                self._store.place,
+                self._reason(trouble),
+                runs_folder().parent,
+            )
+            return
+        if courier.n_waiting:
+            reason = self._reason(trouble)
+        elif courier.n_unkept:
+            reason = UNKEPT
+        else:
+            reason = f"refused: {courier.refusals[0]}"
         _logger.warning(
             "%s of run %s not delivered: %s %s; send them with: icl-mlflow sync %s",
-            _counted(left + len(refusals)),
-            self._run_id,
+            _counted(courier.n_left),
+            self.run_id,
             self._store.place,
-            f"refused: {refusals[0]}" if not left else self._reason(trouble),
+            reason,
             runs_folder().parent,
         )
 
@@ -176,10 +197,19 @@ class Dispatch:
 
     def _beat(self, back: bool) -> None:  # noqa: FBT001 - the sender calls it
         self._store.check_there()
-        self._ownership.renew()
+        if back:
+            self._store.reopen()
+        if self._ownership.run_id != self.run_id:  # the run was made anew
+            self._ownership = Ownership(self._store.client, self.run_id)
+        try:
+            self._ownership.renew()
+        except MlflowException:
+            if not self._delivery.make_anew_if_gone():
+                raise
+            self._courier.begin_anew()
         if back and not self._has_ended:
             # Somebody may have taken it for dead.
-            self._store.client.update_run(self._run_id, status="RUNNING")
+            self._store.client.update_run(self.run_id, status="RUNNING")
 
 
 def now_ms() -> int:

@@ -8,6 +8,9 @@ from urllib.parse import quote, unquote, urlsplit
 SERVERS = ("http", "https")
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
+#: Where relative paths have been found in this process.
+PLACES: dict[Path, Path] = {}
+
 #: Variables with such a word in their names hold secrets; shorter values hide nothing.
 _SECRET_WORDS = ("TOKEN", "PASSWORD", "KEY", "SECRET")
 _SHORTEST_SECRET = 6
@@ -27,6 +30,19 @@ def is_of_storage(error: BaseException) -> bool:
     return bool(kinds & {"MlflowException", "StoreError", "OSError"})
 
 
+def anchored(path: Path) -> Path:
+    """A path made absolute: where it is, and if it is nowhere here, where it was.
+
+    So a program that changes its working folder still finds what it has used before.
+    """
+    here = path.absolute()
+    if here.exists():
+        PLACES[path] = here
+        return here
+    before = PLACES.get(path)
+    return before if before is not None and before.exists() else here
+
+
 def tracking_uri() -> str:
     """MLFLOW_TRACKING_URI, or the database that ``mlflow ui`` shows in this folder.
 
@@ -38,7 +54,7 @@ def tracking_uri() -> str:
     """
     given = os.environ.get("MLFLOW_TRACKING_URI", "").strip()
     if not given:
-        return sqlite_uri(Path("mlflow.db"))
+        return sqlite_uri(anchored(Path("mlflow.db")))
     scheme = scheme_of(given)
     if scheme in {"", "file"}:
         raise StoreError(
@@ -54,7 +70,7 @@ def tracking_uri() -> str:
     if scheme in SERVERS and not urlsplit(given).hostname:
         raise StoreError(f"MLFLOW_TRACKING_URI is {given!r}, which names no host")
     if scheme == "sqlite":
-        return sqlite_uri(sqlite_file(given))
+        return sqlite_uri(anchored(sqlite_file(given)))
     return given.rstrip("/") if scheme in SERVERS else given
 
 
@@ -65,6 +81,31 @@ def scheme_of(uri: str) -> str:
     ['mysql', 'http', '']
     """
     return urlsplit(uri).scheme.partition("+")[0]
+
+
+def is_elsewhere(location: str, uri: str) -> bool:
+    """Whether files are at another server than the store, to which no password goes.
+
+    The same host by another protocol is another server; storage that has passwords of
+    its own, such as ``s3://``, is none.
+
+    >>> is_elsewhere("mlflow-artifacts:/0/ab", "https://mlflow.example.org")
+    False
+    >>> is_elsewhere("http://mlflow.example.org/0/ab", "https://mlflow.example.org")
+    True
+    """
+    kind, store = scheme_of(location), urlsplit(uri)
+    if kind == "mlflow-artifacts":  # speaks as the store does
+        host = urlsplit(location).netloc
+        return bool(host) and _server(f"{store.scheme}://{host}") != _server(uri)
+    return kind in SERVERS and _server(location) != _server(uri)
+
+
+def _server(uri: str) -> tuple[str, str | None, int | None]:
+    """Protocol, host and port of a URI."""
+    parts = urlsplit(uri)
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, parts.hostname, parts.port or usual
 
 
 def sqlite_file(uri: str) -> Path:

@@ -50,22 +50,32 @@ class RunLog:
 
     Attributes:
         store: where the run is.
-        run_id: its id.
     """
 
     def __init__(
         self,
         store: Store,
-        run_id: str,
         dispatch: Dispatch,
         known: Collection[tuple[str, int]] = (),
+        kept_tags: Collection[str] = (),
     ) -> None:
-        """Args as the attributes, and: metrics that are there already, by step."""
+        """Open it for writing.
+
+        Args:
+            store: where the run is.
+            dispatch: takes what is written.
+            known: metrics that are there already, by step.
+            kept_tags: tags of the run that its user has set, and that stay.
+        """
         self.store = store
-        self.run_id = run_id
         self._dispatch = dispatch
-        self._known = frozenset(known)
+        self._known, self._kept_tags = frozenset(known), frozenset(kept_tags)
         self._noted: list[str] = []
+
+    @property
+    def run_id(self) -> str:
+        """Its id: another one since its store was restored without it, if it was."""
+        return self._dispatch.run_id
 
     def metrics(
         self,
@@ -114,7 +124,12 @@ class RunLog:
             values: by name.
             run_id: of another run, which gets them instead.
         """
-        pairs = [RunTag(key, redacted(str(value))) for key, value in values.items()]
+        kept = self._kept_tags if run_id is None else ()
+        pairs = [
+            RunTag(key, redacted(str(value)))
+            for key, value in values.items()
+            if key not in kept
+        ]
         _, _, pairs = _validate_batch_log_data([], [], pairs)
         for some in _batches(pairs, PAIRS_PER_BATCH):
             self._dispatch.put(
@@ -122,7 +137,7 @@ class RunLog:
             )
 
     def description(self, markdown: str) -> None:
-        """Say what the run is, in place of what was said when it was opened."""
+        """Say what the run is, in place of what was said here when it was opened."""
         self.tags({MLFLOW_RUN_NOTE: markdown})
 
     def params(self, values: Mapping[str, object]) -> None:

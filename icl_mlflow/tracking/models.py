@@ -5,21 +5,26 @@ model that someone else logged is refused, never handed to a loader that runs co
 """
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from mlflow import MlflowClient
-from mlflow.entities import Run
+from mlflow.entities import LoggedModel, Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.store.artifact.utils.models import (
+    _parse_model_uri,
+    get_model_name_and_version,
+)
 from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.uri import is_local_uri
 
-from icl_mlflow.tracking.location import SERVERS, scheme_of, shown, without_secrets
+from icl_mlflow.tracking.location import is_elsewhere, shown, without_secrets
+from icl_mlflow.tracking.manners import manners
 from icl_mlflow.tracking.package import (
     DESCRIPTION_FILE,
     WEIGHTS_FILE,
@@ -60,12 +65,14 @@ class StoredModel:
     tags: Mapping[str, str]
 
 
+@manners()
 def load_model(reference: str, client: MlflowClient | None = None) -> LoadedModel:
     """Load one trained model, hash checked.
 
     Args:
-        reference: a run id, ``runs:/ID``, ``models:/NAME/VERSION`` or
-            ``models:/NAME@ALIAS``.
+        reference: a run id, ``runs:/ID``, or what MLflow calls a model:
+            ``models:/NAME/VERSION``, ``models:/NAME@ALIAS``, ``models:/NAME/latest``,
+            ``models:/NAME/STAGE`` or ``models:/MODEL_ID``.
         client: of the store; by default the one of MLFLOW_TRACKING_URI, or of
             ``mlflow.db`` in the working folder.
 
@@ -166,13 +173,12 @@ def _check_location(client: MlflowClient, stored: StoredModel) -> None:
             within = Path(DATA_FOLDER, name)
             if (root / within).resolve() != root.resolve() / within:
                 raise ModelError(f"{stored.reference}: {within} is behind a link")
-    elif scheme_of(location) in SERVERS:
-        theirs, ours = urlsplit(location).netloc, urlsplit(client.tracking_uri).netloc
-        if theirs.rpartition("@")[2] != ours.rpartition("@")[2]:
-            raise ModelError(
-                f"{stored.reference}: its files are said to be on another server, "
-                f"{shown(location)}; nothing was fetched"
-            )
+    elif is_elsewhere(location, client.tracking_uri):
+        raise ModelError(
+            f"{stored.reference}: its files are said to be on another server, "
+            f"{shown(location)}, which gets no password; set MLFLOW_TRACKING_URI to "
+            "that server to fetch them"
+        )
 
 
 @contextmanager
@@ -191,13 +197,19 @@ def _one_line_failures(stored: StoredModel) -> Iterator[None]:
 
 
 def _find_version(client: MlflowClient, reference: str) -> StoredModel:
-    name, at, alias = reference.removeprefix("models:/").partition("@")
-    with one_line_errors(client, missing=f"there is no model {reference}"):
-        if at:
-            return _stored(client, client.get_model_version_by_alias(name, alias))
-        name, _, version = name.rpartition("/")
-        if not name or not version.isdecimal():
-            raise ModelError(f"{reference!r} is not a model; give {FORMS}")
+    try:
+        model_id = _parse_model_uri(reference).model_id
+    except MlflowException as error:
+        raise ModelError(f"{reference!r} is not a model; give {FORMS}") from error
+    with (
+        one_line_errors(client, missing=f"there is no model {reference}"),
+        warnings.catch_warnings(),
+    ):
+        # Stages are deprecated, but may still be in use.
+        warnings.simplefilter("ignore", FutureWarning)
+        if model_id:
+            return _logged(client.get_logged_model(model_id))
+        name, version = get_model_name_and_version(client, reference)
         return _stored(client, client.get_model_version(name, version))
 
 
@@ -208,15 +220,16 @@ def _own_models(client: MlflowClient, run: Run) -> list[StoredModel]:
         return [_stored(client, version) for version in versions]
     outputs = run.outputs.model_outputs if run.outputs else []
     logged = [client.get_logged_model(output.model_id) for output in outputs]
-    return [
-        StoredModel(
-            reference=f"models:/{model.model_id}",
-            run_id=run.info.run_id,
-            location=model.artifact_location,
-            tags=model.tags,
-        )
-        for model in logged
-    ]
+    return [_logged(model) for model in logged]
+
+
+def _logged(model: LoggedModel) -> StoredModel:
+    return StoredModel(
+        reference=f"models:/{model.model_id}",
+        run_id=model.source_run_id or "",
+        location=model.artifact_location,
+        tags=model.tags,
+    )
 
 
 def _stored(client: MlflowClient, version: ModelVersion) -> StoredModel:

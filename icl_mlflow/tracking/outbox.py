@@ -7,51 +7,18 @@ which run of which store they are for, without any password.
 
 import contextlib
 import hashlib
-import json
 import os
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
+from icl_mlflow.tracking.about import DELIVERED, Progress, last_progress
 from icl_mlflow.tracking.journal import Damage, Journal, naming, read, sync_folder
-from icl_mlflow.tracking.reading import LONGEST_JSON, content_of, json_of
 from icl_mlflow.tracking.records import Record, from_json, to_json
 from icl_mlflow.tracking.state import JOURNAL, state_folder
 
-_ABOUT, _RECORDS, _DELIVERED, _FILES = "about.json", "records", "delivered", "files"
-
-
-@dataclass(frozen=True, kw_only=True)
-class About:
-    """For which run of which store the records are.
-
-    Attributes:
-        run_id, name: of the run.
-        experiment_id: of its experiment.
-        place: the tracking URI without secrets.
-    """
-
-    run_id: str
-    name: str
-    experiment_id: str
-    place: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """What the store has.
-
-    Attributes:
-        through: all records before this byte have been seen to.
-        refused: where those records end that the store will not take.
-        model_id: of the run's stored model, once there is one.
-    """
-
-    through: int = 0
-    refused: tuple[int, ...] = ()
-    model_id: str | None = None
+_RECORDS, _FILES = "records", "files"
 
 
 class DamagedFileError(ValueError):
@@ -79,8 +46,8 @@ class Outbox:
         self.folder = folder
         (folder / _FILES).mkdir(parents=True, exist_ok=True)
         self._records = Journal(folder / _RECORDS)
-        self._delivered = Journal(folder / _DELIVERED)
-        self.progress = _last_progress(folder / _DELIVERED)
+        self._delivered = Journal(folder / DELIVERED)
+        self.progress = last_progress(folder / DELIVERED)
         self.damaged: list[Damage] = []
 
     def put(self, record: Record) -> Pending:
@@ -107,6 +74,13 @@ class Outbox:
     def kept(self, sha256: str) -> Path:
         """Where a file is that was kept."""
         return self.folder / _FILES / sha256
+
+    def size(self, sha256: str) -> int | None:
+        """Bytes of a file that was kept; None if it is gone."""
+        try:
+            return self.kept(sha256).lstat().st_size
+        except OSError:
+            return None
 
     def copy(self, sha256: str, target: Path) -> None:
         """Copy a file that was kept, and check that it still is what it was.
@@ -137,11 +111,11 @@ class Outbox:
             ):
                 yield found
 
-    def written(self) -> Iterator[Record]:
+    def written(self) -> Iterator[Pending]:
         """Every record that was ever written down here and can be read."""
         for found in self._found():
             if not isinstance(found, Damage):
-                yield found.record
+                yield found
 
     def _found(self) -> Iterator[Pending | Damage]:
         """Every line; one that says nothing that a run can be told is damage too."""
@@ -157,11 +131,28 @@ class Outbox:
     def delivered(self, ends: Collection[int], model_id: str | None = None) -> None:
         """Remember that the store has the records that end there."""
         refused = tuple(end for end in self.progress.refused if end not in ends)
-        self._remember(max(ends), refused, model_id)
+        self._remember(
+            replace(
+                self.progress,
+                through=max(*ends, self.progress.through),
+                refused=refused,
+                model_id=model_id or self.progress.model_id,
+            )
+        )
 
     def refuse(self, end: int) -> None:
         """Remember that the store will not take the record that ends there."""
-        self._remember(end, tuple({*self.progress.refused, end}), None)
+        self._remember(
+            replace(
+                self.progress,
+                through=max(end, self.progress.through),
+                refused=tuple({*self.progress.refused, end}),
+            )
+        )
+
+    def begin_anew(self, run_id: str) -> None:
+        """Remember that another run gets everything, because the one before is gone."""
+        self._remember(Progress(run_id=run_id))
 
     def sync(self) -> None:
         """Have every record on the disk."""
@@ -177,15 +168,8 @@ class Outbox:
         self.close()
         shutil.rmtree(self.folder)
 
-    def _remember(
-        self, end: int, refused: tuple[int, ...], model_id: str | None
-    ) -> None:
-        self.progress = replace(
-            self.progress,
-            through=max(end, self.progress.through),
-            refused=refused,
-            model_id=model_id or self.progress.model_id,
-        )
+    def _remember(self, progress: Progress) -> None:
+        self.progress = progress
         # Without room for it the store is asked again for what it has had since.
         with contextlib.suppress(OSError):
             self._delivered.append(asdict(self.progress))
@@ -195,53 +179,3 @@ class Outbox:
 def outbox_folder(run_id: str) -> Path:
     """Where the records of a run wait."""
     return state_folder(run_id) / JOURNAL
-
-
-def write_about(folder: Path, about: About) -> None:
-    """Say for which run the records are, before there is one."""
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / f"{_ABOUT}.draft"
-    with naming(draft), draft.open("w", encoding="utf-8") as file:
-        json.dump(asdict(about), file)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(folder / _ABOUT)
-    sync_folder(folder)
-
-
-def read_about(folder: Path) -> About:
-    """For which run the records are.
-
-    Raises:
-        ValueError: the file is damaged.
-    """
-    try:
-        about = About(**json_of(content_of(folder / _ABOUT, LONGEST_JSON)))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{folder / _ABOUT} is damaged: {error}") from error
-    if about.run_id != folder.parent.name:
-        raise ValueError(f"{folder / _ABOUT} is about another run")
-    if not all(isinstance(value, str) for value in asdict(about).values()):
-        raise ValueError(f"{folder / _ABOUT} is damaged: not all of it is text")
-    return about
-
-
-def _last_progress(file: Path) -> Progress:
-    """The last line that can be read: what came after it is delivered once more."""
-    progress = Progress()
-    for found in read(file):
-        if not isinstance(found, Damage):
-            progress = _progress(found.content) or progress
-    return progress
-
-
-def _progress(content: Mapping[str, Any]) -> Progress | None:
-    """What a line says; None for what has not been written here."""
-    match content:
-        case {
-            "through": int(through),
-            "refused": [*refused],
-            "model_id": (None | str()) as model_id,
-        } if all(isinstance(end, int) for end in refused):
-            return Progress(through=through, refused=tuple(refused), model_id=model_id)
-    return None

@@ -81,7 +81,8 @@ class Ownership:
     """
 
     def __init__(self, client: MlflowClient, run_id: str) -> None:
-        self._client, self._run_id = client, run_id
+        self.run_id = run_id
+        self._client = client
         self._before: Heartbeat | None = None
         self._first = self._last = heartbeat()
 
@@ -114,12 +115,12 @@ class Ownership:
         """
         other = parse(self._sign())
         if other is not None and self._is_anothers(other):
-            raise _in_use(self._run_id, other)
+            raise _in_use(self.run_id, other)
         self._last = heartbeat()
         self._give_sign()
 
     def _give_sign(self) -> None:
-        self._client.set_tag(self._run_id, HEARTBEAT, self._last.text)
+        self._client.set_tag(self.run_id, HEARTBEAT, self._last.text)
 
     def _is_anothers(self, beat: Heartbeat) -> bool:
         if beat.process == self._last.process:  # unless this very process was copied
@@ -130,13 +131,13 @@ class Ownership:
         return beat.process != before and not is_earlier
 
     def _sign(self) -> str:
-        tags = self._client.get_run(self._run_id).data.tags
+        tags = self._client.get_run(self.run_id).data.tags
         return str(tags.get(HEARTBEAT, ""))
 
     def _check_sign(self, expected: str) -> None:
         found = repeated(self._sign)
         if found != expected:
-            raise _in_use(self._run_id, parse(found))
+            raise _in_use(self.run_id, parse(found))
 
 
 def _in_use(run_id: str, beat: Heartbeat | None) -> RunInUseError:

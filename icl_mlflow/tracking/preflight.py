@@ -26,8 +26,11 @@ from icl_mlflow.tracking.location import (
     sqlite_file,
     without_secrets,
 )
+from icl_mlflow.tracking.manners import said_by_user
+from icl_mlflow.tracking.meaning import meaning, refusal
 from icl_mlflow.tracking.server import ask
 from icl_mlflow.tracking.signs import heard_from, last_heard
+from icl_mlflow.tracking.state import STATE_VARIABLE, runs_folder
 
 #: Seconds that a store may say nothing, to anybody on this machine.
 LIMIT = 4.5
@@ -35,19 +38,10 @@ LIMIT = 4.5
 #: Seconds that one which answers others may keep us waiting.
 _PATIENCE = 120
 
-#: What a sign in the text of an error means.
-_MEANINGS = {
-    "certificate": "has a certificate that is not trusted; "
-    "set MLFLOW_TRACKING_SERVER_CERT_PATH to its authority's file",
-    "wrong version number": "does not speak TLS; try http://",
-    "refused": "is not reachable: connection refused; is the server running?",
-    "timed out": "does not answer in time",
-    "resolve": "has a host name that cannot be resolved",
-    "name or service": "has a host name that cannot be resolved",
-    "unreachable": "is not reachable: no route to the host",
-    "connection aborted": "is not reachable: the connection broke off",
-    "database is locked": "is locked by another program",
-}
+#: Seconds between two requests.
+_PAUSE = 0.5
+
+_TIMEOUT, _RETRIES = "MLFLOW_HTTP_REQUEST_TIMEOUT", "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 
 _EXPERIMENTS = "/api/2.0/mlflow/experiments/search?max_results=1"
 _SQLITE_HEADER = b"SQLite format 3\x00"
@@ -120,6 +114,21 @@ def check_writable(folder: Path) -> None:
         raise StoreError(f"cannot write in {nearest}: {_reason(error)}") from error
 
 
+def check_state() -> None:
+    """Check that this machine can keep what a run needs until it is over.
+
+    Raises:
+        StoreError: names the folder, and the variable that moves it.
+    """
+    folder = runs_folder()
+    try:
+        check_writable(folder)
+    except (StoreError, OSError) as error:
+        raise StoreError(
+            f"{error}; set {STATE_VARIABLE} to a folder for what the next start needs"
+        ) from error
+
+
 def _check_sqlite(database: Path, *, to_write: bool) -> None:
     if not database.parent.is_dir():
         raise StoreError(
@@ -143,8 +152,19 @@ def _check_sqlite(database: Path, *, to_write: bool) -> None:
 
 
 def _ask(question: Callable[[], None], uri: str) -> None:
-    within_limit(question, uri, patience=_PATIENCE)
+    within_limit(question, uri, _limit(), patience=_PATIENCE)
     heard_from(uri)
+
+
+def _limit() -> float:
+    """Seconds that a store may say nothing; more if the user grants a request more."""
+    return max(LIMIT, _number(_TIMEOUT) * (1 + _number(_RETRIES)))
+
+
+def _number(variable: str) -> int:
+    """What the user has set a variable to; 0 if nothing, or no number."""
+    text = said_by_user(variable) or ""
+    return int(text) if text.isdecimal() else 0
 
 
 def _ask_database(uri: str) -> None:
@@ -169,14 +189,31 @@ def _ask_database(uri: str) -> None:
 
 def _check_server(uri: str) -> None:
     try:
-        # Whoever waits for this knows when to give up.
-        answer = ask(uri, _EXPERIMENTS, timeout=_PATIENCE)
+        answer = _answer(uri)
     except Exception as error:
         reason = meaning(error) or "is not reachable: the connection broke off"
         raise StoreError(f"{shown(uri)} {reason}") from error
     if answer.status_code == HTTPStatus.OK and _lists_experiments(answer):
         return
-    raise StoreError(f"{shown(uri)} {_refusal(answer)}")
+    raise StoreError(f"{shown(uri)} {refusal(uri, answer)}")
+
+
+def _answer(uri: str) -> requests.Response:
+    """The answer to a listing, asked for again as often as the user grants requests."""
+    left = _number(_RETRIES)
+    while True:
+        try:
+            # Whoever waits for this knows when to give up.
+            wait = _number(_TIMEOUT) or _PATIENCE
+            answer = ask(uri, _EXPERIMENTS, timeout=wait)
+        except requests.ConnectionError:
+            if not left:
+                raise
+        else:
+            if not left or answer.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+                return answer
+        left -= 1
+        time.sleep(_PAUSE)
 
 
 def _lists_experiments(answer: requests.Response) -> bool:
@@ -188,34 +225,6 @@ def _lists_experiments(answer: requests.Response) -> bool:
         "experiments",
         "next_page_token",
     }
-
-
-def _refusal(answer: requests.Response) -> str:
-    code = answer.status_code
-    if code == HTTPStatus.FORBIDDEN and "host header" in answer.text.lower():
-        return "does not accept this host name; start it with --allowed-hosts"
-    if code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        return (
-            f"does not let us in (HTTP {code}); set MLFLOW_TRACKING_USERNAME and "
-            "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
-        )
-    if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return f"is in trouble: it answers HTTP {code}"
-    return f"is not an MLflow tracking server (it answers HTTP {code} to a listing)"
-
-
-def meaning(error: BaseException) -> str:
-    """What a failed request means, from the exceptions behind it; empty if unknown."""
-    causes = " ".join(str(cause) for cause in _chain(error)).lower()
-    return next((text for sign, text in _MEANINGS.items() if sign in causes), "")
-
-
-def _chain(error: BaseException | None) -> list[BaseException]:
-    found: list[BaseException] = []
-    while error is not None:
-        found.append(error)
-        error = error.__cause__ or error.__context__
-    return found
 
 
 def _reason(error: OSError) -> str:

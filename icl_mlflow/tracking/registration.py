@@ -6,11 +6,13 @@ best one has the alias ``best``.
 
 import json
 import math
+import posixpath
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
+from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Run
 from mlflow.entities.model_registry import ModelVersion as ModelVersionOfRegistry
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
@@ -21,7 +23,8 @@ from icl_mlflow.models import Transformer
 from icl_mlflow.tracking import pyfunc
 from icl_mlflow.tracking.package import write_package
 from icl_mlflow.tracking.records import ModelVersion
-from icl_mlflow.tracking.store import Store
+from icl_mlflow.tracking.run_files import check_place
+from icl_mlflow.tracking.store import Store, StoreError, answered_run
 from icl_mlflow.training.settings import TrainSettings
 
 #: The name under which the model of a run is stored: ``runs:/ID/model``.
@@ -30,6 +33,8 @@ BEST = "best"
 SELECTION_METRIC = "val/excess_risk"
 
 _STANDARD = "standard"
+
+SizeOf = Callable[[str], int | None]
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,7 @@ def packaged(
 
 
 def register(
-    store: Store, run_id: str, folder: Path, wanted: ModelVersion
+    store: Store, run_id: str, folder: Path, wanted: ModelVersion, size_of: SizeOf
 ) -> Registered:
     """Store the model with its run, make it a registered version, and move ``best``.
 
@@ -106,8 +111,10 @@ def register(
         folder: from `packaged`; gets the model's id and place.
         wanted: what to register. `SELECTION_METRIC` among its results makes the version
             a candidate for ``best``.
+        size_of: bytes of a file by its SHA-256, as far as they are known.
     """
-    model_id = _store_model(store, run_id, folder, wanted)
+    run = answered_run(store, run_id)
+    model_id = _store_model(store, run, folder, wanted, size_of)
     version = _known_version(store.client, run_id, wanted) or _create_version(
         store, run_id, model_id, wanted
     )
@@ -117,35 +124,69 @@ def register(
     return registered
 
 
-def _store_model(store: Store, run_id: str, folder: Path, wanted: ModelVersion) -> str:
+def is_registered(
+    store: Store, run: Run, wanted: ModelVersion, size_of: SizeOf
+) -> bool:
+    """Whether the store has the model of a run, with its files, and a version of it."""
+    stored = _known_model(store, run, wanted.sha256)
+    return (
+        stored is not None
+        and stored.status == LoggedModelStatus.READY
+        and _has_files(store.client, stored.model_id, wanted, size_of)
+        and _known_version(store.client, run.info.run_id, wanted) is not None
+    )
+
+
+def _has_files(
+    client: MlflowClient, model_id: str, wanted: ModelVersion, size_of: SizeOf
+) -> bool:
+    """Whether the files of the package are there, as long as they must be."""
+    entries = client.list_logged_model_artifacts(model_id, pyfunc.DATA_FOLDER)
+    found = {posixpath.basename(e.path): e.file_size for e in entries}
+    return all(
+        name in found and len({found[name], size_of(sha256)} - {None}) <= 1
+        for path, sha256 in wanted.files.items()
+        for folder, name in [posixpath.split(path)]
+        if folder == pyfunc.DATA_FOLDER
+    )
+
+
+def _store_model(
+    store: Store, run: Run, folder: Path, wanted: ModelVersion, size_of: SizeOf
+) -> str:
     """Upload the MLflow model; its id."""
-    stored = _known_model(
-        store, run_id, wanted.sha256
-    ) or store.client.create_logged_model(
-        experiment_id=store.experiment_id,
+    run_id: str = run.info.run_id
+    known = _known_model(store, run, wanted.sha256)
+    stored = known or store.client.create_logged_model(
+        experiment_id=run.info.experiment_id,
         name=MODEL_NAME,
         source_run_id=run_id,
         params=dict(wanted.params),
         tags=dict(wanted.facts),
     )
     model_id: str = stored.model_id
-    if stored.status != LoggedModelStatus.READY:
+    if not model_id:
+        raise StoreError(f"{store.place} answers, but not as a tracking server does")
+    check_place(stored.artifact_location, store.tracking_uri, f"model {model_id}")
+    is_whole = known is not None and _has_files(store.client, model_id, wanted, size_of)
+    if stored.status != LoggedModelStatus.READY or not is_whole:
         about = Model.load(folder)
+        about.run_id = run_id
         about.model_id, about.artifact_path = model_id, stored.artifact_location
         about.save(folder / MLMODEL_FILE_NAME)
         store.client.log_model_artifacts(model_id, str(folder))
         store.client.finalize_logged_model(model_id, "READY")
-    outputs = store.client.get_run(run_id).outputs
-    if model_id not in {o.model_id for o in (outputs.model_outputs if outputs else [])}:
+    outputs = run.outputs.model_outputs if run.outputs else []
+    if model_id not in {output.model_id for output in outputs}:
         store.client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
     return model_id
 
 
-def _known_model(store: Store, run_id: str, sha256: str) -> LoggedModel | None:
+def _known_model(store: Store, run: Run, sha256: str) -> LoggedModel | None:
     """The model that an earlier attempt has stored, the oldest of them."""
     found = store.client.search_logged_models(
-        [store.experiment_id],
-        f"attributes.source_run_id = '{run_id}' AND tags.sha256 = '{sha256}'",
+        [run.info.experiment_id],
+        f"attributes.source_run_id = '{run.info.run_id}' AND tags.sha256 = '{sha256}'",
         order_by=[{"field_name": "creation_timestamp", "ascending": True}],
     )
     return found[0] if found else None

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from mlflow.exceptions import MlflowException
 
-from icl_mlflow.tracking.preflight import meaning
+from icl_mlflow.tracking.meaning import meaning
 
 T = TypeVar("T")
 

@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from icl_mlflow.analysis.member import Member
+from icl_mlflow.tracking.run_files import download
 from icl_mlflow.tracking.store import Store
 from icl_mlflow.tracking.temporary import temporary_folder
 
@@ -72,8 +73,8 @@ def read_member(store: Store, run_id: str) -> Member:
     """
     run = store.client.get_run(run_id)
     with temporary_folder() as folder:
-        history = store.client.download_artifacts(run_id, HISTORY, folder)
-        predictions = store.client.download_artifacts(run_id, PREDICTIONS, folder)
+        history = download(store.client, run, HISTORY, folder)
+        predictions = download(store.client, run, PREDICTIONS, folder)
         try:
             frame, arrays = pd.read_csv(history), load_file(predictions)
             return Member(

@@ -3,18 +3,20 @@
 import os
 import shlex
 from dataclasses import dataclass
-from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from icl_mlflow.settings import values_of
+from icl_mlflow.tracking.about import LaterFormatError, check_format
 from icl_mlflow.tracking.given_run import RUN_VARIABLE, training_to_resume
 from icl_mlflow.tracking.heartbeat import HEARTBEAT
+from icl_mlflow.tracking.outbox import outbox_folder
 from icl_mlflow.tracking.ownership import living_owner
 from icl_mlflow.tracking.reading import LONGEST_JSON, content_of, json_of
 from icl_mlflow.tracking.repeating import repeated
+from icl_mlflow.tracking.run_files import download
 from icl_mlflow.tracking.state import (
     AUTO,
     NEVER,
@@ -22,7 +24,7 @@ from icl_mlflow.tracking.state import (
     is_claimed,
     state_folder,
 )
-from icl_mlflow.tracking.store import Store
+from icl_mlflow.tracking.store import Store, StoreError
 from icl_mlflow.tracking.temporary import temporary_folder
 from icl_mlflow.training.settings import TrainSettings
 
@@ -62,10 +64,21 @@ def run_to_resume(store: Store, identity: str, wanted: str) -> Unfinished | None
     if wanted == NEVER:
         return None
     if wanted == AUTO:
-        return _newest(store, identity)
-    run = _run(store, wanted)
-    _check(store.client, run, identity)
-    return _unfinished(run)
+        found = _newest(store, identity)
+    else:
+        run = _run(store, wanted)
+        _check(store.client, run, identity)
+        found = _unfinished(run)
+    if found is not None:
+        _check_journal(found.run_id)
+    return found
+
+
+def _check_journal(run_id: str) -> None:
+    try:
+        check_format(outbox_folder(run_id))
+    except LaterFormatError as error:
+        raise NotResumableError(str(error)) from error
 
 
 def run_to_open(store: Store, identity: str, wanted: str) -> Unfinished | None:
@@ -121,9 +134,9 @@ def _why_another(client: MlflowClient, run_id: str, identity: str) -> str:
 def _settings_of(client: MlflowClient, run_id: str) -> TrainSettings | None:
     try:
         with temporary_folder() as folder:
-            file = Path(client.download_artifacts(run_id, _SETTINGS, folder))
+            file = download(client, client.get_run(run_id), _SETTINGS, folder)
             return TrainSettings(**json_of(content_of(file, LONGEST_JSON)))
-    except (MlflowException, OSError, ValueError, TypeError):
+    except (MlflowException, StoreError, OSError, ValueError, TypeError):
         return None
 
 

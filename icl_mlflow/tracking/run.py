@@ -19,10 +19,14 @@ from mlflow.utils.mlflow_tags import (
     MLFLOW_USER,
 )
 
+from icl_mlflow.tracking.about import About
 from icl_mlflow.tracking.dispatch import Dispatch, now_ms
 from icl_mlflow.tracking.given_run import RUN_VARIABLE
 from icl_mlflow.tracking.heartbeat import HEARTBEAT, heartbeat
+from icl_mlflow.tracking.location import redacted
 from icl_mlflow.tracking.log import RunLog
+from icl_mlflow.tracking.manners import manners
+from icl_mlflow.tracking.outer_run import outer_run, said_before
 from icl_mlflow.tracking.ownership import Ownership
 from icl_mlflow.tracking.preflight import within_limit
 from icl_mlflow.tracking.projects import RESUMED
@@ -34,7 +38,7 @@ from icl_mlflow.tracking.signals import (
     sigterm_unwinds,
 )
 from icl_mlflow.tracking.source import git_state, user_name
-from icl_mlflow.tracking.state import claimed, forget
+from icl_mlflow.tracking.state import claimed, forget, rename
 from icl_mlflow.tracking.store import Store, StoreError
 from icl_mlflow.version import VERSION
 
@@ -79,7 +83,8 @@ def open_run(
         params: the settings; None is left out.
         tags: task, variant, seed, ...; who runs which code is added.
         description: Markdown.
-        parent_run_id: opens a new run below that one.
+        parent_run_id: opens a new run below that one; by default below the run that
+            ``mlflow.start_run`` has opened in this thread, if it has.
         run_id: opens that run again, which has not finished.
         last_sign: of the life of the process that had it, which is known to be dead;
             by default what the run says now.
@@ -88,10 +93,12 @@ def open_run(
         RunInUseError: a live process has the run, on this machine or another.
         StoreError: there is no such run, or it has finished.
     """
-    parent = {MLFLOW_PARENT_RUN_ID: parent_run_id} if parent_run_id else {}
-    ours = {**parent, "kind": kind, **tags, MLFLOW_RUN_NOTE: description}
     # Only the first call gets what `mlflow run` has opened.
     given = None if parent_run_id else os.environ.pop(RUN_VARIABLE, None)
+    outer = None if parent_run_id or given else outer_run(store.client)
+    parent_run_id = outer.info.run_id if outer else parent_run_id
+    parent = {MLFLOW_PARENT_RUN_ID: parent_run_id} if parent_run_id else {}
+    ours = {**parent, "kind": kind, **tags, MLFLOW_RUN_NOTE: description}
     if run_id:
         run = _unfinished(store, run_id)
     elif given:
@@ -101,8 +108,9 @@ def open_run(
     known = repeated(lambda: _known_points(store, run)) if run_id else set()
     if (run_id or given) and last_sign is None:
         last_sign = run.data.tags.get(HEARTBEAT, "")
-    with _dispatching(store, run.info.run_id, name, last_sign) as dispatch:
-        log = RunLog(store, run.info.run_id, dispatch, known | dispatch.points())
+    with manners(), _dispatching(store, run, name, last_sign) as dispatch:
+        said = said_before(run.data.tags) if run_id or given else set()
+        log = RunLog(store, dispatch, known | dispatch.points(), kept_tags=said)
         with _ended_truthfully(dispatch):
             if run.info.status != "RUNNING" or run_id:
                 dispatch.put(Status(status="RUNNING", time=now_ms()))
@@ -171,22 +179,35 @@ def _continued_in(run_id: str) -> dict[str, str]:
 
 @contextmanager
 def _dispatching(
-    store: Store, run_id: str, name: str, last_sign: str | None
+    store: Store, run: Run, name: str, last_sign: str | None
 ) -> Iterator[Dispatch]:
     """Have a run for this process alone, with a place to write to."""
+    run_id = run.info.run_id
     ownership = Ownership(store.client, run_id)
+    about = About(
+        run_id=run_id,
+        name=name,
+        experiment_id=run.info.experiment_id,
+        place=store.place,
+        experiment=store.experiment_name,
+        tags={key: redacted(value) for key, value in run.data.tags.items()},
+        params={key: redacted(value) for key, value in run.data.params.items()},
+    )
     with claimed(run_id):
+        dispatch: Dispatch | None = None
         try:
             if last_sign is not None:
                 ownership.take(last_sign)
             try:
-                dispatch = Dispatch(store, run_id, name, ownership)
+                dispatch = Dispatch(store, about, ownership)
             except OSError:  # no place, and so no other way to say so
                 store.client.set_terminated(run_id, "FAILED")
                 raise
             yield dispatch
         finally:
             forget(run_id)
+            if dispatch is not None:
+                rename(run_id, dispatch.run_id)
 
 
 def _known_points(store: Store, run: Run) -> set[tuple[str, int]]:

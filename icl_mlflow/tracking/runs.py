@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -16,10 +15,14 @@ from icl_mlflow.tracking.reading import (
     content_of,
     json_of,
 )
+from icl_mlflow.tracking.run_files import check_run, download
 from icl_mlflow.tracking.temporary import temporary_folder
 
 #: How a reader may name what is looked for.
-FORMS = "a run id, runs:/ID, models:/NAME/VERSION or models:/NAME@ALIAS"
+FORMS = (
+    "a run id, runs:/ID, models:/NAME/VERSION, models:/NAME@ALIAS, models:/NAME/latest "
+    "or models:/MODEL_ID"
+)
 
 #: Where a suite lists its members: run id, and whether it was reused.
 MEMBERS = "members.json"
@@ -61,12 +64,13 @@ def child_runs(client: MlflowClient, run: Run) -> list[Run]:
 
 def _reused_runs(client: MlflowClient, run: Run) -> list[Run]:
     """Members of a suite that an earlier suite has trained, and is the parent of."""
+    check_run(client, run)
     if not any(a.path == MEMBERS for a in client.list_artifacts(run.info.run_id)):
         return []
     with temporary_folder() as folder:
-        file = client.download_artifacts(run.info.run_id, MEMBERS, folder)
+        file = download(client, run, MEMBERS, folder)
         try:
-            members = json_of(content_of(Path(file), LONGEST_JSON))
+            members = json_of(content_of(file, LONGEST_JSON))
             reused = [str(m["run_id"]) for m in members if m["reused"]]
         except (ValueError, KeyError, TypeError) as error:
             raise ModelError(

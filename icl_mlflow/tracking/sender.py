@@ -54,11 +54,13 @@ class Sender:
     def wait(self, patience: Callable[[], float]) -> bool:
         """Wait until every record has been seen to; whether it has.
 
+        With what was delivered verified, if that is to be done.
+
         Args:
             patience: asked again and again: for how many seconds more.
         """
         with self._courier.changed:
-            while self._courier.n_waiting:
+            while self._courier.is_busy:
                 if self._stopped_by is not None:
                     return False
                 left = patience()
@@ -99,7 +101,7 @@ class Sender:
         with self._courier.changed:
             while not self._stopping:
                 left = self._next_beat - time.monotonic()
-                if self._courier.n_waiting or left <= 0 or self._trouble:
+                if self._courier.is_busy or left <= 0 or self._trouble:
                     return True
                 self._courier.changed.wait(left)
         return False

@@ -44,7 +44,7 @@ def ask(uri: str, path: str, body: Any = None, *, timeout: float) -> requests.Re
         method,
         uri.rstrip("/") + path,
         json=body,
-        headers=_authorization(),
+        headers=authorization(),
         verify=_verified_by(),
         cert=os.environ.get("MLFLOW_TRACKING_CLIENT_CERT_PATH"),
         timeout=timeout,
@@ -76,7 +76,7 @@ def _ask_by_mlflow(
     return answer
 
 
-def _authorization() -> dict[str, str]:
+def authorization() -> dict[str, str]:
     """Of a user and a password, else of a token; a user in the URI comes first."""
     file = configparser.ConfigParser()
     file.read(Path("~/.mlflow/credentials").expanduser())

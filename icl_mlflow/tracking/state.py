@@ -1,8 +1,9 @@
 """What this machine keeps of a run while it is not safely over: one folder a run.
 
 ``ROOT/runs/RUN_ID`` holds the checkpoints and the journal of a run, and a lock that the
-process has which trains it. ROOT is ICL_MLFLOW_STATE or ``.icl_mlflow`` beside the
-embedded database (with a server: in the working folder).
+process has which trains it. ROOT is ICL_MLFLOW_STATE, or ``.icl_mlflow`` beside the
+embedded database; with a server ``icl-mlflow/HOST`` in the user's state folder, where
+the next attempt finds it, in whatever folder that is started.
 """
 
 import contextlib
@@ -15,11 +16,18 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
 from icl_mlflow.tracking.journal import naming
-from icl_mlflow.tracking.location import scheme_of, sqlite_file, tracking_uri
+from icl_mlflow.tracking.location import (
+    StoreError,
+    anchored,
+    scheme_of,
+    sqlite_file,
+    tracking_uri,
+)
 
 STATE_VARIABLE, STATE = "ICL_MLFLOW_STATE", ".icl_mlflow"
 
@@ -50,10 +58,35 @@ def runs_folder() -> Path:
     """The folder of all runs, which may not exist; its parent is ROOT."""
     given = os.environ.get(STATE_VARIABLE, "").strip()
     if given:
-        return Path(given).absolute() / "runs"
+        return anchored(Path(given)) / "runs"
     uri = tracking_uri()
-    beside = sqlite_file(uri).parent if scheme_of(uri) == "sqlite" else Path.cwd()
-    return beside / STATE / "runs"
+    if scheme_of(uri) == "sqlite":
+        return sqlite_file(uri).parent / STATE / "runs"
+    return _state_of_user() / "icl-mlflow" / _file_name(uri) / "runs"
+
+
+def _state_of_user() -> Path:
+    """Where programs keep what the next start needs: XDG_STATE_HOME, if it is set.
+
+    Raises:
+        StoreError: the user has no home.
+    """
+    given = Path(os.environ.get("XDG_STATE_HOME", ""))
+    if given.is_absolute():  # others are to be ignored, says the specification
+        return given
+    try:
+        return Path.home() / ".local" / "state"
+    except RuntimeError as error:
+        raise StoreError(
+            f"this user has no home folder; set {STATE_VARIABLE} to a folder for what "
+            "the next start needs"
+        ) from error
+
+
+def _file_name(uri: str) -> str:
+    """A folder name for the host of a store, and its port."""
+    host = urlsplit(uri).netloc.rpartition("@")[2]
+    return "".join(c if c.isalnum() or c in "-." else "_" for c in host).lstrip(".")
 
 
 def is_run_id(text: str) -> bool:
@@ -85,10 +118,14 @@ def local_runs() -> list[str]:
 
 
 @contextmanager
-def claimed(run_id: str) -> Iterator[Path]:
+def claimed(run_id: str, doing: str = "trained") -> Iterator[Path]:
     """Have a run for this process alone; yields its folder, made where missing.
 
     The system lets go of the lock when the process dies, however it does.
+
+    Args:
+        run_id: of the run.
+        doing: what is being done to it, for those who want it too.
 
     Raises:
         RunInUseError: another process has it, or another thread of this one.
@@ -102,10 +139,10 @@ def claimed(run_id: str) -> Iterator[Path]:
         lock.acquire(timeout=_PATIENCE)
     except Timeout:
         raise RunInUseError(
-            f"run {run_id} is being trained by {_owner(folder)}; wait for its end"
+            f"run {run_id} is being {_owner(folder)}; wait for its end"
         ) from None
     try:
-        _say_who(folder)
+        _say_who(folder, doing)
         yield folder
     finally:
         lock.release()
@@ -122,6 +159,16 @@ def forget(run_id: str) -> None:
     for parent in (folder.parent, folder.parent.parent):
         with contextlib.suppress(OSError):  # it is not empty, or already gone
             parent.rmdir()
+
+
+def rename(run_id: str, new_id: str) -> None:
+    """Let a claimed run go on under another id, if something of it is kept.
+
+    The run that it was is gone from its store, and another one was made in its place.
+    """
+    folder = state_folder(run_id)
+    if new_id != run_id and folder.is_dir():
+        folder.replace(state_folder(new_id))
 
 
 def is_claimed(run_id: str) -> bool:
@@ -171,7 +218,7 @@ def has_checkpoints(run_id: str) -> bool:
 
 def end_checkpoints(run_id: str) -> None:
     """There is nothing left to go on with."""
-    with claimed(run_id) as folder:
+    with claimed(run_id, "tidied up") as folder:
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
         forget(run_id)
 
@@ -191,8 +238,8 @@ def _check_links(folder: Path) -> None:
             raise OSError(f"{file} is a link, which would lead out of the folder")
 
 
-def _say_who(folder: Path) -> None:
-    content = {"host": socket.gethostname(), "pid": os.getpid()}
+def _say_who(folder: Path, doing: str) -> None:
+    content = {"host": socket.gethostname(), "pid": os.getpid(), "doing": doing}
     with naming(folder / _OWNER):
         (folder / _OWNER).write_text(json.dumps(content), encoding="utf-8")
 
@@ -200,6 +247,7 @@ def _say_who(folder: Path) -> None:
 def _owner(folder: Path) -> str:
     try:
         owner = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
-        return f"process {owner['pid']} on {owner['host']}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "another process"  # it has the lock, and has not yet said who it is
+        done = owner.get("doing", "trained")
+        return f"{done} by process {owner['pid']} on {owner['host']}"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return "used by another process"  # which has not yet said who it is

@@ -1,7 +1,7 @@
 """The tracking store: connect to it, and to the experiment that runs go to."""
 
+import functools
 import hashlib
-import logging
 import os
 import shlex
 import time
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Experiment
+from mlflow.entities import Experiment, Run
 from mlflow.exceptions import MlflowException
 from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.uri import is_local_uri
@@ -29,12 +29,16 @@ from icl_mlflow.tracking.location import (
     tracking_uri,
     without_secrets,
 )
+from icl_mlflow.tracking.manners import manners
+from icl_mlflow.tracking.outer_run import outer_run
 from icl_mlflow.tracking.preflight import (
     check_exists,
+    check_state,
     check_store,
     check_writable,
 )
 from icl_mlflow.tracking.repeating import repeated
+from icl_mlflow.tracking.run_files import check_place
 from icl_mlflow.tracking.schema import client_with_schema
 
 __all__ = ["Store", "StoreError", "connect", "connect_experiment", "open_client"]
@@ -43,33 +47,6 @@ _DEFAULT = "Default"
 
 #: Seconds between two attempts to reach a store that is away.
 _PAUSE = 1.0
-
-#: Unless the user says otherwise: no URLs, no progress bars, and no looking around in
-#: the working folder for files to add to a model.
-_QUIET = {
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_UV_AUTO_DETECT": "false",
-}
-
-#: Unless the user says otherwise: a request gives up within seconds, where MLflow would
-#: try for minutes. What is not delivered then is delivered later.
-_IMPATIENT = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-}
-
-
-_LEVELS = {
-    "mlflow": logging.WARNING,
-    "alembic": logging.WARNING,
-    # Every failed attempt would be a line; that of the end of a run says it once.
-    "mlflow.utils.rest_utils": logging.ERROR,
-    "mlflow.exceptions": logging.ERROR,
-    # Likewise, with its traceback.
-    "mlflow.store.db.utils": logging.CRITICAL,
-    "urllib3": logging.ERROR,
-}
 
 
 @dataclass(frozen=True)
@@ -86,6 +63,12 @@ class Store:
     experiment_id: str
     client: MlflowClient
 
+    @functools.cached_property
+    def experiment_name(self) -> str:
+        """By which the experiment is found again, whatever number it gets."""
+        name: str = self.client.get_experiment(self.experiment_id).name
+        return name
+
     @property
     def place(self) -> str:
         """The tracking URI without secrets."""
@@ -96,7 +79,8 @@ class Store:
         """What starts the UI, or None where a server already shows it."""
         if scheme_of(self.tracking_uri) in SERVERS:
             return None
-        if self.tracking_uri == sqlite_uri(Path("mlflow.db")):
+        is_here = self.tracking_uri == sqlite_uri(Path("mlflow.db"))
+        if is_here and not _has_old_runs(Path("mlruns")):
             return "mlflow ui"
         return f"mlflow ui --backend-store-uri {shlex.quote(self.place)}"
 
@@ -109,6 +93,18 @@ class Store:
         uri = self.tracking_uri
         if scheme_of(uri) == "sqlite" and not sqlite_file(uri).exists():
             raise StoreError(f"{sqlite_file(uri)} is not there")
+
+    def reopen(self) -> None:
+        """Let go of connections to a database: its file may have been replaced.
+
+        sqlite goes on with the file that it has opened, though it has been removed.
+        """
+        if scheme_of(self.tracking_uri) == "sqlite":
+            for part in (
+                self.client._tracking_client.store,
+                self.client._get_registry_client().store,
+            ):
+                part.engine.dispose()
 
     def run_link(self, run_id: str) -> str:
         """The run's page in the UI; for a local store where ``mlflow ui`` serves it."""
@@ -125,16 +121,24 @@ class Store:
         return self.place if on_server else "http://127.0.0.1:5000"
 
 
-def connect(experiment: str | None = None, *, may_resume: bool = False) -> Store:
+@manners()
+def connect(
+    experiment: str | None = None,
+    otherwise: str | None = None,
+    *,
+    may_resume: bool = False,
+) -> Store:
     """Open the store and the experiment, creating either where it is missing.
 
     The store is MLFLOW_TRACKING_URI, or ``mlflow.db`` in the working folder. Safe to
     call from many processes at once.
 
     Args:
-        experiment: its name; by default that of MLFLOW_EXPERIMENT_ID or
-            MLFLOW_EXPERIMENT_NAME, or ``Default``. A run that ``mlflow run`` has opened
-            for this process, MLFLOW_RUN_ID, stays where it is.
+        experiment: its name; by default that of the run that is open by
+            ``mlflow.start_run``, or of MLFLOW_EXPERIMENT_ID or MLFLOW_EXPERIMENT_NAME,
+            or ``Default``. A run that ``mlflow run`` has opened for this process,
+            MLFLOW_RUN_ID, stays where it is.
+        otherwise: another default, before all of these.
         may_resume: MLFLOW_RUN_ID may name a training that was cut off.
 
     Raises:
@@ -146,17 +150,25 @@ def connect(experiment: str | None = None, *, may_resume: bool = False) -> Store
     with _one_line_errors(uri):
         run = given_run(client, may_resume=may_resume)
         if run is None:
-            found = repeated(lambda: _experiment(client, experiment))
+            found = repeated(lambda: _experiment(client, experiment or otherwise))
         else:
             of_run = run.info.experiment_id
             found = repeated(lambda: client.get_experiment(of_run))
         experiment_id = _active(found)
-        location = found.artifact_location
+    if run is not None and experiment not in {None, found.name}:
+        raise StoreError(
+            f"experiment {experiment!r} is not where `mlflow run` has opened the run, "
+            f"which is {found.name!r}; use `mlflow run --experiment-name`"
+        )
+    location = found.artifact_location
+    check_place(location, uri, "the experiment")
+    check_state()
     if is_local_uri(location):
         check_writable(Path(local_file_uri_to_path(location)))
     return Store(uri, experiment_id, client)
 
 
+@manners()
 def connect_experiment(experiment_id: str, patience: float = 0) -> Store:
     """Open the store and an experiment that is known to be there, as workers do.
 
@@ -179,6 +191,19 @@ def connect_experiment(experiment_id: str, patience: float = 0) -> Store:
             return Store(client.tracking_uri, experiment_id, client)
 
 
+def answered_run(store: Store, run_id: str) -> Run:
+    """A run, from an answer that is about this run indeed.
+
+    Raises:
+        StoreError: something answers that is no tracking store.
+    """
+    run = store.client.get_run(run_id)
+    if run.info.run_id != run_id:
+        raise StoreError(f"{store.place} answers, but not as a tracking server does")
+    return run
+
+
+@manners()
 def open_client() -> MlflowClient:
     """A client for reading, of a store that is there already; no right to write.
 
@@ -191,7 +216,6 @@ def open_client() -> MlflowClient:
 
 
 def _checked_client(uri: str, *, to_write: bool = True) -> MlflowClient:
-    _quieten()
     check_store(uri, to_write=to_write)
     if scheme_of(uri) in DATABASES:
         return client_with_schema(uri)
@@ -200,9 +224,24 @@ def _checked_client(uri: str, *, to_write: bool = True) -> MlflowClient:
 
 def _experiment(client: MlflowClient, wanted: str | None) -> Experiment:
     """The experiment that is asked for, by argument before environment."""
+    if wanted is None and (outer := outer_run(client)) is not None:
+        return client.get_experiment(outer.info.experiment_id)
     if wanted is None and (experiment_id := os.environ.get("MLFLOW_EXPERIMENT_ID")):
         return client.get_experiment(experiment_id)
     name = wanted or os.environ.get("MLFLOW_EXPERIMENT_NAME") or _DEFAULT
+    return _named_experiment(client, name)
+
+
+def named_experiment(client: MlflowClient, name: str) -> str:
+    """The id of an experiment, which is made where it is missing.
+
+    Raises:
+        StoreError: it is deleted.
+    """
+    return _active(_named_experiment(client, name))
+
+
+def _named_experiment(client: MlflowClient, name: str) -> Experiment:
     found = client.get_experiment_by_name(name)
     return _create_experiment(client, name) if found is None else found
 
@@ -231,6 +270,14 @@ def _create_experiment(client: MlflowClient, name: str) -> Experiment:
     return client.get_experiment(created)
 
 
+def _has_old_runs(folder: Path) -> bool:
+    """Whether MLflow finds runs of its former kind there, and would show only them."""
+    return any(
+        os.path.lexists(file) and file.parent.name.isdecimal()
+        for file in folder.glob("*/meta.yaml")
+    )
+
+
 def _file_name(name: str) -> str:
     """A folder name for an experiment, which may be called anything."""
     plain = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
@@ -246,12 +293,3 @@ def _one_line_errors(uri: str) -> Iterator[None]:
     except MlflowException as error:
         reason = without_secrets(str(error), uri)
         raise StoreError(f"{shown(uri)} cannot be used: {reason}") from error
-
-
-def _quieten() -> None:
-    """Keep MLflow and its migrations quiet, unless the user wants to hear them."""
-    for name, value in (_QUIET | _IMPATIENT).items():
-        os.environ.setdefault(name, value)
-    if "MLFLOW_LOGGING_LEVEL" not in os.environ:
-        for name, level in _LEVELS.items():
-            logging.getLogger(name).setLevel(level)

@@ -1,26 +1,34 @@
 """Deliver what runs of this machine have written down and their store does not have."""
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from icl_mlflow.tracking.courier import Courier
+from mlflow.exceptions import MlflowException
+
+from icl_mlflow.tracking.about import About, read_about
+from icl_mlflow.tracking.courier import UNKEPT, Courier
 from icl_mlflow.tracking.delivery import Delivery
 from icl_mlflow.tracking.location import (
     StoreError,
+    scheme_of,
     shown,
     tracking_uri,
     without_secrets,
 )
-from icl_mlflow.tracking.outbox import About, Outbox, outbox_folder, read_about
-from icl_mlflow.tracking.preflight import meaning
+from icl_mlflow.tracking.manners import manners
+from icl_mlflow.tracking.meaning import meaning
+from icl_mlflow.tracking.outbox import Outbox, outbox_folder
 from icl_mlflow.tracking.records import Status
 from icl_mlflow.tracking.state import (
     RunInUseError,
     claimed,
+    end_checkpoints,
     forget,
+    rename,
 )
-from icl_mlflow.tracking.store import Store, connect_experiment
-from icl_mlflow.tracking.waiting import variable, waiting_runs
+from icl_mlflow.tracking.store import Store, connect_experiment, open_client
+from icl_mlflow.tracking.waiting import resumable_runs, variable, waiting_runs
 
 _STORE_VARIABLE = "MLFLOW_TRACKING_URI"
 
@@ -44,41 +52,61 @@ class Synced:
     problem: str = ""
 
 
+def tidy_up() -> list[str]:
+    """Remove checkpoints of runs that have finished, which nobody goes on with.
+
+    Such a run was killed after its end, or has finished on another machine. Returns the
+    ids. A store that cannot be asked, and a run in use, is left as it is.
+    """
+    done = []
+    for run_id in resumable_runs():
+        with contextlib.suppress(StoreError, MlflowException, RunInUseError):
+            if open_client().get_run(run_id).info.status == "FINISHED":
+                end_checkpoints(run_id)
+                done.append(run_id)
+    return done
+
+
 def sync_all(run_ids: Iterable[str]) -> None:
     """Deliver what some of these runs may have left, if their store takes it now."""
     for run_id in set(waiting_runs()).intersection(run_ids):
         sync(run_id)
 
 
+@manners()
 def sync(run_id: str) -> Synced | None:
     """Deliver what a run has written down; None where nothing is left to deliver.
 
     Each record arrives once, whoever else delivers and however often this is done.
     """
     try:
-        with claimed(run_id):
+        with claimed(run_id, "delivered"):
+            folder, done = outbox_folder(run_id), None
             try:
-                folder = outbox_folder(run_id)
-                return _deliver(read_about(folder)) if folder.is_dir() else None
+                if folder.is_dir():
+                    done = _deliver(run_id, read_about(folder))
             finally:
                 forget(run_id)
+            if done is not None:
+                rename(run_id, done.run_id)
+            return done
     except RunInUseError as busy:
         return Synced(run_id=run_id, delivered=0, place="", problem=str(busy))
     except (ValueError, OSError) as error:
         return Synced(run_id=run_id, delivered=0, place="", problem=str(error))
 
 
-def _deliver(about: About) -> Synced:
-    outbox = Outbox(outbox_folder(about.run_id))
-    problems, before = [], 0
-    courier: Courier | None = None
+def _deliver(run_id: str, about: About) -> Synced:
+    outbox = Outbox(outbox_folder(run_id))
+    problems, n_delivered = [], 0
     try:
         store = _store_of(about)
-        courier = Courier(outbox, Delivery(store, about.run_id, outbox))
-        before = courier.n_waiting
+        store.reopen()
+        courier = Courier(outbox, Delivery(store, about, outbox))
         problem = _deliver_all(courier, store)
         problems += [problem] if problem else []
         problems += [f"refused: {text}" for text in courier.refusals]
+        n_delivered = courier.n_delivered
     except StoreError as error:
         problems.append(str(error))
     problems += [f"damaged: {damage}" for damage in outbox.damaged]
@@ -87,10 +115,9 @@ def _deliver(about: About) -> Synced:
         outbox.close()
     else:
         outbox.discard()
-    left = courier.n_waiting + len(courier.refusals) if courier else before
     return Synced(
-        run_id=about.run_id,
-        delivered=before - left,
+        run_id=outbox.progress.run_id or about.run_id,
+        delivered=n_delivered,
         place=about.place,
         has_ended=has_ended,
         problem="; ".join(problems),
@@ -98,25 +125,42 @@ def _deliver(about: About) -> Synced:
 
 
 def _deliver_all(courier: Courier, store: Store) -> str:
-    """Deliver until nothing waits; why that could not be done."""
-    while courier.n_waiting:
+    """Deliver until the store has everything; why that could not be done."""
+    courier.conclude()
+    while courier.is_busy:
         try:
             courier.deliver_next()
         except Exception as error:  # noqa: BLE001 - whatever it is, the records stay
             reason = without_secrets(str(error), store.tracking_uri)
             why = meaning(error) or f"failed: {reason}"
             return f"{courier.n_waiting} records still wait: {store.place} {why}"
+    if courier.n_unkept:
+        return f"{courier.n_unkept} records are not there: {store.place} {UNKEPT}"
     return ""
 
 
 def _has_ended(outbox: Outbox) -> bool:
-    said = [record for record in outbox.written() if isinstance(record, Status)]
-    return bool(said) and said[-1].status != "RUNNING"
+    said = [
+        one.record.status for one in outbox.written() if isinstance(one.record, Status)
+    ]
+    return bool(said) and said[-1] != "RUNNING"
 
 
 def _store_of(about: About) -> Store:
-    """The store of a run: by the user's URI, which has the password, if it is that."""
+    """The store of a run: that of the user's URI, or a file of this machine.
+
+    What says where records belong may be anybody's, so it is told no password.
+
+    Raises:
+        StoreError: another server, or it cannot be used.
+    """
     if shown(tracking_uri()) == about.place:
         return connect_experiment(about.experiment_id)
+    if scheme_of(about.place) != "sqlite":
+        raise StoreError(
+            f"its records are for {about.place}, and passwords go to no other place "
+            "than MLFLOW_TRACKING_URI; to send them, set it to that, and the user and "
+            "password that belong to it"
+        )
     with variable(_STORE_VARIABLE, about.place):
         return connect_experiment(about.experiment_id)

@@ -9,7 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from icl_mlflow.tracking.outbox import outbox_folder
-from icl_mlflow.tracking.state import STATE, STATE_VARIABLE, local_runs
+from icl_mlflow.tracking.state import (
+    STATE,
+    STATE_VARIABLE,
+    has_checkpoints,
+    local_runs,
+)
 
 
 @contextmanager
@@ -29,6 +34,12 @@ def state_in(folder: Path | None) -> Iterator[None]:
 def waiting_runs() -> list[str]:
     """The ids of the runs with records that wait, or that a live process writes to."""
     return [run for run in local_runs() if outbox_folder(run).is_dir()]
+
+
+def resumable_runs() -> list[str]:
+    """The ids of the runs that have checkpoints here, and nothing to deliver."""
+    waiting = waiting_runs()
+    return [run for run in local_runs() if has_checkpoints(run) and run not in waiting]
 
 
 @contextmanager

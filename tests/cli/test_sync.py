@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from icl_mlflow.tracking.state import begin_checkpoints, claimed, state_folder
 from icl_mlflow.tracking.store import Store
 
 Icl = Callable[..., Any]
@@ -79,6 +81,50 @@ def test_what_cannot_be_delivered_is_one_line_and_stays(
     assert "mlflow.db" in line
     (new_folder / "away.db").rename(new_folder / "mlflow.db")
     assert icl("sync").code == 0
+
+
+def test_a_second_sync_is_told_who_has_the_run(icl: Icl, cut_off: str) -> None:
+    with claimed(cut_off, "delivered"):
+        result = icl("sync")
+    assert result.code == 4
+    (line,) = result.err.splitlines()
+    who = f"process {os.getpid()} on {socket.gethostname()}"
+    assert f"is being delivered by {who}" in line
+
+
+@pytest.mark.parametrize("command", ["sync", "train"])
+def test_a_journal_of_a_later_version_is_named_and_left(
+    icl: Icl, cut_off: str, command: str
+) -> None:
+    (about,) = Path().glob(".icl_mlflow/runs/*/journal/about.json")
+    later = {**json.loads(about.read_text()), "format": 2, "unheard of": 1}
+    about.write_text(json.dumps(later))
+    records = about.with_name("records").read_bytes()
+    begin_checkpoints(cut_off)
+    arguments = [] if command == "sync" else ["--resume", cut_off]
+    result = icl(command, *arguments)
+    assert result.code == (4 if command == "sync" else 2)
+    line = result.err.splitlines()[-1]
+    if command == "sync":
+        assert f"{about.absolute()} has format 2" in line
+    assert json.loads(about.read_text()) == later
+    assert about.with_name("records").read_bytes() == records
+
+
+def test_checkpoints_of_a_run_that_has_finished_are_removed(
+    store: Store, icl: Icl, new_folder: Path
+) -> None:
+    done, running = (
+        store.client.create_run(store.experiment_id).info.run_id for _ in range(2)
+    )
+    for run_id in (done, running):
+        state_folder(run_id).mkdir(parents=True)
+        begin_checkpoints(run_id)
+    store.client.set_terminated(done)
+    result = icl("sync")
+    assert (result.code, result.err) == (0, "")
+    assert result.out == f"run {done} has finished: its checkpoints are removed\n"
+    assert [f.name for f in (new_folder / ".icl_mlflow/runs").iterdir()] == [running]
 
 
 def test_nothing_to_deliver_is_said(new_folder: Path, icl: Icl) -> None:

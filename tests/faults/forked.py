@@ -39,8 +39,10 @@ def start(
         environment: to set.
         before: is called in the new process first.
     """
+    name = "XDG_STATE_HOME"  # that of this test, not of the first one
+    state = {name: os.environ[name]} if name in os.environ else {}
     process = _CONTEXT.Process(
-        target=_run, args=(arguments, folder, dict(environment), before)
+        target=_run, args=(arguments, folder, {**state, **environment}, before)
     )
     process.start()
     _STARTED.append(process)

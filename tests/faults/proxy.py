@@ -15,6 +15,8 @@ ANSWERS = {
     "error 401": (401, "application/json", b'{"detail": "who are you?"}'),
     "error 404": (404, "text/html", b"<h1>Not Found</h1>"),
     "error 400": (400, "text/html", b"<h1>Bad Request</h1>"),
+    "blank": (200, "application/json", b""),
+    "other JSON": (200, "application/json", b'{"status": "ok"}'),
     "garbage": (200, "text/html", b"<html>Please sign in to the hotel's WiFi</html>"),
 }
 

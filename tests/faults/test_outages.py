@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 
 from icl_mlflow.tracking import dispatch
 from icl_mlflow.tracking.run import RunLog, open_run
-from icl_mlflow.tracking.state import local_runs
+from icl_mlflow.tracking.state import local_runs, runs_folder
 from icl_mlflow.tracking.store import Store, connect
 from icl_mlflow.tracking.sync import sync
 from icl_mlflow.tracking.waiting import waiting_runs
@@ -141,7 +141,6 @@ def test_a_server_that_never_comes_back_is_one_line_that_says_what_to_do(
     client: MlflowClient,
     undelivered: str,
     caplog: pytest.LogCaptureFixture,
-    new_folder: Path,
     tally: Callable[..., Tally],
 ) -> None:
     counts = tally("server that never comes back, then sync")
@@ -149,7 +148,7 @@ def test_a_server_that_never_comes_back_is_one_line_that_says_what_to_do(
     lines = [record.getMessage() for record in caplog.get_records("setup")]
     assert "waiting for" in lines[0]
     assert f"of run {run_id} not delivered: {before_server.uri} is not r" in lines[1]
-    command = f"icl-mlflow sync {new_folder}/.icl_mlflow"
+    command = f"icl-mlflow sync {runs_folder().parent}"
     assert lines[1].endswith(f"send them with: {command}")
     assert len(lines) == 2
     assert client.get_run(run_id).info.status == "RUNNING"
@@ -206,7 +205,7 @@ def test_a_sync_that_is_interrupted_is_made_good_by_the_next(
 def test_a_damaged_record_is_named_and_the_others_arrive(
     before_server: Proxy, client: MlflowClient, undelivered: str
 ) -> None:
-    (file,) = Path().glob(".icl_mlflow/runs/*/journal/records")
+    (file,) = runs_folder().glob("*/journal/records")
     content = bytearray(file.read_bytes())
     content[content.index(b'"notes/5.txt"') + 3] ^= 1
     file.write_bytes(content)

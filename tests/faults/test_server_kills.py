@@ -160,7 +160,7 @@ def test_a_long_outage_costs_training_nothing_and_loses_nothing(
     server.start()
     finish("sync", server, new_folder)
     judged(server, counts, new_folder)
-    assert list((new_folder / ".icl_mlflow" / "runs").glob("*/journal")) == []
+    assert list(Path(os.environ["XDG_STATE_HOME"]).glob("**/journal")) == []
 
 
 @pytest.mark.slow

@@ -57,6 +57,21 @@ def test_a_run_has_its_model(
     assert find_model(store.client, registered.uri) == stored
 
 
+def test_every_name_that_mlflow_has_for_a_model_will_do(trained_store: Store) -> None:
+    client = trained_store.client
+    newest = client.get_registered_model("icl-A-baseline").latest_versions[0]
+    with pytest.warns(FutureWarning):
+        client.transition_model_version_stage(newest.name, newest.version, "Staging")
+    wanted = find_model(client, f"models:/{newest.name}/{newest.version}")
+    for reference in ("latest", "Latest", "Staging", "staging"):
+        assert find_model(client, f"models:/{newest.name}/{reference}") == wanted
+    (output,) = client.get_run(newest.run_id).outputs.model_outputs
+    by_id = load_model(f"models:/{output.model_id}")
+    assert by_id.sha256 == wanted.tags["sha256"]
+    for reference in ("models:/m-unknown", "models:/unknown/latest"):
+        assert reference in refusal(lambda name=reference: find_model(client, name))
+
+
 def test_a_parent_has_the_models_of_its_children_in_seed_order(
     store: Store, keep: Keep, settings: TrainSettings
 ) -> None:

@@ -38,13 +38,15 @@ def refusal(new_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Refusal:
 
 
 @contextmanager
-def answering(status: int, body: str, seconds: float = 0) -> Iterator[str]:
+def answering(
+    status: int | Callable[[], int], body: str, seconds: float = 0
+) -> Iterator[str]:
     """Another service on this machine, that answers every request alike."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             time.sleep(seconds)
-            self.send_response(status)
+            self.send_response(status() if callable(status) else status)
             self.send_header("Content-Type", "application/json")
             self.end_headers()
             self.wfile.write(body.encode())
@@ -92,8 +94,8 @@ def test_a_server_that_trickles(refusal: Refusal) -> None:
 @pytest.mark.parametrize(
     ("status", "body", "said"),
     [
-        (401, "", "MLFLOW_TRACKING_USERNAME"),
-        (403, "", "MLFLOW_TRACKING_USERNAME"),
+        (401, "", "wants a password; set MLFLOW_TRACKING_USERNAME"),
+        (403, "", "wants a password; set MLFLOW_TRACKING_USERNAME"),
         (403, "Invalid Host header", "--allowed-hosts"),
         (500, "", "HTTP 500"),
         (503, "<h1>busy</h1>", "HTTP 503"),
@@ -108,6 +110,69 @@ def test_a_server_that_does_not_let_us_work(
 ) -> None:
     with answering(status, body) as uri:
         assert said in refusal(uri)
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        ({"USERNAME": "ann"}, "wants a password; set MLFLOW_TRACKING_PASSWORD"),
+        ({"USERNAME": "ann", "PASSWORD": "wrong"}, "not accept the user and password"),
+        ({"TOKEN": "wrong"}, "not accept the token of MLFLOW_TRACKING_TOKEN"),
+    ],
+)
+def test_credentials_that_are_wrong_are_not_called_missing(
+    refusal: Refusal,
+    monkeypatch: pytest.MonkeyPatch,
+    sent: dict[str, str],
+    said: str,
+) -> None:
+    for name, value in sent.items():
+        monkeypatch.setenv(f"MLFLOW_TRACKING_{name}", value)
+    with answering(401, "") as uri:
+        assert said in refusal(uri)
+
+
+def test_a_server_may_take_as_long_as_the_user_grants_a_request(
+    new_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del new_folder
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "120")
+    with answering(200, "{}", seconds=LIMIT + 1) as uri:
+        check_store(uri)
+
+
+def test_a_server_is_asked_as_often_as_the_user_says(
+    new_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del new_folder
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    statuses = iter([503, 503, 200])
+    with answering(lambda: next(statuses), "{}") as uri:
+        check_store(uri)
+
+
+@pytest.mark.parametrize("uri", ["http://no-such-host.invalid:5000", "https://h:1"])
+def test_a_proxy_that_is_away_is_what_is_named(
+    refusal: Refusal, monkeypatch: pytest.MonkeyPatch, uri: str
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, but not listening
+        proxy = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+            monkeypatch.setenv(name, proxy)
+        assert "behind a proxy that cannot be reached" in refusal(uri)
+
+
+@pytest.mark.parametrize(
+    "variable", ["MLFLOW_TRACKING_SERVER_CERT_PATH", "REQUESTS_CA_BUNDLE"]
+)
+def test_a_certificate_file_that_is_missing_is_what_is_named(
+    refusal: Refusal, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "/no/such/authority.pem")
+    message = refusal("https://127.0.0.1:1")
+    assert variable in message
+    assert "is missing" in message
 
 
 def test_a_crowded_server_is_not_away(

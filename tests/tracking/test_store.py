@@ -68,7 +68,8 @@ def test_the_experiment_is_the_one_that_is_asked_for(
     opened = store.client.create_run(other).info.run_id
     monkeypatch.setenv("MLFLOW_RUN_ID", opened)
     assert connect().experiment_id == other
-    assert connect("tests").experiment_id == other
+    with pytest.raises(StoreError, match="is not where `mlflow run` has opened"):
+        connect("tests")
     run = store.client.create_run(store.experiment_id)
     monkeypatch.setenv("MLFLOW_RUN_ID", run.info.run_id)
     assert connect("tests").experiment_id == store.experiment_id

@@ -1,0 +1,49 @@
+"""What the user has said to MLflow before: an open run, a name, a description."""
+
+import sys
+from collections.abc import Mapping
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
+from mlflow.utils.name_utils import _GENERATOR_NOUNS, _GENERATOR_PREDICATES
+
+
+def outer_run(client: MlflowClient) -> Run | None:
+    """The run that is open by ``mlflow.start_run`` in this thread, if it is in a store.
+
+    Args:
+        client: of the store.
+    """
+    # Without this module nobody has started a run, and importing it takes time.
+    fluent = sys.modules.get("mlflow.tracking.fluent")
+    active = fluent.active_run() if fluent is not None else None
+    if active is None:
+        return None
+    try:
+        return client.get_run(active.info.run_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None  # it is in another store
+
+
+def said_before(tags: Mapping[str, str]) -> set[str]:
+    """Which of name and description a run has from its user, and so keeps.
+
+    A name that MLflow has drawn, such as ``bold-crane-482``, is nobody's.
+    """
+    name = tags.get(MLFLOW_RUN_NAME, "")
+    said = {MLFLOW_RUN_NAME} if name and not _is_drawn(name) else set()
+    return said | ({MLFLOW_RUN_NOTE} & tags.keys())
+
+
+def _is_drawn(name: str) -> bool:
+    first, _, rest = name.partition("-")
+    noun, _, number = rest.partition("-")
+    return (
+        number.isdecimal()
+        and first in {word.lower() for word in _GENERATOR_PREDICATES}
+        and noun in {word.lower() for word in _GENERATOR_NOUNS}
+    )
