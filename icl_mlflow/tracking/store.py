@@ -66,7 +66,8 @@ class Store:
     @functools.cached_property
     def experiment_name(self) -> str:
         """By which the experiment is found again, whatever number it gets."""
-        name: str = self.client.get_experiment(self.experiment_id).name
+        find = functools.partial(self.client.get_experiment, self.experiment_id)
+        name: str = repeated(find).name
         return name
 
     @property
