@@ -121,11 +121,14 @@ def locations(thief: Thief) -> list[str]:
 def elsewhere(
     request: pytest.FixtureRequest,
     thief: Thief,
-    server_store: Store,
+    store: Store,
 ) -> str:
-    """An experiment of our server that keeps its files elsewhere; its name."""
+    """An experiment that keeps its files elsewhere; its name.
+
+    A server refuses such a place; a database that several people share does not.
+    """
     name = f"elsewhere-{request.param}-{thief.host}"
-    server_store.client.create_experiment(name, locations(thief)[request.param])
+    store.client.create_experiment(name, locations(thief)[request.param])
     return name
 
 
@@ -147,25 +150,23 @@ def test_an_experiment_with_files_elsewhere_gets_no_run(
 )
 def test_files_of_a_run_elsewhere_are_not_fetched(
     thief: Thief,
-    server_store: Store,
+    store: Store,
     elsewhere: str,
     read: Callable[[Store, str], object],
 ) -> None:
-    client = server_store.client
+    client = store.client
     experiment = client.get_experiment_by_name(elsewhere)
     run_id = client.create_run(experiment.experiment_id).info.run_id
     client.set_terminated(run_id)
     with pytest.raises(StoreError, match="MLFLOW_TRACKING_URI"):
-        read(server_store, run_id)
+        read(store, run_id)
     assert thief.heard == []
 
 
 @pytest.mark.parametrize("kind", [0, 1], ids=["http", "mlflow-artifacts"])
 def test_a_model_elsewhere_is_not_fetched(
-    thief: Thief, store: Store, kind: int, server_uri: str
+    thief: Thief, store: Store, kind: int
 ) -> None:
-    """A server refuses such a place; a database that several people share does not."""
-    del server_uri
     run_id = store.client.create_run(store.experiment_id).info.run_id
     store.client.create_registered_model("theirs")
     store.client.create_model_version("theirs", locations(thief)[kind], run_id)
