@@ -1,17 +1,26 @@
-"""How long does it take until a command has said its help?"""
+"""How long does a command take that trains nothing: its start-up, above all?"""
 
 import sys
 from functools import partial
+from pathlib import Path
 
 from benchmarks.commands import command
 from benchmarks.contest import Contestant, contest
 from benchmarks.plan import Plan
 from benchmarks.table import Table, milliseconds, spread
 
+_DRY_RUN = ("train", "--preset", "smoke", "--dry_run")
+
+#: Of a folder in which no run has left anything.
+_SYNC = ("sync", str(Path(__file__).parent))
+
 _COMMANDS = {
     "python -c pass": ("-c", "pass"),
     "icl-mlflow --help": ("-m", "icl_mlflow.cli.main", "--help"),
     "icl-mlflow train --help": ("-m", "icl_mlflow.cli.main", "train", "--help"),
+    "icl-mlflow ablate --list": ("-m", "icl_mlflow.cli.main", "ablate", "--list"),
+    "icl-mlflow sync, nothing to do": ("-m", "icl_mlflow.cli.main", *_SYNC),
+    "icl-mlflow train --dry_run": ("-m", "icl_mlflow.cli.main", *_DRY_RUN),
 }
 
 
@@ -32,7 +41,7 @@ def measure(plan: Plan) -> list[Table]:
     ]
     return [
         Table(
-            title="Help of the commands",
+            title="Start-up of the commands",
             columns=("command", "wall ms", "(range)", "CPU ms"),
             rows=rows,
         )

@@ -8,8 +8,8 @@ from torch import Tensor
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.tasks.base import Task
 
-#: Episodes answered at once: bounds the memory of pairwise distances and covariances.
-_CHUNK = 1_000
+#: Points answered for at once: bounds the memory of what is computed of each.
+_POINTS = 1_000 * 33
 
 
 class Estimator(Protocol):
@@ -41,9 +41,7 @@ class Estimator(Protocol):
 
 def estimate(estimator: Estimator, task: Task, episodes: Episodes) -> Tensor:
     """The estimator's answers, found in chunks: (B,) float64, nats."""
-    starts = range(0, len(episodes), _CHUNK)
-    parts = [episodes.rows(start, start + _CHUNK) for start in starts]
-    return torch.cat([estimator(task, part) for part in parts])
+    return torch.cat([estimator(task, part) for part in episodes.chunks(_POINTS)])
 
 
 def signs(episodes: Episodes) -> Tensor:

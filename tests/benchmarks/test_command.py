@@ -48,7 +48,16 @@ ROWS = {
         ]
     ],
     "tracking": [["local sqlite", "HTTP server"], ["local sqlite", "HTTP server"]],
-    "commands": [["python -c pass", "icl-mlflow --help", "icl-mlflow train --help"]],
+    "commands": [
+        [
+            "python -c pass",
+            "icl-mlflow --help",
+            "icl-mlflow train --help",
+            "icl-mlflow ablate --list",
+            "icl-mlflow sync, nothing to do",
+            "icl-mlflow train --dry_run",
+        ]
+    ],
 }
 
 

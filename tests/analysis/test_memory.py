@@ -1,0 +1,41 @@
+"""However long a context is, an analysis takes little memory: parts hold few points."""
+
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("resource", reason="peak memory is told by Unix alone")
+
+#: Peak resident bytes of a process, after an analysis of long contexts.
+_PEAK = """
+import resource, sys
+from icl_mlflow.analysis import ANALYSES
+from icl_mlflow.analysis.settings import Asked
+from icl_mlflow.analysis.subject import Trainee, subjects
+from icl_mlflow.training.build import initial_model
+from icl_mlflow.training.settings import TrainSettings
+
+settings = TrainSettings(n_context=2_048, device="cpu", threads=1)
+model = initial_model(settings).eval()
+trainee = Trainee(name="long", model=model, settings=settings)
+asked = Asked(episodes=12, seed=0, shifts={}, device="cpu")
+(subject,) = subjects([trainee], asked)
+ANALYSES[sys.argv[1]].measure(subject)
+unit = 1 if sys.platform == "darwin" else 1024
+print(unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.parametrize("analysis", ["logit_lens", "calibration"])
+def test_two_gigabytes_are_enough_for_two_thousand_context_points(
+    analysis: str,
+) -> None:
+    """Attention between all points of 12 such episodes would take 0.8 GB a layer."""
+    done = subprocess.run(
+        [sys.executable, "-c", _PEAK, analysis],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert int(done.stdout) <= 2e9
