@@ -24,6 +24,8 @@ Predictor = Callable[[Tensor, Tensor, Tensor], Tensor]
 #: measured best on CPUs.
 _POINTS = 256 * 33
 _CALIBRATION_BINS = 15
+#: Standard errors of a one-sided test at .05.
+_ONE_SIDED = 1.645
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,17 @@ class EvaluationSet:
 
     def __len__(self) -> int:
         return len(self.episodes)
+
+    def first(self, n_episodes: int) -> "EvaluationSet":
+        """The first of these episodes."""
+        if n_episodes == len(self):
+            return self
+        return EvaluationSet(
+            episodes=self.episodes.rows(0, n_episodes),
+            seen=self.seen.rows(0, n_episodes),
+            bayes_B=self.bayes_B[:n_episodes],
+            oracle_B=self.oracle_B[:n_episodes],
+        )
 
     @property
     def label_B(self) -> Tensor:
@@ -121,6 +134,31 @@ def bayes_accuracy(bayes_B: Tensor) -> float:
     return float(expected_accuracy(bayes_B, bayes_B).mean())
 
 
+def guesses(logit_B: Tensor, truth: EvaluationSet) -> bool:
+    """Whether a predictor is not surely better than guessing: its loss than ln 2.
+
+    One-sided, at .05, by its expected log-loss given the contexts.
+    """
+    loss_B = expected_loss(truth.bayes_B) + excess_risk(logit_B, truth.bayes_B)
+    error = float(loss_B.std()) / math.sqrt(len(loss_B))
+    return bool(loss_B.mean() + _ONE_SIDED * error >= math.log(2))
+
+
+def entropy_error(logit_B: Tensor, bayes_B: Tensor) -> Tensor:
+    """How far the predictor's uncertainty is from that of exact Bayes: (B,), in bits.
+
+    The absolute difference of the entropies of the query's label, as arXiv 2512.22471
+    measures it.
+
+    >>> sure, torn = torch.full((1,), 40.0), torch.zeros(1)
+    >>> round(float(entropy_error(sure, torn)), 6)
+    1.0
+    """
+    gap_B = expected_loss(logit_B) - expected_loss(bayes_B)
+    found: Tensor = gap_B.abs() / math.log(2)
+    return found
+
+
 def log_loss_standard_error(logit_B: Tensor, label_B: Tensor) -> float:
     """Of `log_loss` over these episodes, in nats; NaN for a single one."""
     loss_B = binary_cross_entropy_with_logits(
@@ -179,7 +217,7 @@ def ece(logit_B: Tensor, label_B: Tensor) -> float:
 
 
 def scores(logit_B: Tensor, truth: EvaluationSet) -> dict[str, float]:
-    """Every metric of a predictor: accuracy, loss, excess_risk, auc, brier, ece."""
+    """Every metric of a predictor; entropy_mae_bits in bits, risk and loss in nats."""
     label_B = truth.label_B
     return {
         "loss": log_loss(logit_B, label_B),
@@ -188,4 +226,5 @@ def scores(logit_B: Tensor, truth: EvaluationSet) -> dict[str, float]:
         "auc": auc(logit_B, label_B),
         "brier": brier(logit_B, label_B),
         "ece": ece(logit_B, label_B),
+        "entropy_mae_bits": float(entropy_error(logit_B, truth.bayes_B).mean()),
     }

@@ -17,10 +17,12 @@ from icl_mlflow.evaluation import (
     brier,
     calibration_bins,
     ece,
+    entropy_error,
     evaluation_set,
     excess_risk,
     expected_accuracy,
     expected_loss,
+    guesses,
     log_loss,
     log_loss_standard_error,
     predict,
@@ -174,4 +176,26 @@ def test_exact_answers_belong_to_the_episodes_not_to_what_the_model_sees() -> No
     assert torch.equal(truth.label_B, episodes.query_y_B.double())
     perfect = scores(truth.bayes_B, truth)
     assert perfect["excess_risk"] == 0.0
-    assert set(perfect) == {"loss", "accuracy", "excess_risk", "auc", "brier", "ece"}
+    names = {"loss", "accuracy", "excess_risk", "auc", "brier", "ece"}
+    assert set(perfect) == {*names, "entropy_mae_bits"}
+    assert perfect["entropy_mae_bits"] == 0.0
+
+
+def test_the_entropy_error_is_that_of_the_entropies() -> None:
+    bayes_B = torch.tensor([0.0, 2.0, -3.0], dtype=torch.float64)
+    logit_B = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
+    model, best = (entropy(bernoulli(one_B), base=2) for one_B in (logit_B, bayes_B))
+    expected = abs(model - best)
+    assert entropy_error(logit_B, bayes_B).tolist() == pytest.approx(expected.tolist())
+    assert (
+        entropy_error(-bayes_B, bayes_B).max() < 1e-12
+    )  # as unsure, on the other side
+
+
+def test_guessing_is_told_from_answering() -> None:
+    task = TASKS["A"]
+    truth = evaluation_set(task, task.sample(500, stream="test"))
+    nothing_B = torch.zeros(500, dtype=torch.float64)
+    assert guesses(nothing_B, truth)
+    assert guesses(-truth.bayes_B, truth)
+    assert not guesses(truth.bayes_B, truth)

@@ -20,6 +20,8 @@ ANALYSES: "Registry[Analysis]" = Registry(
         "ov_alignment": f"{_HERE}.ov_alignment:OV_ALIGNMENT",
         "head_ablation": f"{_HERE}.head_ablation:HEAD_ABLATION",
         "alignment_vs_impact": f"{_HERE}.alignment_vs_impact:ALIGNMENT_VS_IMPACT",
+        "entropy_error": f"{_HERE}.entropy_error:ENTROPY_ERROR",
+        "risk_decomposition": f"{_HERE}.risk_decomposition:RISK_DECOMPOSITION",
         "context_length": f"{_HERE}.context_length:CONTEXT_LENGTH",
         "parameter_sweep": f"{_HERE}.parameter_sweep:PARAMETER_SWEEP",
         "named_shifts": f"{_HERE}.named_shifts:NAMED_SHIFTS",

@@ -6,7 +6,7 @@ figure pools the heads of all models given. A head may also write labels negativ
 a later layer turn it round; hence the correlation with the size of the alignment too.
 """
 
-from collections.abc import Mapping
+import math
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -14,7 +14,14 @@ from matplotlib.figure import Figure
 
 from icl_mlflow.analysis import head_ablation, ov_alignment, style
 from icl_mlflow.analysis.base import Analysis, Subject
-from icl_mlflow.statistics import Interval, pearson_interval, spearman_interval
+from icl_mlflow.analysis.findings import Conclusion, Findings
+from icl_mlflow.statistics import (
+    FEWEST_CLUSTERS,
+    Interval,
+    clustered_spearman,
+    pearson_interval,
+    spearman_interval,
+)
 
 _WAYS = {"mean": "mean", "zero": "zero (as published)"}
 _MARKERS = "osv^Dp*X"
@@ -49,16 +56,18 @@ def summarise(frame: pd.DataFrame) -> dict[str, float]:
 def pool(frame: pd.DataFrame) -> dict[str, Interval]:
     """Spearman over the heads of all models together: signed, and by size.
 
-    The intervals take every head for one of its own; heads of one model are not quite,
-    so with few models they are too narrow.
+    Heads of one model are not independent of each other: the intervals are over models,
+    each left out in turn (the cluster jackknife, of Fisher's z), and there is none for
+    fewer than three.
     """
     numbers: dict[str, Interval] = {}
     for way, part in frame.groupby("way", sort=False):
         signed, size = part["alignment"], part["alignment"].abs()
-        numbers |= {
-            f"pooled_{way}_spearman": spearman_interval(signed, part["impact"]),
-            f"pooled_{way}_size_spearman": spearman_interval(size, part["impact"]),
-        }
+        models = part["model"] if "model" in part else pd.Series("", index=part.index)
+        for name, aligned in (("", signed), ("_size", size)):
+            numbers[f"pooled_{way}{name}_spearman"] = clustered_spearman(
+                aligned, part["impact"], models
+            )
     return numbers
 
 
@@ -105,16 +114,28 @@ def _scatter(axes: Axes, frame: pd.DataFrame) -> None:
 
 
 def _shown(interval: Interval) -> str:
+    if math.isnan(interval.low):
+        return f"{interval.mean:+.2f}"
     return f"{interval.mean:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}]"
 
 
-def _verdict(numbers: Mapping[str, float]) -> str:
-    return (
-        f"Over all heads, the harm of losing one (by its mean) goes with its OV "
-        f"alignment by Spearman {numbers['pooled_mean_spearman']:+.2f}, and with the "
-        f"alignment's size by {numbers['pooled_mean_size_spearman']:+.2f}; within a "
-        f"model, by {numbers['mean_spearman']:+.2f} and "
-        f"{numbers['mean_size_spearman']:+.2f} on average."
+def _verdict(found: Findings) -> Conclusion:
+    signed = found.numbers["pooled_mean_spearman"]
+    n_models = found.frame["model"].nunique()
+    answer = None
+    if signed.low > 0 or signed.high < 0:
+        answer = signed.low > 0
+    rest = (
+        f"over {n_models} models, each left out in turn"
+        if n_models >= FEWEST_CLUSTERS
+        else f"of {n_models} model{'s' * (n_models > 1)}; its interval takes "
+        f"{FEWEST_CLUSTERS} models, for the heads of one are not independent"
+    )
+    return Conclusion(
+        answer,
+        f"over {signed.n} heads the harm of losing one (by its mean) goes with its OV "
+        f"alignment by Spearman {_shown(signed)}, and with the alignment's size by "
+        f"{_shown(found.numbers['pooled_mean_size_spearman'])}, {rest}",
     )
 
 

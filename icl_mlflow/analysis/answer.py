@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from icl_mlflow.analysis.base import Analysis
+from icl_mlflow.analysis.findings import Findings, sentence
 from icl_mlflow.statistics import Interval, order_interval
 
 #: An analysis of a single model may bring intervals of its own, over episodes.
@@ -27,12 +28,16 @@ class Measured:
         group: what it shares with the models that differ in their seed alone.
         frame: from the analysis's ``measure``.
         numbers: from its ``summarise``.
+        episodes: that they rest on.
+        guesses: it answers no better than guessing.
     """
 
     model: str
     group: str
     frame: pd.DataFrame
     numbers: Mapping[str, float]
+    episodes: int = 0
+    guesses: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,13 +89,18 @@ def answers(
         members = [one for one in measured if one.group == group]
         frame = joined(members)
         numbers = over_models([one.numbers for one in members]) | analysis.pool(frame)
-        means = {number: interval.mean for number, interval in numbers.items()}
+        findings = Findings(
+            numbers=numbers,
+            frame=frame,
+            episodes=members[0].episodes,
+            guesses=all(one.guesses for one in members),
+        )
         found.append(
             Answer(
                 analysis=name,
                 group=group if len(groups) > 1 else "",
                 question=analysis.question,
-                verdict=analysis.verdict(means),
+                verdict=sentence(findings, analysis.verdict(findings)),
                 numbers=numbers,
                 frame=frame,
                 figure=analysis.draw(frame),

@@ -4,7 +4,7 @@ Only ``measure`` ever touches a model; the rest works on the table it returns, s
 several seeds are answered together and a figure can be drawn again from its CSV.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from icl_mlflow.analysis.findings import Conclusion, Findings
 from icl_mlflow.evaluation import EvaluationSet, Predictor, predict
 from icl_mlflow.models import Transformer
 from icl_mlflow.statistics import Interval
@@ -55,6 +56,16 @@ class Subject:
         """What the predictor answers on ``truth``: (B,) float64, nats; found once."""
         return predict(self.predictor, self.truth.seen)
 
+    @cached_property
+    def trained_bayes_B(self) -> Tensor | None:
+        """Log-odds of exact Bayes that believes in the training prior: (B,), nats.
+
+        None where the episodes are of the training task.
+        """
+        if self.task == self.problem.task:
+            return None
+        return self.problem.task.bayes_logit(self.truth.episodes).cpu()
+
     def once(self, measure: Callable[["Subject"], T]) -> T:
         """What ``measure`` finds of this subject: for analyses that share it."""
         if measure not in self._found:
@@ -83,17 +94,35 @@ class Analysis:
         summarise: the table of one subject to numbers by name; nats if not said.
         pool: the table of all subjects to numbers that are not means over subjects.
         draw: the table of all subjects, told apart by column ``model``, to a figure.
-        verdict: the mean numbers to the sentence that answers the question.
+        verdict: what was found to the answer: yes, no, or that it cannot be told.
         refuses: why a subject cannot be asked, in one line, or None.
         most_episodes: how many of the subject's episodes it takes, where that is not
             all of them.
+        least_share: of the subject's episodes it takes so large a share even where that
+            is more; so asking about more episodes makes it surer.
     """
 
     question: str
     measure: Callable[[Subject], pd.DataFrame]
     summarise: Callable[[pd.DataFrame], dict[str, float]]
     draw: Callable[[pd.DataFrame], Figure]
-    verdict: Callable[[Mapping[str, float]], str]
+    verdict: Callable[[Findings], Conclusion]
     refuses: Callable[[Subject], str | None] = always
     most_episodes: int | None = None
+    least_share: float = 0.0
     pool: Callable[[pd.DataFrame], dict[str, Interval]] = nothing_pooled
+
+    def episodes_of(self, n_episodes: int) -> int:
+        """How many of a subject's episodes it takes."""
+        if self.most_episodes is None:
+            return n_episodes
+        return taken(n_episodes, self.most_episodes, self.least_share)
+
+
+def taken(n_episodes: int, most: int, least_share: float = 0.0) -> int:
+    """How many of ``n_episodes`` a costly analysis takes.
+
+    >>> [taken(n, 2_000, 0.4) for n in (1_000, 5_000, 20_000)]
+    [1000, 2000, 8000]
+    """
+    return min(n_episodes, max(most, round(least_share * n_episodes)))

@@ -4,24 +4,35 @@ Bins hold equally many episodes, so that every point is equally certain; bars ar
 Wilson intervals of the observed share.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from icl_mlflow.analysis import style
+from icl_mlflow.analysis import ends, style
 from icl_mlflow.analysis.base import Analysis, Subject
+from icl_mlflow.analysis.findings import Conclusion, Findings
+from icl_mlflow.analysis.scored import ece_of_bins
 from icl_mlflow.evaluation import EvaluationSet, calibration_bins
 from icl_mlflow.statistics import wilson_interval
 
+#: Probabilities that are off by less, on average, count as calibrated.
+_CALIBRATED = 0.01
 
-def measure(logit_B: Tensor, truth: EvaluationSet) -> pd.DataFrame:
-    """One row per predictor and bin: predicted, observed, low, high, count."""
+
+def measure(
+    logit_B: Tensor, truth: EvaluationSet, trained_B: Tensor | None = None
+) -> pd.DataFrame:
+    """One row per predictor and bin: predicted, observed, low, high, count.
+
+    ``trained_B`` is of Bayes with the training prior, where episodes are shifted.
+    """
     rows = []
-    for predictor, score_B in (("model", logit_B), ("Bayes", truth.bayes_B)):
+    scores = {"model": logit_B, "Bayes": truth.bayes_B}
+    if trained_B is not None:
+        scores["training-prior Bayes"] = trained_B
+    for predictor, score_B in scores.items():
         bins = calibration_bins(score_B, truth.label_B)
         for predicted, observed, count in zip(
             bins.predicted.tolist(),
@@ -44,15 +55,20 @@ def measure(logit_B: Tensor, truth: EvaluationSet) -> pd.DataFrame:
 
 
 def summarise(frame: pd.DataFrame) -> dict[str, float]:
-    """Expected calibration error of the model and of Bayes, in [0, 1]."""
-    return {
-        f"ece_{predictor}".lower(): float(
-            np.average(
-                (bins["predicted"] - bins["observed"]).abs(), weights=bins["count"]
-            )
+    """Expected calibration error of the model, with its interval, and of Bayes."""
+    numbers: dict[str, float] = {}
+    for predictor, bins in frame.groupby("predictor", sort=False):
+        key = f"ece_{predictor}".lower().replace(" ", "_")
+        found = ece_of_bins(
+            bins["predicted"].to_numpy(),
+            bins["observed"].to_numpy(),
+            bins["count"].to_numpy(),
+            np.random.default_rng(0),
         )
-        for predictor, bins in frame.groupby("predictor")
-    }
+        numbers |= (
+            ends.numbers(key, found) if predictor == "model" else {key: found.mean}
+        )
+    return numbers
 
 
 def draw(frame: pd.DataFrame) -> Figure:
@@ -67,11 +83,17 @@ def draw(frame: pd.DataFrame) -> Figure:
 
 def _reliability(axes: Axes, frame: pd.DataFrame) -> None:
     axes.axline((0, 0), slope=1, color="black", linewidth=1, label="calibrated")
-    looks = {"Bayes": (style.BAYES, "s"), "model": (style.MODEL, "o")}
+    looks = {
+        "Bayes": (style.BAYES, "s"),
+        "training-prior Bayes": (style.ORANGE, "^"),
+        "model": (style.MODEL, "o"),
+    }
     for predictor, (color, marker) in looks.items():
         bins = frame[frame["predictor"] == predictor]
+        if bins.empty:
+            continue
         below, above = bins["observed"] - bins["low"], bins["high"] - bins["observed"]
-        error = summarise(bins)[f"ece_{predictor}".lower()]
+        error = next(iter(summarise(bins).values()))
         axes.errorbar(
             bins["predicted"],
             bins["observed"],
@@ -94,13 +116,15 @@ def _reliability(axes: Axes, frame: pd.DataFrame) -> None:
 
 
 def _ask(subject: Subject) -> pd.DataFrame:
-    return measure(subject.logit_B, subject.truth)
+    return measure(subject.logit_B, subject.truth, subject.trained_bayes_B)
 
 
-def _verdict(numbers: Mapping[str, float]) -> str:
-    return (
-        f"Predicted probabilities are off by {numbers['ece_model']:.4f} on average; "
-        f"exact Bayes, which is calibrated, shows {numbers['ece_bayes']:.4f} by chance."
+def _verdict(found: Findings) -> Conclusion:
+    return Conclusion(
+        found.below("ece_model", _CALIBRATED),
+        f"predicted probabilities are off by {found.told('ece_model')} on average, "
+        f"where exact Bayes, which is calibrated, shows {found['ece_bayes']:.4f} by "
+        f"chance; below {_CALIBRATED} counts as calibrated",
     )
 
 

@@ -9,7 +9,6 @@ the training prior does not.
 """
 
 import math
-from collections.abc import Mapping
 
 import pandas as pd
 import torch
@@ -17,6 +16,7 @@ from matplotlib.figure import Figure
 
 from icl_mlflow.analysis import curves
 from icl_mlflow.analysis.base import Analysis, Subject
+from icl_mlflow.analysis.findings import Conclusion, Findings
 from icl_mlflow.analysis.fresh import shown
 from icl_mlflow.analysis.subject import STREAM
 from icl_mlflow.episodes import Episodes
@@ -87,11 +87,15 @@ def draw(frame: pd.DataFrame) -> Figure:
     return curves.draw_curves(frame, _X, "probability of y = 1", "linear")
 
 
-def _verdict(numbers: Mapping[str, float]) -> str:
-    return (
-        f"As the classes become uneven, the model goes {curves.extremes(numbers)}; "
-        f"Bayes that still believes in fair labels is "
-        f"{numbers['training_prior_excess_risk_at_0.9']:.4f} above at 0.9."
+def _verdict(found: Findings) -> Conclusion:
+    unaware = found["training_prior_excess_risk_at_0.9"]
+    adapts = found.below("excess_risk_at_0.9", unaware)
+    return Conclusion(
+        adapts,
+        f"where nine labels in ten are 1, the model is "
+        f"{found.told('excess_risk_at_0.9', 'nats')} above Bayes that knows it, and "
+        f"Bayes that believes in fair labels {unaware:.4f}; over all rates, the model "
+        f"goes {curves.extremes(found.numbers)}",
     )
 
 

@@ -6,13 +6,13 @@ were trained at one length: at others the query stands at a position, and the at
 among a number of tokens, that training never showed.
 """
 
-from collections.abc import Mapping
-
 import pandas as pd
 from matplotlib.figure import Figure
 
 from icl_mlflow.analysis import curves
 from icl_mlflow.analysis.base import Analysis, Subject
+from icl_mlflow.analysis.decision import SMALLEST_OF_INTEREST
+from icl_mlflow.analysis.findings import Conclusion, Findings, all_of
 from icl_mlflow.analysis.fresh import drawn, shown
 from icl_mlflow.evaluation import predict
 
@@ -57,7 +57,11 @@ def summarise(frame: pd.DataFrame) -> dict[str, float]:
     """Accuracy and excess risk (nats) at every length, and at the trained one."""
     numbers = curves.summarise_curve(frame, _X)
     n_trained = frame["n_trained"].iloc[0]
-    return numbers | {"trained_excess_risk": numbers[f"excess_risk_at_{n_trained}"]}
+    trained = f"excess_risk_at_{n_trained}"
+    return numbers | {
+        f"trained_excess_risk{end}": numbers[f"{trained}{end}"]
+        for end in ("", "/low", "/high")
+    }
 
 
 def draw(frame: pd.DataFrame) -> Figure:
@@ -68,11 +72,14 @@ def draw(frame: pd.DataFrame) -> Figure:
     return drawn_figure
 
 
-def _verdict(numbers: Mapping[str, float]) -> str:
-    return (
-        f"At the trained context length the model is "
-        f"{numbers['trained_excess_risk']:.4f} nats above Bayes; over all lengths, "
-        f"{curves.extremes(numbers)} points."
+def _verdict(found: Findings) -> Conclusion:
+    names = [name for name in found.numbers if name.startswith("excess_risk_at_")]
+    near = all_of(*(found.below(name, SMALLEST_OF_INTEREST) for name in names))
+    return Conclusion(
+        near,
+        f"within {SMALLEST_OF_INTEREST} nats of exact Bayes at every length would be "
+        f"yes; at the trained one it is {found.told('trained_excess_risk', 'nats')} "
+        f"above, over all lengths {curves.extremes(found.numbers)} points",
     )
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from icl_mlflow.analysis import ends, style
 from icl_mlflow.analysis.told import band_meaning
 from icl_mlflow.evaluation import excess_risk, expected_accuracy
-from icl_mlflow.statistics import mean_interval, order_interval
+from icl_mlflow.statistics import Interval, mean_interval, order_interval
 
 #: The names of predictors in every table of a curve.
 MODEL, BAYES, TRAINED_BAYES, ORACLE = (
@@ -228,13 +228,13 @@ def summarise_curve(frame: pd.DataFrame, x: str) -> dict[str, float]:
     return numbers
 
 
-def extremes(numbers: Mapping[str, float]) -> str:
+def extremes(numbers: Mapping[str, Interval]) -> str:
     """The model's smallest and largest excess risk, and where: part of a sentence."""
     prefix = "excess_risk_at_"
     found = {
-        name.removeprefix(prefix): value
-        for name, value in numbers.items()
-        if name.startswith(prefix) and not name.endswith(("/low", "/high"))
+        name.removeprefix(prefix): interval.mean
+        for name, interval in numbers.items()
+        if name.startswith(prefix)
     }
     best, worst = min(found, key=found.__getitem__), max(found, key=found.__getitem__)
     return (

@@ -7,8 +7,6 @@ log-odds follow as closely as the model does is no evidence about the model, so 
 stand beside it.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -16,6 +14,7 @@ from matplotlib.figure import Figure
 
 from icl_mlflow.analysis import ends, style
 from icl_mlflow.analysis.base import Analysis, Subject
+from icl_mlflow.analysis.findings import Conclusion, Findings
 from icl_mlflow.estimators import ESTIMATORS
 from icl_mlflow.estimators.base import estimate
 from icl_mlflow.statistics import pearson_interval, spearman_interval
@@ -99,14 +98,21 @@ def _scatter(
     axes.legend(fontsize="x-small", loc="upper left", markerscale=2)
 
 
-def _verdict(numbers: Mapping[str, float]) -> str:
-    best = max(_KERNELS, key=lambda kernel: numbers[f"{kernel}_pearson"])
-    return (
-        f"Of the kernel votes, the one by {_KERNELS[best]} is nearest to the logit: "
-        f"Pearson {numbers[f'{best}_pearson']:.3f}, where exact Bayes has "
-        f"{numbers[f'{best}_bayes_pearson']:.3f}; by dot products it is "
-        f"{numbers['kernel_dot_pearson']:.3f}."
+def _verdict(found: Findings) -> Conclusion:
+    best = max(_KERNELS, key=lambda kernel: found[f"{kernel}_pearson"])
+    return Conclusion(
+        _sooner(found, best),
+        f"of the kernel votes the one by {_KERNELS[best]} is nearest to the logit, "
+        f"with Pearson {found.told(f'{best}_pearson', digits=3)}; exact Bayes, no "
+        f"kernel vote, follows it with {found[f'{best}_bayes_pearson']:.3f}, so only "
+        f"more than that would speak for a vote",
     )
+
+
+def _sooner(found: Findings, kernel: str) -> bool | None:
+    """Whether the logit is surely nearer to the vote than exact Bayes is."""
+    is_below = found.below(f"{kernel}_pearson", found[f"{kernel}_bayes_pearson"])
+    return None if is_below is None else not is_below
 
 
 KERNEL_REGRESSION = Analysis(

@@ -16,18 +16,23 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from icl_mlflow.analysis import style
-from icl_mlflow.analysis.told import band_meaning
+from icl_mlflow.analysis.told import band_meaning, seeds_told
 from icl_mlflow.evaluation import (
     EvaluationSet,
     bayes_accuracy,
     expected_loss,
     log_loss,
 )
-from icl_mlflow.statistics import order_interval
+from icl_mlflow.statistics import (
+    binomial_interval,
+    falling_at_end,
+    order_interval,
+    take_off_epoch,
+)
 from icl_mlflow.tasks.base import Task
 from icl_mlflow.training.fit import Epoch
 
-_RISK = "val/excess_risk"
+_RISK, _ERROR = "val/excess_risk", "val/loss_standard_error"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +77,49 @@ def summarise(frame: pd.DataFrame) -> dict[str, float]:
     last = frame.sort_values("epoch").groupby("seed").tail(1)
     means = last.drop(columns=["seed", "epoch"]).mean()
     return {str(name): float(value) for name, value in means.items()}
+
+
+def verdict(frame: pd.DataFrame, lines: References) -> str:
+    """Whether all models took off, when, where they ended, and who still improves.
+
+    Args:
+        frame: of `measure`, the models told apart by the column ``model``.
+        lines: what the exact predictors reach.
+    """
+    models = [part.sort_values("epoch") for _, part in frame.groupby("model")]
+    last = {
+        metric: order_interval([float(part[metric].iloc[-1]) for part in models])
+        for metric in ("val/accuracy", _RISK)
+        if metric in frame
+    }
+    accuracy = last["val/accuracy"]
+    n_epochs = frame["epoch"].nunique()
+    told = (
+        f"after {n_epochs} epochs the validation accuracy was {accuracy.mean:.4f} "
+        f"({seeds_told(accuracy)}), where exact Bayes expects "
+        f"{lines.bayes_accuracy:.4f}"
+    )
+    if _RISK in last:
+        risk = last[_RISK]
+        told += f", the excess risk {risk.mean:.4f} nats ({seeds_told(risk)})"
+        falls = [falling_at_end(part[_RISK]) for part in models]
+        n_falling = sum(fall > 0 for fall in falls)
+        if n_falling:
+            told += (
+                f"; {n_falling} of {len(falls)} curves were still falling at the end"
+            )
+    if _ERROR not in frame:
+        return f"Cannot be told: {told}."
+    started = [take_off_epoch(part["val/loss"], part[_ERROR]) for part in models]
+    n_started = sum(epoch is not None for epoch in started)
+    share = binomial_interval(n_started, len(models))
+    epochs = sorted(epoch for epoch in started if epoch is not None)
+    when = f" in epoch {epochs[0]} to {epochs[-1]}" if epochs else ""
+    return (
+        f"{'Yes' if n_started == len(models) else 'No'}: {n_started} of {len(models)} "
+        f"took off{when} (share, exact 95 %: {share.low:.2f} to {share.high:.2f}); "
+        f"{told}."
+    )
 
 
 def draw(frame: pd.DataFrame, lines: References, title: str = "") -> Figure:

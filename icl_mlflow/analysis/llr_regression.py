@@ -7,7 +7,6 @@ Source: arXiv 2603.10573, figure "Logit vs LLR".
 """
 
 import math
-from collections.abc import Mapping
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from icl_mlflow.analysis import ends, style
 from icl_mlflow.analysis.base import Analysis, Subject
+from icl_mlflow.analysis.findings import Conclusion, Findings, all_of
 from icl_mlflow.analysis.fresh import drawn as drawn_episodes
 from icl_mlflow.evaluation import EvaluationSet, predict
 from icl_mlflow.statistics import (
@@ -38,19 +38,28 @@ _ASSOCIATIONS = {
 }
 #: Beyond this an answer is as good as certain, and a slope tells only of the tails.
 _UNDECIDED = 5
+#: From which correlation, and within which of a slope of 1, a logit is a copy.
+_COPY, _TOLERANCE = 0.99, 0.1
 #: Episodes drawn: more hide each other.
 _DRAWN = 2_000
 
 
 def measure(
-    logit_B: Tensor, truth: EvaluationSet, distribution: str = "in_distribution"
+    logit_B: Tensor,
+    truth: EvaluationSet,
+    distribution: str = "in_distribution",
+    trained_B: Tensor | None = None,
 ) -> pd.DataFrame:
-    """One row an episode: distribution, llr, bayes, logit (nats) and label."""
+    """One row an episode: distribution, llr, bayes, trained, logit (nats) and label.
+
+    ``trained`` is exact Bayes with the training prior; ``bayes`` where not given.
+    """
     return pd.DataFrame(
         {
             "distribution": distribution,
             "llr": truth.oracle_B.numpy(),
             "bayes": truth.bayes_B.numpy(),
+            "trained": (truth.bayes_B if trained_B is None else trained_B).numpy(),
             "logit": logit_B.numpy(),
             "label": truth.episodes.query_y_B.cpu().numpy(),
         }
@@ -61,13 +70,14 @@ def _ask(subject: Subject) -> pd.DataFrame:
     """The episodes asked about, and those of the task's shift out of distribution."""
     trained_on = subject.problem.task
     first = "in_distribution" if subject.task == trained_on else "shifted"
-    tables = [measure(subject.logit_B, subject.truth, first)]
+    tables = [measure(subject.logit_B, subject.truth, first, subject.trained_bayes_B)]
     for shift in trained_on.shifts.keys() & {_SHIFT}:
         task = with_parameters(trained_on, trained_on.shifts[shift])
         if task != subject.task:
             truth = drawn_episodes(subject, task, most=len(subject.truth))
             logit_B = predict(subject.predictor, truth.seen)
-            tables.append(measure(logit_B, truth, shift))
+            trained_B = trained_on.bayes_logit(truth.episodes).cpu()
+            tables.append(measure(logit_B, truth, shift, trained_B))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -95,6 +105,9 @@ def summarise(frame: pd.DataFrame) -> dict[str, float]:
                 numbers |= ends.numbers(key, found)
             key = f"{prefix}{statistic}_slope_within_{_UNDECIDED}"
             numbers |= ends.numbers(key, _near_slope(part, statistic))
+        if "trained" in part and not part["trained"].equals(part["bayes"]):
+            trained = pearson_interval(part["bayes"], part["trained"])
+            numbers[f"{prefix}trained_bayes_pearson"] = trained.mean
     return numbers
 
 
@@ -122,7 +135,8 @@ def draw(frame: pd.DataFrame) -> Figure:
                 axes.set(xlabel=label, ylabel="model logit (nats)")
                 where = distribution.replace("_", " ")
                 _scatter(axes, frame[is_here], statistic, f"{model}, {where}")
-    panels[0].legend(fontsize="small", loc="upper left", markerscale=2)
+    # The last panel has all there is: out of distribution, the training prior's too.
+    panels[-1].legend(fontsize="small", loc="upper left", markerscale=2)
     return drawn
 
 
@@ -141,6 +155,16 @@ def _scatter(axes: Axes, frame: pd.DataFrame, statistic: str, title: str) -> Non
             label=f"true label {label}",
             rasterized=True,
         )
+    if "trained" in frame and not frame["trained"].equals(frame["bayes"]):
+        axes.scatter(
+            shown[statistic],
+            shown["trained"],
+            s=4,
+            color="black",
+            linewidths=0,
+            label="Bayes, training prior",
+            rasterized=True,
+        )
     if frame.empty:  # a model that was not asked about this distribution
         axes.set_title(f"{title}: not asked", fontsize="small")
         return
@@ -156,20 +180,28 @@ def _scatter(axes: Axes, frame: pd.DataFrame, statistic: str, title: str) -> Non
     )
 
 
-def _verdict(numbers: Mapping[str, float]) -> str:
-    sentence = (
-        f"On the episodes asked about, the logit follows exact Bayes with Pearson "
-        f"{numbers['bayes_pearson']:.3f} and slope {numbers['bayes_slope']:.2f}, "
-        f"{numbers['bayes_slope_within_5']:.2f} where Bayes is within 5 nats of "
-        f"undecided (the oracle's LLR: {numbers['llr_pearson']:.3f}, "
-        f"{numbers['llr_slope']:.2f} and {numbers['llr_slope_within_5']:.2f})"
+def _verdict(found: Findings) -> Conclusion:
+    near = f"bayes_slope_within_{_UNDECIDED}"
+    low, high = 1 - _TOLERANCE, 1 + _TOLERANCE
+    is_low, is_high = found.below(near, low), found.below(near, high)
+    is_one = None if None in {is_low, is_high} else bool(is_high and not is_low)
+    is_far = found.below("bayes_pearson", _COPY)
+    is_copy = all_of(is_one, None if is_far is None else not is_far)
+    clause = (
+        f"the logit follows exact Bayes with Pearson {found.told('bayes_pearson')} and "
+        f"slope {found.told(near, digits=3)} within {_UNDECIDED} nats of undecided, "
+        f"{found['bayes_slope']:.2f} over all; the oracle's LLR with Pearson "
+        f"{found['llr_pearson']:.3f}"
     )
-    if f"{_SHIFT}_bayes_pearson" in numbers:
-        sentence += (
-            f"; out of distribution, with {numbers[f'{_SHIFT}_bayes_pearson']:.3f} "
-            f"and {numbers[f'{_SHIFT}_bayes_slope']:.2f}"
+    if f"{_SHIFT}_bayes_pearson" in found:
+        clause += (
+            f"; out of distribution, exact Bayes with Pearson "
+            f"{found.told(f'{_SHIFT}_bayes_pearson', digits=3)} and slope "
+            f"{found[f'{_SHIFT}_bayes_slope']:.2f}, where Bayes with the training "
+            f"prior has {found[f'{_SHIFT}_trained_bayes_pearson']:.3f}"
         )
-    return f"{sentence}."
+    bars = f"Pearson above {_COPY} and a slope within {low:g} to {high:g} are a copy"
+    return Conclusion(is_copy, f"{clause}; {bars}")
 
 
 LLR_REGRESSION = Analysis(

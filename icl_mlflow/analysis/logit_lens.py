@@ -2,13 +2,12 @@
 
 The stream at the query token, after every block, goes through the model's own read-out
 as if it were the last (logit lens). What it says is compared with the exact statistics
-of the episode. ``embedding`` is the stream before the first block; ``query alone`` is
-the same without its position, which is how arXiv 2603.10573 reads "layer 0". Neither
-has seen the context, so neither can know which class is which.
+of the episode and, as arXiv 2603.10573 does on task B, with the label. ``embedding``
+is the stream before the first block; it has not seen the context, so it cannot know
+which class is which.
 """
 
-from collections.abc import Mapping
-from typing import Final
+import math
 
 import pandas as pd
 import torch
@@ -19,16 +18,17 @@ from torch import Tensor
 from icl_mlflow.analysis import ends, style
 from icl_mlflow.analysis.base import Analysis, Subject
 from icl_mlflow.analysis.curves import averaged, group_of
+from icl_mlflow.analysis.findings import Conclusion, Findings, all_of
 from icl_mlflow.analysis.internals import no_internals, traces, transformer_of
 from icl_mlflow.episodes import Episodes
-from icl_mlflow.models import EMBEDDINGS, Transformer
+from icl_mlflow.models import Transformer
 from icl_mlflow.models.forward import readout
 from icl_mlflow.statistics import pearson_interval, slope_interval, spearman_interval
-from icl_mlflow.variants.freeze import zero_position
 
 #: Episodes traced: the full path is slow, and a correlation needs no more.
 _MOST = 2_000
-_ALONE: Final = "query alone"
+#: Which share of the last correlation counts as the answer.
+_THERE = 0.95
 _ASSOCIATIONS = {
     "pearson": pearson_interval,
     "spearman": spearman_interval,
@@ -40,39 +40,28 @@ _ASSOCIATIONS = {
 def lens(transformer: Transformer, episodes: Episodes) -> dict[str, Tensor]:
     """Stage to the logits that the head reads there: (B,) each, float64, nats.
 
-    The stages: ``query alone``, ``embedding``, ``layer 1``, ..., in order; the last is
-    the model's own answer.
+    The stages: ``embedding``, ``layer 1``, ..., in order; the last is the model's own
+    answer.
     """
     parameters = dict(transformer.named_parameters())
-    names = [_ALONE, "embedding"]
+    names = ["embedding"]
     names += [f"layer {i + 1}" for i in range(transformer.architecture.n_layers)]
     read: dict[str, list[Tensor]] = {name: [] for name in names}
     for trace in traces(transformer, episodes):
-        for name, residual_BSM in zip(names[1:], trace.residual_BSM, strict=True):
+        for name, residual_BSM in zip(names, trace.residual_BSM, strict=True):
             read[name].append(readout(parameters, residual_BSM[:, -1]))
-    read[_ALONE] = [readout(parameters, _query_alone(transformer, episodes))]
     return {name: torch.cat(parts).double().cpu() for name, parts in read.items()}
 
 
-def _query_alone(transformer: Transformer, episodes: Episodes) -> Tensor:
-    """The query's embedding without its position: (B, M)."""
-    embedding = EMBEDDINGS[transformer.architecture.embedding]
-    parameters = {
-        name: zero_position(name, value)
-        for name, value in transformer.named_parameters()
-    }
-    features_BSF = transformer.features(
-        episodes.context_x_BND, episodes.context_y_BN, episodes.query_x_BD
-    )
-    table_SM = embedding.table(parameters, features_BSF.shape[1])
-    return features_BSF[:, -1] @ embedding.weight(parameters) + table_SM[-1]
-
-
 def measure(subject: Subject) -> pd.DataFrame:
-    """One row per stage and statistic (oracle, Bayes): associations and intervals."""
+    """One row per stage and statistic (Bayes, oracle, label), with intervals."""
     n_episodes = min(_MOST, len(subject.truth))
     seen = subject.truth.seen.rows(0, n_episodes)
-    statistics = {"Bayes": subject.truth.bayes_B, "oracle": subject.truth.oracle_B}
+    statistics = {
+        "Bayes": subject.truth.bayes_B,
+        "oracle": subject.truth.oracle_B,
+        "label": subject.truth.label_B,
+    }
     rows = []
     for stage, logit_B in lens(transformer_of(subject), seen).items():
         for statistic, exact_B in statistics.items():
@@ -85,7 +74,7 @@ def measure(subject: Subject) -> pd.DataFrame:
 
 
 def summarise(frame: pd.DataFrame) -> dict[str, float]:
-    """Pearson and Spearman at every stage, against Bayes and against the oracle."""
+    """Pearson and Spearman at every stage, against Bayes, the oracle and the label."""
     numbers: dict[str, float] = {}
     for row in frame.to_dict("records"):
         for name in ("pearson", "spearman"):
@@ -113,7 +102,8 @@ def draw(frame: pd.DataFrame) -> Figure:
 
 def _lines(axes: Axes, frame: pd.DataFrame) -> None:
     axes.axhline(0, color="black", linewidth=0.8)
-    for statistic, color in (("Bayes", style.BAYES), ("oracle", style.ORACLE)):
+    colors = {"Bayes": style.BAYES, "oracle": style.ORACLE, "label": style.PURPLE}
+    for statistic, color in colors.items():
         part = frame[frame["statistic"] == statistic]
         for name, line, marker in (("pearson", "-", "o"), ("spearman", "--", "s")):
             curve = averaged(part, "stage", name)
@@ -130,18 +120,27 @@ def _lines(axes: Axes, frame: pd.DataFrame) -> None:
             )
 
 
-def _verdict(numbers: Mapping[str, float]) -> str:
-    by_stage = {
-        name.removesuffix("_bayes_pearson").replace("_", " "): value
-        for name, value in numbers.items()
-        if name.endswith("_bayes_pearson")
-    }
-    told = ", ".join(f"{value:.2f} at {stage}" for stage, value in by_stage.items())
-    return f"Read by the head, the stream correlates with exact Bayes by {told}."
+def _verdict(found: Findings) -> Conclusion:
+    ending = "_bayes_pearson"
+    stages = [n.removesuffix(ending) for n in found.numbers if n.endswith(ending)]
+    *before, last = stages
+    bar = _THERE * found[f"{last}{ending}"]
+    is_late = all_of(*(found.below(f"{stage}{ending}", bar) for stage in before))
+    told = ", ".join(
+        f"{found.told(f'{stage}{ending}', digits=2)} at {stage.replace('_', ' ')}"
+        for stage in stages
+    )
+    if math.isnan(bar) or bar <= 0:
+        is_late = None
+    return Conclusion(
+        None if is_late is None else not is_late,
+        f"read by the head, the stream correlates with exact Bayes by {told}; "
+        f"{_THERE:.0%} of the last before the last layer counts as there",
+    )
 
 
 LOGIT_LENS = Analysis(
-    question="At which depth is the answer there?",
+    question="Is the answer there before the last layer?",
     measure=measure,
     summarise=summarise,
     draw=draw,

@@ -4,13 +4,13 @@ The shifts belong to the task; the model's input stays as wide as it was. Beside
 model stand the exact Bayes predictor of the shifted prior, and of the training prior.
 """
 
-from collections.abc import Mapping
-
 import pandas as pd
 from matplotlib.figure import Figure
 
 from icl_mlflow.analysis import curves, ends, style
 from icl_mlflow.analysis.base import Analysis, Subject
+from icl_mlflow.analysis.decision import SMALLEST_OF_INTEREST
+from icl_mlflow.analysis.findings import Conclusion, Findings, all_of
 from icl_mlflow.analysis.fresh import drawn
 from icl_mlflow.evaluation import predict
 from icl_mlflow.tasks.base import parameters, with_parameters
@@ -70,14 +70,30 @@ def _label(frame: pd.DataFrame) -> pd.Series:
     return name.where(frame["parameters"] == "", name + "\n" + frame["parameters"])
 
 
-def _verdict(numbers: Mapping[str, float]) -> str:
+def _verdict(found: Findings) -> Conclusion:
     ending = "_excess_risk"
-    told = ", ".join(
-        f"{value:.4f} {name.removesuffix(ending).replace('_', ' ')}"
-        for name, value in numbers.items()
+    shifts = [
+        name.removesuffix(ending)
+        for name in found.numbers
         if name.endswith(ending) and "training_prior" not in name
+    ]
+    bars = {s: found[f"{s}_training_prior_excess_risk"] for s in shifts}
+    carries = all_of(
+        *(
+            found.below(f"{shift}{ending}", bar + SMALLEST_OF_INTEREST)
+            for shift, bar in bars.items()
+        )
     )
-    return f"Nats above Bayes: {told}."
+    told = "; ".join(
+        f"{shift.replace('_', ' ')}, {found.told(f'{shift}{ending}', 'nats')}, "
+        f"unsuspecting Bayes {bar:.4f}"
+        for shift, bar in bars.items()
+    )
+    return Conclusion(
+        carries,
+        f"above Bayes that knows the shift, the model and Bayes with the training "
+        f"prior have: {told}; within {SMALLEST_OF_INTEREST} of the latter is yes",
+    )
 
 
 def _refuses(subject: Subject) -> str | None:
@@ -87,7 +103,7 @@ def _refuses(subject: Subject) -> str | None:
 
 
 NAMED_SHIFTS = Analysis(
-    question="What does each named shift of the task cost?",
+    question="Does the model bear the named shifts as well as Bayes that expects none?",
     measure=measure,
     summarise=summarise,
     draw=draw,

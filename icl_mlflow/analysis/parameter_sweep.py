@@ -8,15 +8,21 @@ a perfect but unsuspecting learner would do.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from icl_mlflow.analysis import curves, style
 from icl_mlflow.analysis.base import Analysis, Subject
+from icl_mlflow.analysis.decision import SMALLEST_OF_INTEREST
+from icl_mlflow.analysis.findings import Conclusion, Findings, all_of
 from icl_mlflow.analysis.fresh import drawn
 from icl_mlflow.evaluation import predict
 from icl_mlflow.tasks.base import Task, parameters, with_parameters
+
+if TYPE_CHECKING:
+    from icl_mlflow.statistics import Interval
 
 _MOST = 1_000
 
@@ -85,17 +91,44 @@ def draw(frame: pd.DataFrame) -> Figure:
     return drawn_figure
 
 
-def _verdict(numbers: Mapping[str, float]) -> str:
-    by_parameter: dict[str, dict[str, float]] = {}
-    for name, value in numbers.items():
-        parameter, found, point = name.partition("_excess_risk_at_")
-        if found and not parameter.endswith("_training_prior"):
-            by_parameter.setdefault(parameter, {})[f"excess_risk_at_{point}"] = value
-    told = [
-        f"along {name}, {curves.extremes(found)}"
-        for name, found in by_parameter.items()
+def _verdict(found: Findings) -> Conclusion:
+    marker, trusting = "_excess_risk_at_", "_training_prior"
+    points = [
+        name
+        for name in found.numbers
+        if marker in name and not name.partition(marker)[0].endswith(trusting)
     ]
-    return f"The model goes, {'; '.join(told)}."
+    carries = all_of(
+        *(
+            found.below(point, found[_unsuspecting(point)] + SMALLEST_OF_INTEREST)
+            for point in points
+        )
+    )
+    swept = dict.fromkeys(point.partition(marker)[0] for point in points)
+    told = [f"along {name}, {curves.extremes(_of(found, name))}" for name in swept]
+    worst = max(points, key=lambda point: found[point] - found[_unsuspecting(point)])
+    return Conclusion(
+        carries,
+        f"the model goes, {'; '.join(told)}; it is furthest from Bayes with the "
+        f"training prior at {worst.replace(marker, ' = ')}, with "
+        f"{found.told(worst, 'nats')} against {found[_unsuspecting(worst)]:.4f}; "
+        f"within {SMALLEST_OF_INTEREST} of it everywhere counts as yes",
+    )
+
+
+def _of(found: Findings, parameter: str) -> "Mapping[str, Interval]":
+    """The numbers of one parameter, without its name."""
+    prefix = f"{parameter}_"
+    return {
+        name.removeprefix(prefix): interval
+        for name, interval in found.numbers.items()
+        if name.startswith(f"{prefix}excess_risk_at_")
+    }
+
+
+def _unsuspecting(point: str) -> str:
+    """The same number of Bayes with the training prior."""
+    return point.replace("_excess_risk_at_", "_training_prior_excess_risk_at_")
 
 
 def _refuses(subject: Subject) -> str | None:
@@ -105,7 +138,7 @@ def _refuses(subject: Subject) -> str | None:
 
 
 PARAMETER_SWEEP = Analysis(
-    question="How far from the training parameters does the model carry?",
+    question="Does the model carry beyond the training parameters?",
     measure=measure,
     summarise=summarise,
     draw=draw,

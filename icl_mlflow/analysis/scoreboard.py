@@ -18,13 +18,22 @@ from torch import Tensor
 
 from icl_mlflow.analysis import ends, style
 from icl_mlflow.analysis.base import Analysis, Subject
+from icl_mlflow.analysis.findings import Conclusion, Findings
 from icl_mlflow.analysis.scored import METRICS, scored
 from icl_mlflow.estimators import ESTIMATORS
 from icl_mlflow.estimators.base import estimate
+from icl_mlflow.estimators.ceilings import WHOLE, ceilings, readings
 from icl_mlflow.estimators.tuning import Calibrated
 from icl_mlflow.tasks.base import NotKnownError
 
 MODEL: Final = "model"
+#: Exact Bayes of what is shown, an ideal learner of the training, and exact Bayes with
+#: the training prior: where they differ from exact Bayes of the episodes as drawn.
+SHOWN, IDEAL, TRAINED = (
+    "bayes_of_what_is_shown",
+    "ideal_learner",
+    "bayes_training_prior",
+)
 #: What the truth of the episodes answers itself.
 _EXACT = ("bayes", "oracle")
 _UNITS = {
@@ -45,10 +54,12 @@ def measure(subject: Subject) -> pd.DataFrame:
     rows = []
     for predictor, logit_B in _answers(subject).items():
         row: dict[str, object] = {"predictor": predictor}
-        found = scored(logit_B, subject.truth, rng, knows_latents=predictor == "oracle")
+        # A posterior that is integrated numerically is found on the first episodes.
+        truth = subject.truth.first(len(logit_B))
+        found = scored(logit_B, truth, rng, knows_latents=predictor == "oracle")
         for metric, interval in found.items():
             row |= ends.columns(metric, interval)
-        rows.append(row | {"episodes": len(subject.truth)})
+        rows.append(row | {"episodes": len(truth)})
     return pd.DataFrame(rows)
 
 
@@ -58,6 +69,7 @@ def _answers(subject: Subject) -> dict[str, Tensor]:
         MODEL: subject.logit_B,
         "bayes": subject.truth.bayes_B,
         "oracle": subject.truth.oracle_B,
+        **_references(subject),
     }
     for name, base in ESTIMATORS.working().items():
         if name not in _EXACT:
@@ -65,6 +77,22 @@ def _answers(subject: Subject) -> dict[str, Tensor]:
             with suppress(NotKnownError):  # such as a plug-in that this task has not
                 answers[name] = estimate(calibrated, task, seen)
     return answers
+
+
+def _references(subject: Subject) -> dict[str, Tensor]:
+    """What exact predictors make of episodes that are corrupted or shifted."""
+    found = {}
+    if subject.trained_bayes_B is not None:
+        found[TRAINED] = subject.trained_bayes_B
+    shown, taught = readings(subject.problem.variant)
+    if taught == WHOLE:
+        return found
+    best = ceilings(subject.problem.task, subject.truth.seen.to("cpu"), shown, taught)
+    if best.shown_B is not None and shown != WHOLE:
+        found[SHOWN] = best.shown_B
+    if best.ideal_B is not None and taught != shown:
+        found[IDEAL] = best.ideal_B
+    return found
 
 
 def summarise(frame: pd.DataFrame) -> dict[str, float]:
@@ -118,23 +146,39 @@ def _point(axes: Axes, row: Mapping[Any, Any], metric: str, place: int) -> None:
     )
 
 
-def _verdict(numbers: Mapping[str, float]) -> str:
-    rivals = {
-        name: numbers[f"{name}_excess_risk"]
+def _verdict(found: Findings) -> Conclusion:
+    rivals = [
+        name
         for name in ESTIMATORS
-        if name not in _EXACT and f"{name}_excess_risk" in numbers
-    }
-    best = min(rivals, key=rivals.__getitem__)
-    return (
-        f"The model has accuracy {numbers['accuracy']:.4f} (Bayes "
-        f"{numbers['bayes_accuracy']:.4f}, oracle {numbers['oracle_accuracy']:.4f}) "
-        f"and {numbers['excess_risk']:.4f} nats of excess risk; the best classical "
-        f"estimator, {best}, has {rivals[best]:.4f}."
+        if name not in _EXACT and f"{name}_excess_risk" in found
+    ]
+    best = min(rivals, key=lambda name: found[f"{name}_excess_risk"])
+    clause = (
+        f"{found.told('excess_risk', 'nats')} above exact Bayes, where the best "
+        f"classical estimator, {best}, has {found[f'{best}_excess_risk']:.4f}; "
+        f"accuracy {found.told('accuracy')}, Bayes {found['bayes_accuracy']:.4f}, "
+        f"oracle {found['oracle_accuracy']:.4f}"
     )
+    if f"{SHOWN}_accuracy" in found:
+        clause += (
+            f"; of what it is shown, exact Bayes makes an accuracy of "
+            f"{found[f'{SHOWN}_accuracy']:.4f} and "
+            f"{found[f'{SHOWN}_excess_risk']:.4f} nats"
+        )
+    if f"{IDEAL}_accuracy" in found:
+        clause += (
+            f"; an ideal learner of this training has "
+            f"{found[f'{IDEAL}_excess_risk']:.4f} nats"
+        )
+    if f"{TRAINED}_excess_risk" in found:
+        clause += (
+            f"; Bayes with the training prior has {found[f'{TRAINED}_excess_risk']:.4f}"
+        )
+    return Conclusion(found.below("excess_risk", found[f"{best}_excess_risk"]), clause)
 
 
 SCOREBOARD = Analysis(
-    question="How good is the model beside Bayes, the oracle and classical estimators?",
+    question="Is the model nearer to exact Bayes than every classical estimator?",
     measure=measure,
     summarise=summarise,
     draw=draw,

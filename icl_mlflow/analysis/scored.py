@@ -25,6 +25,7 @@ from icl_mlflow.evaluation import (
 )
 from icl_mlflow.statistics import Interval, mean_interval, t_interval, wilson_interval
 from icl_mlflow.statistics.ranks import average_ranks
+from icl_mlflow.statistics.sample import Sample
 
 _RESAMPLES = 400
 _LEVEL = 0.95
@@ -94,13 +95,21 @@ def ece_interval(
 ) -> Interval:
     """The ECE and twice itself less the quantiles of its resamples, within [0, 1]."""
     bins = calibration_bins(logit_B, label_B)
-    n, share = len(label_B), (bins.count.double() / bins.count.sum()).numpy()
-    gap = (bins.predicted - bins.observed).numpy()
-    found = float(np.abs(gap) @ share)
+    return ece_of_bins(
+        bins.predicted.numpy(), bins.observed.numpy(), bins.count.numpy(), rng
+    )
+
+
+def ece_of_bins(
+    predicted: Sample, observed: Sample, count: Sample, rng: np.random.Generator
+) -> Interval:
+    """The same, of bins: mean prediction, share of ones and size of each."""
+    n = int(count.sum())
+    share = count / n
+    found = float(np.abs(predicted - observed) @ share)
     # Within a bin predictions hardly differ: what is random is how many labels are 1.
-    count, observed = bins.count.numpy(), bins.observed.numpy()
-    ones = rng.binomial(count, observed, size=(_RESAMPLES, len(count)))
-    resampled = np.abs(bins.predicted.numpy() - ones / count) @ share
+    ones = rng.binomial(count.astype(int), observed, size=(_RESAMPLES, len(count)))
+    resampled = np.abs(predicted - ones / count) @ share
     tails = np.quantile(resampled, [(1 + _LEVEL) / 2, (1 - _LEVEL) / 2])
     low, high = np.clip(2 * found - tails, 0, 1)
     return Interval(found, float(low), float(high), n)

@@ -11,11 +11,10 @@ from icl_mlflow.tasks.base import parameters
 def costly_text(questions: Collection[str], n_episodes: int) -> str:
     """Which of the questions are asked about the first episodes only, if any."""
     found = [
-        f"{analysis.question} ({analysis.most_episodes:,})"
+        f"{analysis.question} ({analysis.episodes_of(n_episodes):,})"
         for analysis in ANALYSES.working().values()
         if analysis.question in questions
-        and analysis.most_episodes is not None
-        and analysis.most_episodes < n_episodes
+        and analysis.episodes_of(n_episodes) < n_episodes
     ]
     return f"Of fewer episodes, for their cost: {' '.join(found)}" if found else ""
 

@@ -10,6 +10,7 @@ from icl_mlflow.analysis.answer import Measured
 from icl_mlflow.analysis.base import Subject
 from icl_mlflow.analysis.settings import Asked
 from icl_mlflow.analysis.subject import Trainee, subjects
+from icl_mlflow.evaluation import guesses
 from icl_mlflow.launch.processes import Outcome, run_in_processes, usable_cores
 from icl_mlflow.models import Architecture, Transformer
 from icl_mlflow.training.device import compute_threads
@@ -88,6 +89,8 @@ def measure(
             group=subject.settings.variant,
             frame=frame,
             numbers=analysis.summarise(frame),
+            episodes=analysis.episodes_of(len(subject.truth)),
+            guesses=guesses(subject.logit_B, subject.truth),
         )
         on_analysis()
     return answered

@@ -1,6 +1,5 @@
 """How did training go? Answered from what MLflow holds of the training runs."""
 
-import math
 from collections.abc import Sequence
 
 from icl_mlflow.analysis import learning_curves
@@ -16,7 +15,7 @@ from icl_mlflow.training.build import problem
 from icl_mlflow.training.fit import Epoch, evaluation_episodes
 
 _NAME = "learning_curves"
-_QUESTION = "How did training go?"
+_QUESTION = "Did training leave the plateau?"
 _FINAL = "test/"
 
 _Trained = tuple[PulledModel, TrainingRecord]
@@ -59,18 +58,11 @@ def _answer(trained: Sequence[_Trained], group: str) -> Answer:
     ]
     frame = joined(measured)
     numbers = over_models([one.numbers for one in measured])
-    last = learning_curves.summarise(frame.drop(columns="model"))
-    risk = last.get("val/excess_risk")
-    at_risk = "" if risk is None else f", at an excess risk of {risk:.4f} nats"
     return Answer(
         analysis=_NAME,
         group=group,
         question=_QUESTION,
-        verdict=(
-            f"After {frame['epoch'].nunique()} epochs the validation accuracy was "
-            f"{last.get('val/accuracy', math.nan):.3f}, where exact Bayes expects "
-            f"{lines.bayes_accuracy:.3f}{at_risk}."
-        ),
+        verdict=learning_curves.verdict(frame, lines),
         numbers=numbers,
         frame=frame,
         figure=learning_curves.draw(frame, lines),

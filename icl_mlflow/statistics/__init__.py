@@ -1,6 +1,8 @@
 """Intervals, paired comparisons, multiplicity and power, in numpy and scipy alone."""
 
 from icl_mlflow.statistics.association import (
+    FEWEST_CLUSTERS,
+    clustered_spearman,
     pearson_interval,
     slope_interval,
     spearman_interval,
@@ -41,12 +43,14 @@ from icl_mlflow.statistics.take_off import take_off_epoch
 from icl_mlflow.statistics.trend import falling_at_end
 
 __all__ = [
+    "FEWEST_CLUSTERS",
     "Comparison",
     "FisherTest",
     "Interval",
     "PairedDifference",
     "binomial_interval",
     "bootstrap_interval",
+    "clustered_spearman",
     "detectable_difference",
     "falling_at_end",
     "fisher_test",

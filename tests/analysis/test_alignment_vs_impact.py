@@ -1,7 +1,9 @@
 """Alignment and impact of a head meet in one row, and their relation is found."""
 
+import math
 from collections.abc import Callable
 
+import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import spearmanr
@@ -60,3 +62,20 @@ def test_pooled_numbers_are_over_the_heads_of_all_models() -> None:
     exact = spearmanr(frame["alignment"], frame["impact"]).statistic
     assert pooled["pooled_mean_spearman"].mean == pytest.approx(exact)
     assert pooled["pooled_mean_spearman"].n == 7
+    assert math.isnan(pooled["pooled_mean_spearman"].low)
+
+
+def test_heads_of_one_model_are_no_sample_of_models() -> None:
+    """The interval is over models: heads that repeat each other narrow nothing."""
+    rng = np.random.default_rng(0)
+
+    def model(seed: int, copies: int) -> pd.DataFrame:
+        alignment, impact = rng.standard_normal((2, 6))
+        table = pd.DataFrame({"alignment": alignment, "impact": impact, "layer": 1})
+        return pd.concat([table] * copies).assign(way="mean", model=f"seed{seed}")
+
+    few = pd.concat([model(seed, 1) for seed in range(5)])
+    many = pd.concat([few] * 4)
+    one, other = (ALIGNMENT_VS_IMPACT.pool(frame) for frame in (few, many))
+    narrow, wide = (p["pooled_mean_spearman"] for p in (other, one))
+    assert narrow.high - narrow.low == pytest.approx(wide.high - wide.low, rel=1e-6)

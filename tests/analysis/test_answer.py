@@ -8,13 +8,14 @@ from matplotlib.figure import Figure
 
 from icl_mlflow.analysis.answer import Answer, Measured, answers, over_models
 from icl_mlflow.analysis.base import Analysis
+from icl_mlflow.analysis.findings import Conclusion
 
 PLANTED = Analysis(
     question="How large is it?",
     measure=lambda _subject: pd.DataFrame(),
     summarise=lambda frame: {"size": float(frame["size"].mean())},
     draw=lambda frame: Figure(label=",".join(frame["model"].unique())),
-    verdict=lambda numbers: f"It is {numbers['size']:.1f}.",
+    verdict=lambda found: Conclusion(True, f"it is {found['size']:.1f}"),
 )
 
 
@@ -32,7 +33,7 @@ def test_seeds_of_one_variant_are_one_answer_with_their_range() -> None:
     sizes = [2.0, 3.0, 7.0]
     three = [measured("baseline", seed, size) for seed, size in enumerate(sizes)]
     (answer,) = answers("planted", PLANTED, three)
-    assert answer.verdict == "It is 4.0."
+    assert answer.verdict == "Yes: it is 4.0."
     assert answer.file_name == "planted"
     assert answer.metrics == pytest.approx(
         {

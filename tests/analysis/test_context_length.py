@@ -7,6 +7,7 @@ import pytest
 
 from icl_mlflow.analysis.base import Subject
 from icl_mlflow.analysis.context_length import CONTEXT_LENGTH, lengths
+from tests.analysis.concluded import concluded
 
 
 def excess(frame: pd.DataFrame) -> pd.Series:
@@ -27,8 +28,8 @@ def test_a_model_that_reads_only_four_points_is_found_out(
     bayes = frame[frame["predictor"] == "Bayes"].set_index("n_context")
     assert bayes.loc[0, "accuracy"] == 0.5
     assert bayes["accuracy"].is_monotonic_increasing
-    verdict = CONTEXT_LENGTH.verdict(CONTEXT_LENGTH.summarise(frame))
-    assert f"At the trained context length the model is {found[16]:.4f}" in verdict
+    said = concluded(CONTEXT_LENGTH, frame)
+    assert f"at the trained one it is {found[16]:.4f} nats (95 %: " in said
 
 
 @pytest.mark.parametrize("task", ["A", "B"])

@@ -6,7 +6,7 @@ import torch
 
 from icl_mlflow.analysis import curves
 from icl_mlflow.evaluation import accuracy, excess_risk
-from icl_mlflow.statistics import mean_interval
+from icl_mlflow.statistics import Interval, mean_interval
 from icl_mlflow.tasks import TASKS
 
 
@@ -42,12 +42,12 @@ def test_several_models_have_their_range_and_one_keeps_its_interval() -> None:
 
 
 def test_extremes_are_named_by_their_place() -> None:
-    numbers = {
+    values = {
         "excess_risk_at_0.5": 0.2,
-        "excess_risk_at_0.5/high": 9.0,
         "excess_risk_at_3": 0.001,
         "accuracy_at_7": 5.0,
     }
+    numbers = {name: Interval(value, 0.0, 9.0, 1) for name, value in values.items()}
     assert curves.extremes(numbers) == (
         "from 0.0010 nats above Bayes at 3 to 0.2000 at 0.5"
     )

@@ -2,6 +2,7 @@
 
 import io
 import math
+import re
 from collections.abc import Callable
 
 import pandas as pd
@@ -10,7 +11,8 @@ import torch
 from matplotlib.figure import Figure
 
 from icl_mlflow.analysis import ANALYSES, curves
-from icl_mlflow.analysis.base import Subject
+from icl_mlflow.analysis.answer import Measured, answers
+from icl_mlflow.analysis.base import Analysis, Subject
 from icl_mlflow.tasks import TASKS
 from icl_mlflow.tasks.base import knows_corrupted_labels, parameters
 from icl_mlflow.variants import VARIANTS
@@ -50,6 +52,18 @@ def table_of(name: str, *subjects: Subject) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
+def verdict_of(analysis: Analysis, subject: Subject, frame: pd.DataFrame) -> str:
+    measured = Measured(
+        model=subject.name,
+        group=subject.settings.variant,
+        frame=frame,
+        numbers=analysis.summarise(frame),
+        episodes=analysis.episodes_of(len(subject.truth)),
+    )
+    (answer,) = answers("planted", analysis, [measured])
+    return answer.verdict
+
+
 @pytest.mark.parametrize(("name", "task", "variant"), CASES)
 def test_it_answers_or_says_why_not(
     name: str, task: str, variant: str, subject_of: SubjectOf
@@ -87,13 +101,15 @@ def test_it_answers_or_says_why_not(
         assert type(value) is float, key
         ends = {f"{key}/low", f"{key}/high"} & numbers.keys()
         assert len(ends) in (0, 2), key
-    pooled = analysis.pool(frame)
-    assert not pooled.keys() & numbers.keys()
-    means = numbers | {key: interval.mean for key, interval in pooled.items()}
-    sentence = analysis.verdict(means)
-    assert sentence.endswith(".")
-    assert "\n" not in sentence
-    assert "nan" not in sentence
+    assert not analysis.pool(frame).keys() & numbers.keys()
+    said = verdict_of(analysis, subject, frame)
+    assert said.startswith(("Yes: ", "No: ", "Cannot be told: "))
+    assert said.endswith(".")
+    assert not said.endswith("..")
+    assert "\n" not in said
+    assert "nan" not in said.split()
+    assert re.search(r"\d", said), "no number"
+    assert re.search(r"episodes|heads", said), "no n"
 
 
 @pytest.mark.parametrize(
@@ -174,6 +190,8 @@ def test_bayes_in_the_place_of_the_model_is_found_perfect(
         "named_shifts": {"as_trained_excess_risk": 0.0},
         "label_noise": {"excess_risk_at_0": 0.0},
         "class_imbalance": {"excess_risk_at_0.5": 0.0},
+        "entropy_error": {"trained_entropy_mae_bits": 0.0},
+        "risk_decomposition": {"own": 0.0, "own_at_1": 0.0},
     }.get(name)
     found = perfect.keys() & numbers.keys() if perfect else set()
     assert found or perfect is None

@@ -19,7 +19,8 @@ from icl_mlflow.evaluation import (
     predict,
 )
 from icl_mlflow.models import Site, Trace, Transformer
-from icl_mlflow.statistics import t_interval
+from icl_mlflow.statistics import holm, t_interval
+from tests.analysis.concluded import concluded
 
 SubjectOf = Callable[..., Subject]
 
@@ -159,17 +160,39 @@ def test_the_needed_heads_are_counted() -> None:
             "layer": [1, 1, 1, 1],
             "head": [1, 2, 1, 2],
             "accuracy_drop": [0.2, 0.0, 0.3, 0.0],
+            "accuracy_drop_low": [0.1, -0.1, 0.2, -0.1],
+            "accuracy_drop_high": [0.3, 0.1, 0.4, 0.1],
             "excess_risk_increase": [0.5, 0.01, 0.6, 0.0],
             "excess_risk_increase_low": [0.4, -0.01, 0.5, -0.1],
             "excess_risk_increase_high": [0.6, 0.03, 0.7, 0.1],
+            "p": [0.001, 0.3, 0.001, 1.0],
+            "first_half": [0.52, 0.0, 0.62, 0.0],
+            "second_half": [0.48, 0.02, 0.58, 0.0],
+            "second_half_low": [0.4, -0.1, 0.5, -0.1],
+            "second_half_high": [0.56, 0.1, 0.66, 0.1],
         }
     )
     numbers = HEAD_ABLATION.summarise(frame)
     assert numbers["mean_share_needed"] == 0.5
     assert numbers["mean_largest"] == 0.5
     assert numbers["mean_layer_1_head_2/high"] == 0.03
-    assert HEAD_ABLATION.verdict(numbers) == (
-        "With a head's output replaced by its mean, 50% of the heads are missed "
-        "(interval above 0); the one missed most costs 0.500 nats and 0.200 accuracy; "
-        "by zero, 0.600 nats."
-    )
+    # The head is chosen on one half and measured on the other.
+    assert numbers["mean_costliest"] == 0.48
+    said = concluded(HEAD_ABLATION, frame)
+    assert said.startswith("Yes: with its output replaced by its mean, 1 of 2 heads ")
+    assert "layer.head 1.1" in said
+    assert "costs 0.4800 nats (95 %: 0.4000 to 0.5600, 1,000 episodes)" in said
+
+
+def test_heads_that_only_seem_missed_are_corrected_for() -> None:
+    """Eight heads that do nothing: one of them is often missed by chance alone."""
+    p = holm([0.02, *[0.5] * 7])
+    assert min(p) > 0.05
+
+
+def test_more_episodes_make_it_surer() -> None:
+    assert [HEAD_ABLATION.episodes_of(n) for n in (500, 5_000, 20_000)] == [
+        500,
+        2_000,
+        8_000,
+    ]

@@ -7,6 +7,7 @@ import pytest
 from icl_mlflow.analysis.base import Subject
 from icl_mlflow.analysis.kernel_regression import KERNEL_REGRESSION
 from icl_mlflow.estimators import ESTIMATORS
+from tests.analysis.concluded import concluded
 
 
 @pytest.mark.parametrize("kernel", ["kernel_dot", "kernel_rbf", "kernel_log_norm"])
@@ -24,7 +25,9 @@ def test_a_kernel_in_the_place_of_the_model(
 
 def test_by_which_kernel_is_said(stand_in_of: Callable[..., Subject]) -> None:
     votes = stand_in_of(ESTIMATORS["kernel_rbf"])
-    numbers = KERNEL_REGRESSION.summarise(KERNEL_REGRESSION.measure(votes))
-    verdict = KERNEL_REGRESSION.verdict(numbers)
-    assert "the one by distance (tuned RBF) is nearest" in verdict
-    assert "Pearson 1.000" in verdict
+    said = concluded(KERNEL_REGRESSION, KERNEL_REGRESSION.measure(votes))
+    assert said.startswith("Yes: of the kernel votes the one by distance (tuned RBF) ")
+    assert "Pearson 1.000" in said
+    bayes = stand_in_of(lambda task, seen: task.bayes_logit(seen), episodes=200)
+    said = concluded(KERNEL_REGRESSION, KERNEL_REGRESSION.measure(bayes))
+    assert said.startswith("Cannot be told: ")

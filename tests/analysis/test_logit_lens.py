@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from icl_mlflow.analysis.base import Subject
 from icl_mlflow.analysis.logit_lens import LOGIT_LENS, lens
 from icl_mlflow.models import Transformer
+from tests.analysis.concluded import concluded
 
 SubjectOf = Callable[..., Subject]
 
@@ -25,22 +27,9 @@ def test_the_last_stage_is_the_answer(
 ) -> None:
     subject = subject_of(variant=variant, n_layers=n_layers, episodes=300)
     read = lens(transformer(subject), subject.truth.seen)
-    stages = ["query alone", "embedding", *(f"layer {i + 1}" for i in range(n_layers))]
+    stages = ["embedding", *(f"layer {i + 1}" for i in range(n_layers))]
     assert list(read) == stages
     torch.testing.assert_close(read[stages[-1]], subject.logit_B, rtol=1e-4, atol=1e-5)
-
-
-def test_only_the_position_parts_the_first_two_stages(subject_of: SubjectOf) -> None:
-    """It adds the same to every episode; without positions, nothing."""
-    subject = subject_of()
-    read = lens(transformer(subject), subject.truth.seen)
-    gap_B = read["embedding"] - read["query alone"]
-    assert gap_B.abs().min() > 1e-3
-    assert gap_B.std() < 1e-5
-    with torch.no_grad():
-        transformer(subject).get_parameter("pos_emb").zero_()
-    read = lens(transformer(subject), subject.truth.seen)
-    torch.testing.assert_close(read["embedding"], read["query alone"])
 
 
 def test_an_answer_planted_at_one_depth_is_found_there(subject_of: SubjectOf) -> None:
@@ -54,13 +43,23 @@ def test_an_answer_planted_at_one_depth_is_found_there(subject_of: SubjectOf) ->
     truth = replace(subject.truth, bayes_B=planted_B)
     frame = LOGIT_LENS.measure(replace(subject, truth=truth))
     bayes = frame[frame["statistic"] == "Bayes"].set_index("stage")
-    for stage in ("query alone", "embedding"):
-        assert bayes.loc[stage, "pearson"] == pytest.approx(1, abs=1e-6)
-        assert bayes.loc[stage, "slope"] == pytest.approx(1, abs=1e-5)
+    assert bayes.loc["embedding", "pearson"] == pytest.approx(1, abs=1e-6)
+    assert bayes.loc["embedding", "slope"] == pytest.approx(1, abs=1e-5)
     assert bayes.loc["layer 2", "pearson"] < 0.999
     numbers = LOGIT_LENS.summarise(frame)
     assert numbers["embedding_bayes_spearman"] == pytest.approx(1, abs=1e-6)
-    assert "1.00 at embedding" in LOGIT_LENS.verdict(numbers)
+    said = concluded(LOGIT_LENS, frame)
+    assert said.startswith("Yes: read by the head")
+    assert "at embedding" in said
+
+
+def test_the_label_is_a_statistic_too(subject_of: SubjectOf) -> None:
+    subject = subject_of(task="B", episodes=200)
+    frame = LOGIT_LENS.measure(subject)
+    row = frame[frame["statistic"] == "label"].set_index("stage").loc["layer 2"]
+    label = subject.truth.label_B.numpy()
+    r = float(np.corrcoef(label, subject.logit_B.numpy())[0, 1])
+    assert row["pearson"] == pytest.approx(r, abs=1e-5)
 
 
 def test_before_the_first_block_nothing_of_the_context_is_known(
@@ -68,6 +67,7 @@ def test_before_the_first_block_nothing_of_the_context_is_known(
 ) -> None:
     subject = subject_of(episodes=2_000)
     frame = LOGIT_LENS.measure(subject)
-    first = frame[frame["stage"] == "embedding"]
+    is_known = (frame["stage"] == "embedding") & (frame["statistic"] != "label")
+    first = frame[is_known]
     assert (first["pearson_low"] < 0).all()
     assert (first["pearson_high"] > 0).all()

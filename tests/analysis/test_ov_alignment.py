@@ -10,8 +10,10 @@ from icl_mlflow.analysis.ov_alignment import (
     OV_ALIGNMENT,
     alignment,
     label_direction,
+    written,
 )
 from icl_mlflow.models import Architecture, Transformer
+from tests.analysis.concluded import concluded
 
 
 def model(embedding: str = "summed", n_layers: int = 1) -> Transformer:
@@ -81,7 +83,7 @@ def test_each_head_by_the_product_of_its_matrices(
 
 
 def test_what_chance_allows(subject_of: Callable[..., Subject]) -> None:
-    """Of models as they start, about one head in twenty lies beyond it."""
+    """Of models as they start, one in twenty has any head beyond it."""
     shares = [
         OV_ALIGNMENT.summarise(
             OV_ALIGNMENT.measure(
@@ -90,4 +92,22 @@ def test_what_chance_allows(subject_of: Callable[..., Subject]) -> None:
         )["share_beyond_chance"]
         for seed in range(4)
     ]
-    assert 0.01 < sum(shares) / len(shares) < 0.12
+    assert sum(share > 0 for share in shares) <= 1
+
+
+def test_a_head_that_copies_is_named(subject_of: Callable[..., Subject]) -> None:
+    subject = subject_of(d_model=32, n_heads=2, n_layers=1, episodes=4)
+    assert subject.transformer is not None
+    with torch.no_grad():
+        before = OV_ALIGNMENT.measure(subject)
+        read_out = subject.transformer.get_parameter("head.weight")
+        read_out.copy_(written(subject.transformer)[0, 1][None])
+    frame = OV_ALIGNMENT.measure(subject)
+    row = frame.set_index("head").loc[2]
+    assert row["alignment"] == pytest.approx(1, abs=1e-5)
+    assert row["p"] <= 0.001
+    assert list(frame["initial"]) == list(before["initial"])
+    said = concluded(OV_ALIGNMENT, frame)
+    assert said.startswith("Yes: ")
+    assert "layer.head " in said
+    assert "1.2 (+1.00" in said

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from icl_mlflow.statistics import pearson_interval, slope_interval, spearman_interval
+from icl_mlflow.statistics import (
+    clustered_spearman,
+    pearson_interval,
+    slope_interval,
+    spearman_interval,
+)
 from icl_mlflow.statistics.ranks import average_ranks
 
 
@@ -22,9 +27,17 @@ def test_pearson_is_scipys() -> None:
     x, y = pairs()
     found = pearson_interval(x, y, level=0.9)
     expected = stats.pearsonr(x, y)
-    interval = expected.confidence_interval(0.9)
     assert found.mean == pytest.approx(expected.statistic)
-    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+    z = np.array(
+        [
+            math.atanh(stats.pearsonr(np.delete(x, i), np.delete(y, i)).statistic)
+            for i in range(len(x))
+        ]
+    )
+    error = math.sqrt((len(x) - 1) ** 2 / len(x) * z.var())
+    half = stats.t.ppf(0.95, len(x) - 2) * error
+    reach = math.atanh(found.high) - math.atanh(found.mean)
+    assert reach == pytest.approx(half, rel=0.02)
 
 
 def test_spearman_is_scipys_with_bonett_and_wrights_variance() -> None:
@@ -43,8 +56,12 @@ def test_slope_is_scipys() -> None:
     found = slope_interval(x, y)
     expected = stats.linregress(x, y)
     assert found.mean == pytest.approx(expected.slope)
-    half = stats.t.ppf(0.975, 7) * expected.stderr
-    assert found.high - found.mean == pytest.approx(half)
+    design = np.column_stack([np.ones_like(x), x])
+    hat = design @ np.linalg.pinv(design)
+    residual = (y - expected.intercept - expected.slope * x) / (1 - np.diag(hat))
+    centred = x - x.mean()
+    error = np.linalg.norm(centred * residual) / (centred @ centred)
+    assert found.high - found.mean == pytest.approx(stats.t.ppf(0.975, 7) * error)
 
 
 def test_intervals_cover_as_claimed() -> None:
@@ -61,6 +78,48 @@ def test_intervals_cover_as_claimed() -> None:
         covered += [found.low <= truth <= found.high for found, truth in intervals]
     error = math.sqrt(0.95 * 0.05 / n_samples)
     assert covered / n_samples == pytest.approx(0.95, abs=3 * error)
+
+
+def test_heavy_tails_are_covered_where_fishers_interval_fails() -> None:
+    """Log-odds as of task B, and a model that saturates: 5 000 episodes, 200 times."""
+    rng = np.random.default_rng(2)
+
+    def episodes(n: int) -> tuple[np.ndarray, np.ndarray]:
+        sigma = rng.uniform(0.5, 3, (2, n))
+        own = np.where(rng.random(n) < 0.5, sigma[0], sigma[1])
+        square = own**2 * rng.chisquare(16, n)
+        llr = 16 * np.log(sigma[0] / sigma[1])
+        llr += square / 2 * (sigma[0] ** -2 - sigma[1] ** -2)
+        return llr, 12 * np.tanh(llr / 12) + 0.5 * rng.standard_normal(n)
+
+    x, y = episodes(2_000_000)
+    slope, r = stats.linregress(x, y).slope, np.corrcoef(x, y)[0, 1]
+    covered = np.zeros(3)
+    for _ in range(200):
+        x, y = episodes(5_000)
+        fisher = stats.pearsonr(x, y).confidence_interval()
+        ours = [(pearson_interval(x, y), r), (slope_interval(x, y), slope)]
+        held = [i.low <= truth <= i.high for i, truth in [*ours, (fisher, r)]]
+        covered += held
+    error = math.sqrt(0.95 * 0.05 / 200)
+    assert covered[:2].min() / 200 >= 0.95 - 2 * error
+    assert covered[2] / 200 < 0.9
+
+
+def test_clusters_are_covered_where_pooling_fails() -> None:
+    """Eight heads of each of six models that have a level of their own."""
+    rng = np.random.default_rng(3)
+    held = np.zeros(2)
+    for _ in range(300):
+        level = rng.standard_normal((2, 6, 1))
+        x, y = (2 * level + rng.standard_normal((2, 6, 8))).reshape(2, -1)
+        model = np.repeat(np.arange(6), 8)
+        for i, found in enumerate(
+            (clustered_spearman(x, y, model), spearman_interval(x, y))
+        ):
+            held[i] += found.low <= 0 <= found.high
+    assert held[0] / 300 >= 0.9
+    assert held[1] / 300 < 0.7
 
 
 def test_a_perfect_relation_has_an_interval_of_width_zero() -> None:

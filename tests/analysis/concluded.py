@@ -1,0 +1,23 @@
+"""The sentence that an analysis makes of the tables of some models."""
+
+import pandas as pd
+
+from icl_mlflow.analysis.answer import Measured, answers
+from icl_mlflow.analysis.base import Analysis
+
+
+def concluded(analysis: Analysis, *frames: pd.DataFrame, guesses: bool = False) -> str:
+    """What is said of models, one a table, of one variant."""
+    measured = [
+        Measured(
+            model=f"A-baseline-seed{seed}",
+            group="baseline",
+            frame=frame,
+            numbers=analysis.summarise(frame),
+            episodes=1_000,
+            guesses=guesses,
+        )
+        for seed, frame in enumerate(frames)
+    ]
+    (answer,) = answers("planted", analysis, measured)
+    return answer.verdict
