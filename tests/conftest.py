@@ -41,6 +41,7 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
         _forget_environment(patch)
         patch.chdir(folder)
         connect()
+    (folder / "mlruns").mkdir(exist_ok=True)  # where files of its copies go
     return folder / "mlflow.db"
 
 

@@ -8,7 +8,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -25,6 +25,7 @@ from mlflow.utils.uri import is_local_uri
 
 from icl_mlflow.tracking.location import is_elsewhere, shown, without_secrets
 from icl_mlflow.tracking.manners import manners
+from icl_mlflow.tracking.moved import present_location
 from icl_mlflow.tracking.package import (
     DESCRIPTION_FILE,
     WEIGHTS_FILE,
@@ -126,6 +127,7 @@ def load_stored(client: MlflowClient, stored: StoredModel) -> LoadedModel:
     Raises:
         ModelError: the files are missing or damaged, or of another project.
     """
+    stored = _where_it_is(client, stored)
     with temporary_folder() as folder:
         with one_line_errors(client), _one_line_failures(stored):
             _fetch(client, stored, Path(folder))
@@ -140,6 +142,23 @@ def load_stored(client: MlflowClient, stored: StoredModel) -> LoadedModel:
             f"but the registry says {stored.tags['sha256'][:12]}..."
         )
     return loaded
+
+
+def _where_it_is(client: MlflowClient, stored: StoredModel) -> StoredModel:
+    """The model at its present location.
+
+    Raises:
+        ModelError: its files are on this machine, but not where they should be.
+    """
+    location = present_location(stored.location, client.tracking_uri)
+    if is_local_uri(location):
+        place = Path(local_file_uri_to_path(location))
+        if not place.exists():
+            raise ModelError(
+                f"{stored.reference}: its files are not at {place}; was the folder "
+                "moved? They are also looked for in mlruns beside the database"
+            )
+    return replace(stored, location=location)
 
 
 def _fetch(client: MlflowClient, stored: StoredModel, folder: Path) -> None:

@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from icl_mlflow.tracking.location import StoreError, is_elsewhere, shown
+from icl_mlflow.tracking.moved import files_of_run
 
 
 def check_place(location: str, tracking_uri: str, what: str) -> None:
@@ -44,4 +45,4 @@ def download(client: MlflowClient, run: Run, path: str, folder: str) -> Path:
         StoreError: it is on another server than the store.
     """
     check_run(client, run)
-    return Path(client.download_artifacts(run.info.run_id, path, folder))
+    return Path(files_of_run(client, run).download_artifacts(path, folder))

@@ -9,6 +9,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from icl_mlflow.tracking.location import shown, without_secrets
+from icl_mlflow.tracking.moved import files_of_run
 from icl_mlflow.tracking.reading import (
     LONGEST_JSON,
     ModelError,
@@ -65,7 +66,8 @@ def child_runs(client: MlflowClient, run: Run) -> list[Run]:
 def _reused_runs(client: MlflowClient, run: Run) -> list[Run]:
     """Members of a suite that an earlier suite has trained, and is the parent of."""
     check_run(client, run)
-    if not any(a.path == MEMBERS for a in client.list_artifacts(run.info.run_id)):
+    files = files_of_run(client, run)
+    if not any(found.path == MEMBERS for found in files.list_artifacts()):
         return []
     with temporary_folder() as folder:
         file = download(client, run, MEMBERS, folder)

@@ -30,6 +30,7 @@ from icl_mlflow.tracking.location import (
     without_secrets,
 )
 from icl_mlflow.tracking.manners import manners
+from icl_mlflow.tracking.moved import missing_folder
 from icl_mlflow.tracking.outer_run import outer_run
 from icl_mlflow.tracking.preflight import (
     check_exists,
@@ -164,6 +165,11 @@ def connect(
     location = found.artifact_location
     check_place(location, uri, "the experiment")
     check_state()
+    if moved := missing_folder(location, uri):
+        raise StoreError(
+            f"the files of this experiment belong in {moved}, which is not there; was "
+            "the folder moved? Choose another experiment, or make that folder again"
+        )
     if is_local_uri(location):
         check_writable(Path(local_file_uri_to_path(location)))
     return Store(uri, experiment_id, client)
