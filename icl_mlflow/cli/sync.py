@@ -37,12 +37,15 @@ def sync(folder: Path | None) -> None:
     """
     # Imported here, so that --help and bad input need neither torch nor mlflow.
     from icl_mlflow.tracking.location import StoreError
+    from icl_mlflow.tracking.state import runs_folder
     from icl_mlflow.tracking.waiting import resumable_runs, state_in, waiting_runs
 
-    with usage_errors(StoreError), state_in(folder):
-        runs = waiting_runs()
-        done = [delivered for run_id in runs if (delivered := _deliver(run_id))]
-        tidied = _tidy_up() if resumable_runs() else []
+    with usage_errors(StoreError):
+        usual = runs_folder()
+        with state_in(folder):
+            runs = waiting_runs()
+            done = [one for run_id in runs if (one := _deliver(run_id, usual))]
+            tidied = _tidy_up() if resumable_runs() else []
     show(
         *(
             f"run {run_id} has finished: its checkpoints are removed"
@@ -61,8 +64,9 @@ def _tidy_up() -> list[str]:
     return tidy_up()
 
 
-def _deliver(run_id: str) -> "Synced | None":
+def _deliver(run_id: str, usual: Path) -> "Synced | None":
     """Deliver the records of one run, and say what became of them."""
+    from icl_mlflow.tracking.sync import needed_variables
     from icl_mlflow.tracking.sync import sync as deliver
 
     done = deliver(run_id)
@@ -71,9 +75,10 @@ def _deliver(run_id: str) -> "Synced | None":
     if done.delivered:
         show(f"run {run_id}: {done.delivered} records to {done.place}")
     if not done.has_ended:
+        variables = needed_variables(done.place, usual)
+        goes_on = f"; `{variables}{done.resume}` goes on with it" if done.resume else ""
         show(
-            f"run {run_id} did not end: `icl-mlflow reap` marks it, "
-            f"`icl-mlflow train --resume {run_id}` may go on with it"
+            f"run {run_id} did not end: `{variables}icl-mlflow reap` marks it{goes_on}"
         )
     if done.problem:
         say(f"run {run_id}: {done.problem}")

@@ -15,11 +15,13 @@ import torch
 from icl_mlflow.evaluation import bayes_accuracy
 from icl_mlflow.launch.artifacts import log_last_good, log_results
 from icl_mlflow.launch.ready import check_ready
+from icl_mlflow.launch.stack_checkpoints import stack_checkpoints
 from icl_mlflow.launch.train_log import train_log
 from icl_mlflow.settings import values_of
 from icl_mlflow.tracking.resume import run_to_open, run_to_resume
 from icl_mlflow.tracking.run import RunLog, open_run
 from icl_mlflow.tracking.signals import signals_put_off
+from icl_mlflow.tracking.stack_state import stack_of
 from icl_mlflow.tracking.state import (
     AUTO,
     begin_checkpoints,
@@ -31,6 +33,7 @@ from icl_mlflow.training.device import pick_device
 from icl_mlflow.training.fit import Epoch, Fitted, NonFiniteLossError, fit
 from icl_mlflow.training.precision import precision_reason
 from icl_mlflow.training.settings import TrainSettings
+from icl_mlflow.training.stacked import fit_stacked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,13 +104,7 @@ def train_member(
             on_epoch(epoch)
 
         try:
-            fitted = fit(
-                settings,
-                on_step=on_step,
-                on_epoch=report,
-                checkpoints=run.checkpoints,
-                uninterrupted=signals_put_off,
-            )
+            fitted = _fitted(run, settings, on_step, report)
         except NonFiniteLossError as error:
             run.keep_last_good(error)
             raise
@@ -115,6 +112,33 @@ def train_member(
     # Not before the run has ended: until then it can be gone on with.
     end_checkpoints(trained.run_id)
     return trained
+
+
+def _fitted(
+    run: "MemberRun",
+    settings: TrainSettings,
+    on_step: Callable[[], None],
+    on_epoch: Callable[[Epoch], None],
+) -> Fitted:
+    """Train in an open run; as a stack of one if it has begun in a stack."""
+    if stack_of(run.run_id) is None:
+        return fit(
+            settings,
+            on_step=on_step,
+            on_epoch=on_epoch,
+            checkpoints=run.checkpoints,
+            uninterrupted=signals_put_off,
+        )
+    with stack_checkpoints([run.run_id]) as keeping:
+        (ended,) = fit_stacked(
+            [settings],
+            keeping=keeping,
+            on_step=on_step,
+            on_epoch=lambda _index, epoch: on_epoch(epoch),
+        )
+    if isinstance(ended, NonFiniteLossError):
+        raise ended
+    return ended
 
 
 class MemberRun:
@@ -129,7 +153,7 @@ class MemberRun:
     def __init__(
         self, log: RunLog, logger: logging.Logger, checkpoints: Path | None
     ) -> None:
-        self.checkpoints = checkpoints
+        self.run_id, self.checkpoints = log.run_id, checkpoints
         self._log, self._logger = log, logger
 
     def report(self, epoch: Epoch) -> None:

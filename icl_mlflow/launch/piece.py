@@ -6,7 +6,7 @@ by then is not trained a second time, and a run that was left open is ended.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,7 +17,9 @@ from icl_mlflow.launch.stack import train_stack
 from icl_mlflow.tracking.location import shown
 from icl_mlflow.tracking.manners import manners
 from icl_mlflow.tracking.repeating import repeated
+from icl_mlflow.tracking.resume import run_to_resume
 from icl_mlflow.tracking.run import end_children
+from icl_mlflow.tracking.stack_state import stack_of, trained_alone
 from icl_mlflow.tracking.store import Store, connect_experiment
 from icl_mlflow.training.fit import Epoch
 from icl_mlflow.training.settings import TrainSettings
@@ -26,6 +28,9 @@ _URI = "MLFLOW_TRACKING_URI"
 
 #: Seconds that a worker waits before it starts for a store that is away.
 _PATIENCE = 600.0
+
+#: The fewest members that are trained as a stack.
+_STACK = 2
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,7 @@ class Piece:
         members: one, or several that can be stacked.
         suite: where the runs belong.
         may_reuse: a run that another suite has finished counts too.
-        resume: ``auto`` to go on with what was left unfinished, or ``never``; a stack
-            keeps no checkpoints and begins anew.
+        resume: ``auto`` to go on with what was left unfinished, or ``never``.
     """
 
     members: tuple[TrainSettings, ...]
@@ -80,12 +84,40 @@ def train_piece(piece: Piece, send: Callable[[Epoch], None]) -> list[Outcome[Tra
         else:
             end_children(store, parent_run_id, member.identity)
     missing = [member for member in piece.members if member not in outcomes]
-    if len(missing) == 1:
-        outcomes[missing[0]] = _train_one(store, missing[0], piece, send)
-    elif missing:
-        found = train_stack(store, missing, parent_run_id=parent_run_id, on_epoch=send)
-        outcomes |= zip(missing, found, strict=True)
+    for group in _groups(store, missing, piece.resume):
+        if len(group) == 1:
+            outcomes[group[0]] = _train_one(store, group[0], piece, send)
+            continue
+        found = train_stack(
+            store,
+            group,
+            parent_run_id=parent_run_id,
+            resume=piece.resume,
+            on_epoch=send,
+        )
+        outcomes |= zip(group, found, strict=True)
     return [outcomes[member] for member in piece.members]
+
+
+def _groups(
+    store: Store, members: Sequence[TrainSettings], resume: str
+) -> list[list[TrainSettings]]:
+    """Members that go on together: those of one stack, and those that begin anew.
+
+    One that was trained alone before goes on alone.
+    """
+    if len(members) < _STACK:
+        return [[member] for member in members]
+    together: dict[str | None, list[TrainSettings]] = {}
+    alone = []
+    for member in members:
+        earlier = repeated(partial(run_to_resume, store, member.identity, resume))
+        if earlier and trained_alone(earlier.run_id):
+            alone.append([member])
+            continue
+        stack = stack_of(earlier.run_id) if earlier else None
+        together.setdefault(stack, []).append(member)
+    return [*together.values(), *alone]
 
 
 def _store(suite: SuitePlace) -> Store:

@@ -7,7 +7,9 @@ from typing import NoReturn
 
 from icl_mlflow.launch.member import Trained, member_run
 from icl_mlflow.launch.processes import Outcome
+from icl_mlflow.launch.stack_checkpoints import stack_checkpoints
 from icl_mlflow.tracking.signals import sigterm_unwinds
+from icl_mlflow.tracking.state import AUTO, end_checkpoints
 from icl_mlflow.tracking.store import Store
 from icl_mlflow.training.fit import Epoch, Fitted, NonFiniteLossError
 from icl_mlflow.training.settings import TrainSettings
@@ -19,22 +21,31 @@ def train_stack(
     members: Sequence[TrainSettings],
     *,
     parent_run_id: str,
+    resume: str = AUTO,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
 ) -> list[Outcome[Trained]]:
     """Train members in lock-step; what became of each, in order.
 
     What a run holds in the end is what `icl_mlflow.launch.member.train_member` leaves.
-    A member that diverges, or whose run cannot be written to, fails alone.
+    A member that diverges, or whose run cannot be written to, fails alone. Members that
+    were cut off go on after the last epoch of the stack that all were part of.
 
     Args:
         store: where to track them.
         members: that can be stacked.
         parent_run_id: the suite's run.
+        resume: ``auto`` to go on with what was cut off, or ``never``.
         on_epoch: called with every finished epoch of every member.
     """
     with sigterm_unwinds(), ExitStack() as all_runs:
         runs = [
-            _Run(all_runs.enter_context(ExitStack()), store, settings, parent_run_id)
+            _Run(
+                all_runs.enter_context(ExitStack()),
+                store,
+                settings,
+                parent_run_id,
+                resume,
+            )
             for settings in members
         ]
 
@@ -42,11 +53,13 @@ def train_stack(
             runs[index].hear_epoch(epoch)
             on_epoch(epoch)
 
-        fit_stacked(
-            members,
-            on_epoch=hear_epoch,
-            on_end=lambda index, ended: runs[index].hear_end(ended),
-        )
+        with stack_checkpoints([run.run_id for run in runs]) as keeping:
+            fit_stacked(
+                members,
+                keeping=keeping,
+                on_epoch=hear_epoch,
+                on_end=lambda index, ended: runs[index].hear_end(ended),
+            )
     return [run.outcome for run in runs]
 
 
@@ -58,8 +71,10 @@ class _Run:
         store: where the run is.
         settings: of the member.
         parent_run_id: the suite's run.
+        resume: as for `train_stack`.
 
     Attributes:
+        run_id: of the run.
         outcome: what became of the member; nothing has yet as long as it has neither
             value nor error.
     """
@@ -70,10 +85,14 @@ class _Run:
         store: Store,
         settings: TrainSettings,
         parent_run_id: str,
+        resume: str,
     ) -> None:
         self.outcome: Outcome[Trained] = Outcome(None)
         self._opened = opened
-        self._run = opened.enter_context(member_run(store, settings, parent_run_id))
+        self._run = opened.enter_context(
+            member_run(store, settings, parent_run_id, resume=resume)
+        )
+        self.run_id = self._run.run_id
 
     def hear_epoch(self, epoch: Epoch) -> None:
         """Log an epoch; a run that cannot be written to has failed."""
@@ -101,6 +120,7 @@ class _Run:
         try:
             with self._opened:
                 value = last()
+            end_checkpoints(self.run_id)
         except Exception as error:  # noqa: BLE001 (the others go on)
             self.outcome = Outcome.failed(error)
         else:

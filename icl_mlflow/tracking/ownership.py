@@ -36,6 +36,13 @@ _SETTLING = 1.0
 
 _logger = logging.getLogger(__name__)
 
+#: Processes that were listened to in vain, by their last sign then: one that had many
+#: runs, as a stack has, is listened to once.
+_silent: dict[tuple[str, str, int, str], datetime.datetime] = {}
+
+#: How far apart the last signs of a process are on its runs.
+_SAME_DEATH = datetime.timedelta(seconds=2 * BEAT)
+
 
 def living_owner(client: MlflowClient, run: Run) -> Heartbeat | None:
     """The process that has a run now; None if its last one has died or let go of it.
@@ -50,7 +57,13 @@ def living_owner(client: MlflowClient, run: Run) -> Heartbeat | None:
     # Of itself a process knows by its locks what it has.
     if beat.is_dead(SILENCE) or beat.process == heartbeat().process:
         return None
-    return _listen(client, run.info.run_id, beat)
+    heard = _silent.get(beat.process)
+    if heard is not None and abs(beat.given - heard) <= _SAME_DEATH:
+        return None
+    latest = _listen(client, run.info.run_id, beat)
+    if latest is None:
+        _silent[beat.process] = beat.given
+    return latest
 
 
 def _listen(client: MlflowClient, run_id: str, beat: Heartbeat) -> Heartbeat | None:

@@ -13,7 +13,7 @@ from icl_mlflow.tracking.outbox import outbox_folder
 from icl_mlflow.tracking.projects import RESUMED, is_of_project, opened_at
 from icl_mlflow.tracking.resume import command_to_resume
 from icl_mlflow.tracking.runs import one_line_errors
-from icl_mlflow.tracking.state import has_checkpoints, is_claimed, is_run_id
+from icl_mlflow.tracking.state import is_claimed, is_run_id
 
 _RUNNING = "attributes.status = 'RUNNING'"
 _PAGE = 1_000
@@ -138,12 +138,11 @@ def _continues_in(run: Run, running: Collection[str]) -> bool:
 
 def _dead_run(client: MlflowClient, run: Run, beat: Heartbeat | None) -> DeadRun:
     run_id = run.info.run_id
-    resumable = is_run_id(run_id) and has_checkpoints(run_id)
     return DeadRun(
         run_id=run_id,
         name=run.info.run_name,
         beat=beat,
         heard=beat.given if beat else opened_at(run),
-        resume=command_to_resume(client, run_id) if resumable else None,
+        resume=command_to_resume(client, run_id),
         has_records=is_run_id(run_id) and outbox_folder(run_id).is_dir(),
     )

@@ -22,6 +22,7 @@ from icl_mlflow.tracking.state import (
     NEVER,
     has_checkpoints,
     is_claimed,
+    is_run_id,
     state_folder,
 )
 from icl_mlflow.tracking.store import Store, StoreError
@@ -102,28 +103,36 @@ def run_to_open(store: Store, identity: str, wanted: str) -> Unfinished | None:
         ) from error
 
 
-def command_to_resume(client: MlflowClient, run_id: str) -> str:
+def command_to_resume(client: MlflowClient, run_id: str) -> str | None:
     """The command that goes on with a run, with all of its settings.
 
-    Without them where they cannot be read: a store that was away may not have them yet.
+    None for a run that cannot be gone on with here, or whose settings cannot be read: a
+    store that was away may not have them before ``icl-mlflow sync``.
     """
-    words = ["icl-mlflow", "train", "--resume", run_id]
     settings = _settings_of(client, run_id)
-    if settings is not None:
-        usual = values_of(TrainSettings())
-        for name, value in values_of(settings).items():
-            if value not in {None, usual.get(name)}:
-                words += [f"--{name}", str(value)]
+    if settings is None or not is_run_id(run_id) or not has_checkpoints(run_id):
+        return None
+    return _command(run_id, settings)
+
+
+def _command(run_id: str, settings: TrainSettings) -> str:
+    words = ["icl-mlflow", "train", "--resume", run_id]
+    usual = values_of(TrainSettings())
+    for name, value in values_of(settings).items():
+        if value not in {None, usual.get(name)}:
+            words += [f"--{name}", str(value)]
     return shlex.join(words)
 
 
 def _why_another(client: MlflowClient, run_id: str, identity: str) -> str:
     """Why a run of another stored identity cannot be gone on with, and what can be."""
     settings = _settings_of(client, run_id)
-    if settings is None or settings.identity != identity:
+    if settings is None:
+        return f"run {run_id} has other settings, or none that can be read"
+    if settings.identity != identity:
         return (
             f"run {run_id} has other settings; go on with it by: "
-            f"{command_to_resume(client, run_id)}"
+            f"{_command(run_id, settings)}"
         )
     return (
         f"run {run_id} has these settings, but was begun by a version of icl-mlflow "

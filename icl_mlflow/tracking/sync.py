@@ -1,8 +1,10 @@
 """Deliver what runs of this machine have written down and their store does not have."""
 
 import contextlib
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from mlflow.exceptions import MlflowException
 
@@ -20,12 +22,15 @@ from icl_mlflow.tracking.manners import manners
 from icl_mlflow.tracking.meaning import meaning
 from icl_mlflow.tracking.outbox import Outbox, outbox_folder
 from icl_mlflow.tracking.records import Status
+from icl_mlflow.tracking.resume import command_to_resume
 from icl_mlflow.tracking.state import (
+    STATE_VARIABLE,
     RunInUseError,
     claimed,
     end_checkpoints,
     forget,
     rename,
+    runs_folder,
 )
 from icl_mlflow.tracking.store import Store, connect_experiment, open_client
 from icl_mlflow.tracking.waiting import resumable_runs, variable, waiting_runs
@@ -43,6 +48,7 @@ class Synced:
         place: the store.
         has_ended: whether they say how the run ended; if not, its process has died.
         problem: why not all were delivered; empty if all were.
+        resume: the command that goes on with a run that did not end; None if none can.
     """
 
     run_id: str
@@ -50,6 +56,7 @@ class Synced:
     place: str
     has_ended: bool = True
     problem: str = ""
+    resume: str | None = None
 
 
 def tidy_up() -> list[str]:
@@ -96,9 +103,26 @@ def sync(run_id: str) -> Synced | None:
         return Synced(run_id=run_id, delivered=0, place="", problem=str(error))
 
 
+def needed_variables(place: str, usual: Path) -> str:
+    """What a command needs before its name in order to find what was just delivered.
+
+    Args:
+        place: the store that it went to.
+        usual: where runs keep their state when nobody says otherwise.
+    """
+    words = []
+    if shown(tracking_uri()) != place:
+        words.append(f"{_STORE_VARIABLE}={shlex.quote(place)} ")
+    if runs_folder() != usual:
+        words.append(f"{STATE_VARIABLE}={shlex.quote(str(runs_folder().parent))} ")
+    return "".join(words)
+
+
 def _deliver(run_id: str, about: About) -> Synced:
     outbox = Outbox(outbox_folder(run_id))
     problems, n_delivered = [], 0
+    resume = None
+    has_ended = _has_ended(outbox)
     try:
         store = _store_of(about)
         store.reopen()
@@ -107,10 +131,12 @@ def _deliver(run_id: str, about: About) -> Synced:
         problems += [problem] if problem else []
         problems += [f"refused: {text}" for text in courier.refusals]
         n_delivered = courier.n_delivered
+        if not has_ended and not problem:
+            run_now = outbox.progress.run_id or about.run_id
+            resume = command_to_resume(store.client, run_now)
     except StoreError as error:
         problems.append(str(error))
     problems += [f"damaged: {damage}" for damage in outbox.damaged]
-    has_ended = _has_ended(outbox)
     if problems:
         outbox.close()
     else:
@@ -121,6 +147,7 @@ def _deliver(run_id: str, about: About) -> Synced:
         place=about.place,
         has_ended=has_ended,
         problem="; ".join(problems),
+        resume=resume,
     )
 
 

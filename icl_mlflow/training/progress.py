@@ -1,6 +1,6 @@
 """A training run under way: all that the rest depends on, kept and brought back."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ from icl_mlflow.training.step import Optimisation, Step
 Weights = dict[str, Tensor]
 
 #: What reading numbers of the wrong kind raises.
-_MISREAD = (
+MISREAD = (
     AttributeError,
     KeyError,
     TypeError,
@@ -120,7 +120,7 @@ class Progress:
         try:
             history, taken, seconds = _read_facts(kept.facts, device)
             best_epoch(history)
-        except _MISREAD as error:
+        except MISREAD as error:
             raise DamagedCheckpointError("it does not say how far it is") from error
         step = len(history) * self._settings.steps_per_epoch + len(taken)
         if step != kept.step or step > self._settings.total_steps:
@@ -176,13 +176,7 @@ def _check_tensors(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) ->
 def _read_facts(
     facts: Mapping[str, Any], device: torch.device
 ) -> tuple[list[Epoch], list[Step], float]:
-    history = [
-        Epoch(
-            epoch=number,
-            metrics={str(name): float(value) for name, value in metrics.items()},
-        )
-        for number, metrics in enumerate(facts["history"])
-    ]
+    history = epochs_of(facts["history"])
     taken = [
         Step(
             loss=torch.tensor(float(loss), device=device),
@@ -193,6 +187,17 @@ def _read_facts(
         for loss, right, norm, rate in facts["taken"]
     ]
     return history, taken, float(facts["seconds"])
+
+
+def epochs_of(kept: Iterable[Mapping[str, Any]]) -> list[Epoch]:
+    """The finished epochs of a checkpoint, which keeps their metrics."""
+    return [
+        Epoch(
+            epoch=number,
+            metrics={str(name): float(value) for name, value in metrics.items()},
+        )
+        for number, metrics in enumerate(kept)
+    ]
 
 
 def best_epoch(history: Sequence[Epoch]) -> int | None:

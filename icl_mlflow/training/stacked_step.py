@@ -9,7 +9,7 @@ Shape suffixes: R = models of the stack, P = entries of a model's row (`Packing`
 T = steps of the whole training, A = answers, to all queries of a batch.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -145,6 +145,33 @@ class StackedOptimisation:
     def weights(self, index: int) -> dict[str, Tensor]:
         """A copy of one model's weights of now."""
         return self._packing.views(self._weights_RP[index].detach().clone())
+
+    def kept(self) -> dict[str, Tensor]:
+        """A copy of what the next step builds on, on the CPU, each (R, P)."""
+        held = (self._weights_RP, self._mean_RP, self._square_RP)
+        copies = [one.detach().to("cpu", copy=True) for one in held]
+        return dict(zip(("weights", "mean", "square"), copies, strict=True))
+
+    @torch.no_grad()
+    def restore(self, kept: Mapping[str, Tensor], step: int) -> None:
+        """Go on from what was kept after so many steps; before the first one."""
+        self._weights_RP.copy_(kept["weights"])
+        self._mean_RP.copy_(kept["mean"])
+        self._square_RP.copy_(kept["square"])
+        self._index.fill_(step)
+
+    def row(self, weights: Mapping[str, Tensor]) -> Tensor:
+        """The row of a model's weights: (P,)."""
+        return self._packing.row(weights)
+
+    def unpacked(self, row_P: Tensor) -> dict[str, Tensor]:
+        """The weights of a row, where the stack is."""
+        return self._packing.views(row_P.to(self._weights_RP))
+
+    @property
+    def n_entries(self) -> int:
+        """P."""
+        return self._weights_RP.shape[1]
 
     def _compute(self) -> None:
         """One step, from and to tensors that stay where they are."""

@@ -1,5 +1,6 @@
 """Members that train together end as they would have ended alone."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 
 from icl_mlflow.training.fit import Epoch, Fitted, NonFiniteLossError, fit
 from icl_mlflow.training.settings import TrainSettings
+from icl_mlflow.training.stack_checkpoint import Keeping
 from icl_mlflow.training.stacked import Ended, fit_stacked
 
 TINY: dict[str, Any] = {
@@ -119,3 +121,95 @@ def test_the_same_stack_gives_the_same_numbers_to_the_bit() -> None:
 def test_members_of_two_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="members of one stack"):
         fit_stacked([tiny(), tiny(d_model=32)])
+
+
+def cut_off(members: list[TrainSettings], keeping: Keeping, epoch: int) -> None:
+    """Train a stack until the first member has heard of an epoch."""
+
+    def hear(_index: int, heard: Epoch) -> None:
+        if heard.epoch == epoch:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit_stacked(members, keeping=keeping, on_epoch=hear)
+
+
+def timeless_end(ended: Ended) -> tuple[list[dict[str, float]], list[float]]:
+    assert isinstance(ended, Fitted)
+    return [timeless(e) for e in ended.history], ended.test_logit_B.tolist()
+
+
+def test_a_stack_that_was_cut_off_goes_on_to_the_same_end(tmp_path: Path) -> None:
+    members = [tiny(**change) for change in CHANGES]
+    straight = fit_stacked(members)
+    cut_off(members, Keeping(folder=tmp_path / "first"), epoch=1)
+    assert len(list((tmp_path / "first").iterdir())) == 2  # for all members together
+    steps: list[int] = []
+    epochs: list[tuple[int, int]] = []
+    kept: list[int] = []
+    keeping = Keeping(
+        folder=tmp_path / "second",
+        source=tmp_path / "first",
+        on_kept=lambda: kept.append(len(steps)),
+    )
+    again = fit_stacked(
+        members,
+        keeping=keeping,
+        on_step=lambda: steps.append(1),
+        on_epoch=lambda index, epoch: epochs.append((epoch.epoch, index)),
+    )
+    assert [timeless_end(one) for one in again] == [timeless_end(o) for o in straight]
+    assert kept == [0, members[0].total_steps]  # two epochs were not trained again
+    assert len(steps) == members[0].total_steps
+    assert sorted(epochs) == [(e, i) for e in range(3) for i in range(len(members))]
+
+
+def test_some_of_a_stack_go_on_without_the_others(tmp_path: Path) -> None:
+    members = [tiny(**change) for change in CHANGES]
+    straight = fit_stacked(members)
+    cut_off(members, Keeping(folder=tmp_path / "first"), epoch=0)
+    for chosen in ([3], [4, 1]):
+        keeping = Keeping(folder=tmp_path / str(chosen), source=tmp_path / "first")
+        some = fit_stacked([members[index] for index in chosen], keeping=keeping)
+        for index, ours in zip(chosen, some, strict=True):
+            theirs = straight[index]
+            assert isinstance(ours, Fitted)
+            assert isinstance(theirs, Fitted)
+            assert timeless(ours.history[0]) == timeless(theirs.history[0])
+            assert ours.test == pytest.approx(theirs.test, rel=0, abs=1e-5)
+
+
+def test_a_damaged_checkpoint_of_a_stack_costs_an_epoch(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    members = [tiny(seed=seed) for seed in (0, 1)]
+    straight = fit_stacked(members)
+    cut_off(members, Keeping(folder=tmp_path / "first"), epoch=1)
+    newest = max((tmp_path / "first").iterdir())
+    content = bytearray(newest.read_bytes())
+    content[-1] ^= 1
+    newest.write_bytes(content)
+    keeping = Keeping(folder=tmp_path / "second", source=tmp_path / "first")
+    again = fit_stacked(members, keeping=keeping)
+    assert newest.name in caplog.text
+    assert [timeless_end(one) for one in again] == [timeless_end(o) for o in straight]
+    # Of other members it says nothing, so they begin at the start.
+    other = [tiny(seed=seed) for seed in (2, 3)]
+    begun = fit_stacked(other, keeping=keeping)
+    assert [timeless_end(o) for o in begun] == [
+        timeless_end(o) for o in fit_stacked(other)
+    ]
+
+
+def test_a_member_that_diverged_is_not_kept(tmp_path: Path) -> None:
+    members = [tiny(), tiny(seed=1, lr=1e30, clip_norm=1e30), tiny(seed=2)]
+    straight = fit_stacked(members)
+    cut_off(members, Keeping(folder=tmp_path / "first"), epoch=0)
+    left = [members[0], members[2]]
+    keeping = Keeping(folder=tmp_path / "second", source=tmp_path / "first")
+    for ours, theirs in zip(
+        fit_stacked(left, keeping=keeping), (straight[0], straight[2]), strict=True
+    ):
+        assert isinstance(ours, Fitted)
+        assert isinstance(theirs, Fitted)
+        assert ours.test == pytest.approx(theirs.test, rel=0, abs=1e-5)
