@@ -7,7 +7,7 @@ import click
 from icl_mlflow.cli.console import show
 from icl_mlflow.cli.errors import check_dry_run, exit_code, usage_errors
 from icl_mlflow.cli.options import CONTEXT, options
-from icl_mlflow.cli.progress import progress
+from icl_mlflow.cli.progress import epochs_progress, say_what_smoke_is
 from icl_mlflow.cli.store import ask_store
 from icl_mlflow.launch.settings import AblateSettings, LaunchSettings
 from icl_mlflow.suite import parse_seeds
@@ -103,7 +103,7 @@ def _train_and_compare(
     with (
         exit_code(1, MembersFailedError, EngineNotStartedError),
         exit_code(4, MembersNotStoredError),
-        progress(missing * suite.settings.epochs, f"{missing} members") as advance,
+        epochs_progress(suite.settings, missing, f"{missing} members") as hear,
     ):
         result = launcher.ablate(
             store,
@@ -112,9 +112,10 @@ def _train_and_compare(
             engine=launch.engine,
             ray_address=launch.ray_address,
             resume=resume,
-            on_epoch=advance,
+            on_epoch=hear,
         )
     for row in result.table.to_dict("records"):
         show(f"{row['variant']:22} {row['sentence']}")
     show(f"parent   {result.run_id}")
     show(store.where(result.ui_link))
+    say_what_smoke_is(launch.preset)

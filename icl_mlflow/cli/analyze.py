@@ -37,7 +37,7 @@ def analyze(settings: AnalyzeSettings) -> None:
         prepared = prepare(settings)
     with (
         exit_code(1, MeasuringFailedError),
-        progress(prepared.n_measurements, "analyses") as advance,
+        progress(prepared.n_measurements, "analyses", speaks=True) as advance,
     ):
         analyzed = carry_out(prepared, advance)
     show(*summary(analyzed))

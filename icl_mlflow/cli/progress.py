@@ -1,17 +1,148 @@
-"""One progress bar with the time that is left; silent where nobody watches."""
+"""How far a command has come: a bar for whoever watches, lines for a log file."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
 
+from icl_mlflow.cli.console import show, show_error
+
+if TYPE_CHECKING:
+    from icl_mlflow.training.progress import Epoch
+    from icl_mlflow.training.settings import TrainSettings
+
+#: An epoch that is heard of after less than this share of the time that its training
+#: took has been trained before.
+_SOON = 0.5
+
 
 @contextmanager
-def progress(length: int, label: str) -> Iterator[Callable[[], None]]:
-    """Yield what is to be called after each of ``length`` pieces of work."""
-    hidden = not sys.stderr.isatty()
-    with click.progressbar(
-        length=length, label=label, file=sys.stderr, show_pos=True, hidden=hidden
-    ) as bar:
-        yield lambda: bar.update(1)
+def progress(
+    length: int, label: str, *, speaks: bool = False
+) -> Iterator[Callable[[], None]]:
+    """Yield what is to be called after each of ``length`` pieces of work.
+
+    Args:
+        length: how many there are.
+        label: what they are.
+        speaks: without a terminal, say a line after each piece; for pieces that take
+            long and of which nothing else is said.
+    """
+    if _is_watched() or not speaks:
+        with click.progressbar(
+            length=length,
+            label=label,
+            file=sys.stderr,
+            show_pos=True,
+            hidden=not _is_watched(),
+        ) as bar:
+            yield lambda: bar.update(1)
+        return
+    begun, done = time.monotonic(), 0
+
+    def say() -> None:
+        nonlocal done
+        done += 1
+        left = (length - done) * (time.monotonic() - begun) / done
+        show_error(f"{label}: {done} of {length}, {_left(left)}")
+
+    yield say
+
+
+@contextmanager
+def epochs_progress(
+    settings: "TrainSettings", n_members: int, label: str
+) -> Iterator[Callable[[str, "Epoch"], None]]:
+    """Yield what is to be called with the name and every epoch of every member.
+
+    Args:
+        settings: of every member, but for its name.
+        n_members: that are trained.
+        label: what they are.
+    """
+    announce(settings, label)
+    lines = EpochLines(settings, n_members)
+    with progress(settings.epochs * n_members, label) as advance:
+
+        def hear(name: str, epoch: "Epoch") -> None:
+            advance()
+            lines(name, epoch)
+
+        yield hear
+
+
+def announce(settings: "TrainSettings", label: str) -> None:
+    """One line on stderr: what is about to be trained, and in which arithmetic."""
+    from icl_mlflow.training.device import pick_device
+    from icl_mlflow.training.precision import precision_reason
+
+    show_error(
+        f"{label}: {settings.epochs} epochs of {settings.steps_per_epoch} steps, "
+        f"on {pick_device(settings.device)}, in {settings.precision} "
+        f"({precision_reason(settings)})"
+    )
+
+
+def say_what_smoke_is(preset: str) -> None:
+    """So that nobody takes the figures of the smallest preset for a result."""
+    if preset == "smoke":
+        show("note     preset smoke tests the installation; this is no result")
+
+
+class EpochLines:
+    """Without a terminal, a line on stderr for every finished epoch.
+
+    Args:
+        settings: of every member, but for its name.
+        n_members: that are trained.
+    """
+
+    def __init__(self, settings: "TrainSettings", n_members: int = 1) -> None:
+        self._settings, self._n_members = settings, n_members
+        self._missing = settings.epochs * n_members
+        self._begun = time.monotonic()
+        self._heard: dict[str, float] = {}
+        self._ours = 0
+
+    def __call__(self, name: str, epoch: "Epoch") -> None:
+        """An epoch of the member of this name is finished."""
+        now, metrics = time.monotonic(), epoch.metrics
+        since = now - self._heard.get(name, self._begun)
+        self._heard[name] = now
+        self._missing -= 1
+        n_episodes = self._settings.steps_per_epoch * self._settings.batch_size
+        # What an earlier call had trained is told at once, and says nothing of the time
+        # that an epoch takes.
+        if since > _SOON * n_episodes / metrics["episodes_per_second"]:
+            self._ours += 1
+        elif not self._ours:
+            self._begun = now
+        if not _is_watched():
+            show_error(self._line(name, epoch, now))
+
+    def _line(self, name: str, epoch: "Epoch", now: float) -> str:
+        metrics = epoch.metrics
+        said = [
+            f"{name}: epoch {epoch.epoch + 1} of {self._settings.epochs}",
+            f"train loss {metrics['train/loss']:.4f}",
+            f"val loss {metrics['val/loss']:.4f}",
+            f"excess risk {metrics['val/excess_risk']:.4f} nats",
+        ]
+        if self._n_members > 1:
+            said.append(f"{self._missing} epochs to go in all")
+        if self._ours:
+            said.append(_left(self._missing * (now - self._begun) / self._ours))
+        return ", ".join(said)
+
+
+def _left(seconds: float) -> str:
+    from icl_mlflow.launch.estimate import shown_duration
+
+    return f"about {shown_duration(seconds)} left"
+
+
+def _is_watched() -> bool:
+    return sys.stderr.isatty()

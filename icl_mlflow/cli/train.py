@@ -7,7 +7,13 @@ import click
 from icl_mlflow.cli.console import show
 from icl_mlflow.cli.errors import check_dry_run, exit_code, usage_errors
 from icl_mlflow.cli.options import CONTEXT, options
-from icl_mlflow.cli.progress import progress
+from icl_mlflow.cli.progress import (
+    EpochLines,
+    announce,
+    epochs_progress,
+    progress,
+    say_what_smoke_is,
+)
 from icl_mlflow.cli.store import ask_store
 from icl_mlflow.launch.settings import LaunchSettings, SeedSettings
 from icl_mlflow.suite import parse_seeds
@@ -58,6 +64,7 @@ def train(
     else:
         seeds = parse_seeds(several.seeds)
         _train_seeds(store, settings, seeds, launch, resume)
+    say_what_smoke_is(launch.preset)
 
 
 def _train_one(store: "Store", settings: TrainSettings, resume: str) -> None:
@@ -68,17 +75,20 @@ def _train_one(store: "Store", settings: TrainSettings, resume: str) -> None:
     from icl_mlflow.training.precision import warn_if_slow
 
     warn_if_slow(settings)
+    announce(settings, settings.run_name)
     with (
         usage_errors(NotResumableError, RunInUseError),
         exit_code(3, NonFiniteLossError),
         progress(settings.total_steps, settings.run_name) as advance,
     ):
+        lines = EpochLines(settings)
         trained = train_member(
             store,
             settings,
             resume=resume,
             on_resume=lambda run_id: show(f"resumes  {run_id}"),
             on_step=advance,
+            on_epoch=lambda epoch: lines(settings.run_name, epoch),
         )
     show(*summary(trained).splitlines())
     show(store.where(trained.ui_link))
@@ -98,7 +108,7 @@ def _train_seeds(
     with (
         exit_code(1, MembersFailedError, EngineNotStartedError),
         exit_code(4, MembersNotStoredError),
-        progress(settings.epochs * len(seeds), f"{len(seeds)} seeds") as advance,
+        epochs_progress(settings, len(seeds), f"{len(seeds)} seeds") as hear,
     ):
         suite = train_seeds(
             store,
@@ -108,7 +118,7 @@ def _train_seeds(
             engine=launch.engine,
             ray_address=launch.ray_address,
             resume=resume,
-            on_epoch=advance,
+            on_epoch=hear,
         )
     for member in suite.members:
         show(*summary(member).splitlines())

@@ -28,6 +28,7 @@ from icl_mlflow.tracking.runs import MEMBERS
 from icl_mlflow.tracking.state import AUTO
 from icl_mlflow.tracking.store import Store
 from icl_mlflow.training.build import resolved
+from icl_mlflow.training.fit import Epoch
 from icl_mlflow.training.precision import warn_if_slow
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants import VARIANTS
@@ -101,7 +102,7 @@ def ablate(
     engine: str = "auto",
     ray_address: str | None = None,
     resume: str = AUTO,
-    on_epoch: Callable[[], None] = lambda: None,
+    on_epoch: Callable[[str, Epoch], None] = lambda _name, _epoch: None,
 ) -> Ablation:
     """Train what is missing and compare all variants, under one parent run.
 
@@ -112,7 +113,7 @@ def ablate(
         engine: as there.
         ray_address: as there.
         resume: as there.
-        on_epoch: called after every epoch of every member that is trained.
+        on_epoch: called with the name and every epoch of every member that is trained.
 
     Raises:
         ValueError: an engine that is not here; no run is created then.

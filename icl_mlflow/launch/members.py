@@ -14,6 +14,7 @@ from icl_mlflow.tracking.run import end_children
 from icl_mlflow.tracking.state import AUTO
 from icl_mlflow.tracking.store import Store, StoreError
 from icl_mlflow.tracking.sync import sync_all
+from icl_mlflow.training.fit import Epoch
 from icl_mlflow.training.settings import TrainSettings
 
 #: Failed members that an error names.
@@ -38,7 +39,7 @@ def train_members(
     ray_address: str | None = None,
     may_reuse: bool = False,
     resume: str = AUTO,
-    on_epoch: Callable[[], None] = lambda: None,
+    on_epoch: Callable[[str, Epoch], None] = lambda _name, _epoch: None,
 ) -> list[Outcome[Trained]]:
     """Train every member; what became of each, in order.
 
@@ -56,7 +57,7 @@ def train_members(
             is not trained again.
         resume: ``auto`` to go on with what an earlier call has left unfinished, or
             ``never``.
-        on_epoch: called after every epoch of every member.
+        on_epoch: called with the name and every epoch of every member.
 
     Raises:
         ValueError: an engine that is not installed.
@@ -82,7 +83,7 @@ def train_members(
             run(
                 pieces,
                 train_piece,
-                on_message=lambda _index, _epoch: on_epoch(),
+                on_message=lambda _index, said: on_epoch(*said),
                 on_outcome=lambda index, outcome: note(pieces[index], outcome),
             )
         # What a store could not take from members that ended while it was away.

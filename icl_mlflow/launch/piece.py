@@ -26,6 +26,9 @@ from icl_mlflow.training.settings import TrainSettings
 
 _URI = "MLFLOW_TRACKING_URI"
 
+#: The name of a member's run, and an epoch of it.
+NamedEpoch = tuple[str, Epoch]
+
 #: Seconds that a worker waits before it starts for a store that is away.
 _PATIENCE = 600.0
 
@@ -66,12 +69,14 @@ class Piece:
 
 
 @manners()
-def train_piece(piece: Piece, send: Callable[[Epoch], None]) -> list[Outcome[Trained]]:
+def train_piece(
+    piece: Piece, send: Callable[[NamedEpoch], None]
+) -> list[Outcome[Trained]]:
     """Train a group in a worker; what became of each member, in order.
 
     Args:
         piece: the group.
-        send: called with every finished epoch of every member.
+        send: called with every finished epoch of every member, and its run's name.
     """
     store = _store(piece.suite)
     parent_run_id = piece.suite.parent_run_id
@@ -93,7 +98,7 @@ def train_piece(piece: Piece, send: Callable[[Epoch], None]) -> list[Outcome[Tra
             group,
             parent_run_id=parent_run_id,
             resume=piece.resume,
-            on_epoch=send,
+            on_epoch=lambda name, epoch: send((name, epoch)),
         )
         outcomes |= zip(group, found, strict=True)
     return [outcomes[member] for member in piece.members]
@@ -131,7 +136,7 @@ def _train_one(
     store: Store,
     settings: TrainSettings,
     piece: Piece,
-    send: Callable[[Epoch], None],
+    send: Callable[[NamedEpoch], None],
 ) -> Outcome[Trained]:
     try:
         trained = train_member(
@@ -139,7 +144,7 @@ def _train_one(
             settings,
             parent_run_id=piece.suite.parent_run_id,
             resume=piece.resume,
-            on_epoch=send,
+            on_epoch=lambda epoch: send((settings.run_name, epoch)),
         )
     except Exception as error:  # noqa: BLE001 (whatever it is, the suite reports it)
         return Outcome.failed(error)

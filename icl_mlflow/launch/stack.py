@@ -22,7 +22,7 @@ def train_stack(
     *,
     parent_run_id: str,
     resume: str = AUTO,
-    on_epoch: Callable[[Epoch], None] = lambda _: None,
+    on_epoch: Callable[[str, Epoch], None] = lambda _name, _epoch: None,
 ) -> list[Outcome[Trained]]:
     """Train members in lock-step; what became of each, in order.
 
@@ -35,7 +35,7 @@ def train_stack(
         members: that can be stacked.
         parent_run_id: the suite's run.
         resume: ``auto`` to go on with what was cut off, or ``never``.
-        on_epoch: called with every finished epoch of every member.
+        on_epoch: called with the run's name and every finished epoch of every member.
     """
     with sigterm_unwinds(), ExitStack() as all_runs:
         runs = [
@@ -51,7 +51,7 @@ def train_stack(
 
         def hear_epoch(index: int, epoch: Epoch) -> None:
             runs[index].hear_epoch(epoch)
-            on_epoch(epoch)
+            on_epoch(members[index].run_name, epoch)
 
         with stack_checkpoints([run.run_id for run in runs]) as keeping:
             fit_stacked(

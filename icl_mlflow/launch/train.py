@@ -21,7 +21,7 @@ from icl_mlflow.tracking.run import RunLog, open_run
 from icl_mlflow.tracking.state import AUTO
 from icl_mlflow.tracking.store import Store, connect
 from icl_mlflow.training.build import problem, resolved
-from icl_mlflow.training.fit import evaluation_episodes
+from icl_mlflow.training.fit import Epoch, evaluation_episodes
 from icl_mlflow.training.precision import warn_if_slow
 from icl_mlflow.training.settings import TrainSettings
 
@@ -77,7 +77,7 @@ def train_seeds(
     engine: str = "auto",
     ray_address: str | None = None,
     resume: str = AUTO,
-    on_epoch: Callable[[], None] = lambda: None,
+    on_epoch: Callable[[str, Epoch], None] = lambda _name, _epoch: None,
 ) -> TrainedSeeds:
     """Train one model a seed, at the same time, with one CPU thread each.
 
@@ -93,7 +93,7 @@ def train_seeds(
         engine: as there.
         ray_address: as there.
         resume: as there.
-        on_epoch: called after every epoch of every member.
+        on_epoch: called with the name and every epoch of every member.
 
     Raises:
         ValueError: an engine that is not here; no run is created then.
