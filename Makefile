@@ -1,22 +1,54 @@
-# Set-up included: needs Python >= 3.11, git and make, nothing else.
+# Set-up included: needs Python >= 3.11, git and make; uv is used where it is installed.
 PYTHON ?= python3
 BIN := .venv/bin
+# What training needs; and what checks and tests need beside it.
+RUNS := .venv/.runs
 INSTALLED := .venv/.installed
+TORCH := "$(shell sed -n 's/^  "\(torch[<>=][^"]*\)",/\1/p' pyproject.toml)"
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
+
+UV := $(shell command -v uv)
+CPU_TORCH := https://download.pytorch.org/whl/cpu
 
 .PHONY: help install train check audit test test-slow test-faults ui clean
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-install: $(INSTALLED)  ## the virtual environment .venv with everything
+install: $(INSTALLED)  ## the virtual environment .venv with everything, for tests too
 
-$(INSTALLED): pyproject.toml
+# uv is used where it is installed, and finds the torch that suits the machine. pip cannot:
+# where Linux has no NVIDIA driver, torch comes first, from its index of CPU builds, which
+# saves gigabytes. An index of your own (PIP_INDEX_URL, pip.conf) is left to decide.
+$(RUNS): pyproject.toml
+ifdef UV
+	@echo "installing into .venv, by uv: icl-mlflow and what it needs to run"
+	$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv
+	UV_TORCH_BACKEND=$${UV_TORCH_BACKEND:-auto} $(UV) pip install --python $(BIN)/python --editable .
+else
+	@echo "installing into .venv, by pip: icl-mlflow and what it needs to run"
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@if [ "$$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null && [ -z "$$PIP_INDEX_URL" ] \
+		&& ! $(BIN)/python -m pip config get global.index-url >/dev/null 2>&1 \
+		&& ! $(BIN)/python -c 'import torch' 2>/dev/null; then \
+		echo "no NVIDIA driver here: torch for CPUs, from $(CPU_TORCH)"; \
+		$(BIN)/python -m pip install --disable-pip-version-check --retries 1 --index-url $(CPU_TORCH) $(TORCH) \
+			|| echo "not to be had there; it comes with the rest, and is larger"; \
+	fi
+	$(BIN)/python -m pip install --disable-pip-version-check --editable .
+endif
 	touch $@
 
-train: $(INSTALLED)  ## train task A at full length and log it
+$(INSTALLED): $(RUNS)
+	@echo "installing into .venv: what checks and tests need beside it"
+ifdef UV
+	UV_TORCH_BACKEND=$${UV_TORCH_BACKEND:-auto} $(UV) pip install --python $(BIN)/python --editable '.[dev]'
+else
+	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[dev]'
+endif
+	touch $@
+
+train: $(RUNS)  ## train task A at full length and log it
 	$(RUN) mlflow run . -e train -P task=A --env-manager local
 
 check: $(INSTALLED)  ## lint, format, types, import contracts, spelling, dependencies, security
@@ -56,7 +88,7 @@ test-faults: $(INSTALLED)  ## everything that can go wrong, with counts: KILLS=1
 		ICL_FAULTS_DISKS=$(DISKS) ICL_FAULTS_STACK_KILLS=$(STACK_KILLS) ICL_FAULTS_OWNERS=$(OWNERS) ICL_FAULTS_CREATORS=$(CREATORS) ICL_FAULTS_TABLE=$(TABLE) \
 		$(BIN)/python -m pytest -q tests/faults tests/training/test_checkpoint.py tests/cli/test_bad_input.py
 
-ui: $(INSTALLED)  ## compare runs at http://127.0.0.1:5000
+ui: $(RUNS)  ## compare runs at http://127.0.0.1:5000
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlflow.db
 
 clean:  ## remove caches and the environment, never results

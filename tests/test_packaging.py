@@ -1,10 +1,14 @@
 """What a stranger meets first: the public index, the version, the README's commands."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+
+import pytest
 
 import icl_mlflow
 
@@ -39,6 +43,40 @@ def test_the_readme_names_only_what_exists() -> None:
     assert targets == ["train", "test"]
     for target in targets:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+
+
+def made(target: str, path: str) -> str:
+    """The commands of a target where nothing is installed yet, none of them run."""
+    done = subprocess.run(
+        ["make", "--dry-run", "--always-make", target],
+        cwd=ROOT,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not here")
+def test_training_installs_what_it_needs_to_run_and_testing_adds_the_rest(
+    tmp_path: Path,
+) -> None:
+    path = os.environ["PATH"]
+    training, testing = made("train", path), made("test", path)
+    assert "[dev]" not in training
+    assert "--editable ." in training
+    assert "--editable '.[dev]'" in testing
+    assert testing.index("--editable .") < testing.index("--editable '.[dev]'")
+    assert all("installing into .venv" in each for each in (training, testing))
+
+    uv = tmp_path / "uv"
+    uv.write_text("#!/bin/sh\n")
+    uv.chmod(0o755)
+    by_uv = made("train", f"{tmp_path}{os.pathsep}{path}")
+    assert f"{uv} pip install" in by_uv
+    assert "UV_TORCH_BACKEND" in by_uv
+    assert "-m pip" not in by_uv
 
 
 def test_the_entry_points_run_from_a_folder_where_nothing_is_installed(

@@ -7,7 +7,12 @@ import click
 from icl_mlflow.cli.console import show
 from icl_mlflow.cli.errors import check_dry_run, exit_code, usage_errors
 from icl_mlflow.cli.options import CONTEXT, options
-from icl_mlflow.cli.progress import epochs_progress, say_what_smoke_is
+from icl_mlflow.cli.progress import (
+    SUITE_GOES_ON,
+    epochs_progress,
+    last_words,
+    say_what_smoke_is,
+)
 from icl_mlflow.cli.store import ask_store
 from icl_mlflow.launch.settings import AblateSettings, LaunchSettings
 from icl_mlflow.suite import parse_seeds
@@ -101,6 +106,7 @@ def _train_and_compare(
         f"{missing} to train"
     )
     with (
+        last_words(lambda: SUITE_GOES_ON),
         exit_code(1, MembersFailedError, EngineNotStartedError),
         exit_code(4, MembersNotStoredError),
         epochs_progress(suite.settings, missing, f"{missing} members") as hear,

@@ -19,6 +19,7 @@ from icl_mlflow.cli.errors import say
 from icl_mlflow.cli.options import CONTEXT
 from icl_mlflow.tracking.location import is_of_storage
 from icl_mlflow.tracking.manners import manners
+from icl_mlflow.tracking.signals import ENDING, leave, leaving_at_once, unwind
 
 #: Name to the place of the command and its line in ``--help``.
 COMMANDS = {
@@ -51,8 +52,6 @@ COMMANDS = {
 }
 
 _STORAGE = 4
-_INTERRUPTED = 128 + signal.SIGINT
-_TERMINATED = 128 + signal.SIGTERM
 
 
 class LazyGroup(click.Group):
@@ -100,8 +99,17 @@ def run(command: click.Command = cli) -> NoReturn:
     # At the end the interpreter would look through all that torch and mlflow have made
     # for what could be freed: for seconds on a busy machine, and for nothing.
     atexit.register(gc.freeze)
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in ENDING:
+        if signal.getsignal(number) != signal.SIG_IGN:  # `nohup` ignores SIGHUP
+            signal.signal(number, unwind)
+    if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+        signal.signal(signal.SIGINT, _Interrupts())
     prepare_streams()
+    with leaving_at_once():
+        _run(command)
+
+
+def _run(command: click.Command) -> NoReturn:
     try:
         with manners():
             result = command.main(standalone_mode=False)
@@ -113,7 +121,7 @@ def run(command: click.Command = cli) -> NoReturn:
             sys.exit(0)
         raise
     except (click.Abort, KeyboardInterrupt):
-        _fail("interrupted", _INTERRUPTED)
+        _fail("interrupted", 128 + signal.SIGINT)
     except Exception as error:
         if not is_of_storage(error):
             raise  # a fault of this program, whose traceback is wanted
@@ -129,9 +137,19 @@ def _fail(message: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    """SIGTERM unwinds the stack, so that every open run gets its status."""
-    sys.exit(_TERMINATED)
+class _Interrupts:
+    """What Ctrl-C does: unwinds the stack, twice; whoever repeats it wants no more."""
+
+    _MOST = 2
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def __call__(self, number: int, _frame: FrameType | None) -> NoReturn:
+        self._count += 1
+        if self._count > self._MOST:
+            leave(128 + number)
+        raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

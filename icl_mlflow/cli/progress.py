@@ -3,16 +3,20 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import click
 
 from icl_mlflow.cli.console import show, show_error
+from icl_mlflow.tracking.signals import ended_by
 
 if TYPE_CHECKING:
     from icl_mlflow.training.progress import Epoch
     from icl_mlflow.training.settings import TrainSettings
+
+#: What whoever stops a suite should know.
+SUITE_GOES_ON = "stopped; run the same command again: members go on where they were"
 
 #: An epoch that is heard of after less than this share of the time that its training
 #: took has been trained before.
@@ -84,6 +88,20 @@ def announce(settings: "TrainSettings", label: str) -> None:
         f"on {pick_device(settings.device)}, in {settings.precision} "
         f"({precision_reason(settings)})"
     )
+
+
+@contextmanager
+def last_words(standing: Callable[[], str]) -> Iterator[None]:
+    """When a signal ends this, say in one line what it was and where things stand."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit) as error:
+        number = ended_by(error)
+        if number is None:
+            raise
+        with suppress(OSError):  # a log file on a disk that is full
+            show_error(f"{number.name}: {standing()}")
+        raise SystemExit(128 + number) from None
 
 
 def say_what_smoke_is(preset: str) -> None:

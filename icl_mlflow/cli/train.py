@@ -8,9 +8,11 @@ from icl_mlflow.cli.console import show
 from icl_mlflow.cli.errors import check_dry_run, exit_code, usage_errors
 from icl_mlflow.cli.options import CONTEXT, options
 from icl_mlflow.cli.progress import (
+    SUITE_GOES_ON,
     EpochLines,
     announce,
     epochs_progress,
+    last_words,
     progress,
     say_what_smoke_is,
 )
@@ -76,7 +78,9 @@ def _train_one(store: "Store", settings: TrainSettings, resume: str) -> None:
 
     warn_if_slow(settings)
     announce(settings, settings.run_name)
+    standing = [f"{settings.run_name} had not begun; run the same command again"]
     with (
+        last_words(lambda: standing[-1]),
         usage_errors(NotResumableError, RunInUseError),
         exit_code(3, NonFiniteLossError),
         progress(settings.total_steps, settings.run_name) as advance,
@@ -89,6 +93,7 @@ def _train_one(store: "Store", settings: TrainSettings, resume: str) -> None:
             on_resume=lambda run_id: show(f"resumes  {run_id}"),
             on_step=advance,
             on_epoch=lambda epoch: lines(settings.run_name, epoch),
+            on_stop=standing.append,
         )
     show(*summary(trained).splitlines())
     show(store.where(trained.ui_link))
@@ -106,6 +111,7 @@ def _train_seeds(
     from icl_mlflow.launch.train import train_seeds
 
     with (
+        last_words(lambda: SUITE_GOES_ON),
         exit_code(1, MembersFailedError, EngineNotStartedError),
         exit_code(4, MembersNotStoredError),
         epochs_progress(settings, len(seeds), f"{len(seeds)} seeds") as hear,

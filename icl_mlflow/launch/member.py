@@ -18,7 +18,11 @@ from icl_mlflow.launch.ready import check_ready
 from icl_mlflow.launch.stack_checkpoints import stack_checkpoints
 from icl_mlflow.launch.train_log import train_log
 from icl_mlflow.settings import values_of
-from icl_mlflow.tracking.resume import run_to_open, run_to_resume
+from icl_mlflow.tracking.resume import (
+    command_with_settings,
+    run_to_open,
+    run_to_resume,
+)
 from icl_mlflow.tracking.run import RunLog, open_run
 from icl_mlflow.tracking.signals import signals_put_off
 from icl_mlflow.tracking.stack_state import stack_of
@@ -29,6 +33,7 @@ from icl_mlflow.tracking.state import (
 )
 from icl_mlflow.tracking.store import Store
 from icl_mlflow.training.build import data_digest, problem, resolved
+from icl_mlflow.training.checkpoint import newest_file
 from icl_mlflow.training.device import pick_device
 from icl_mlflow.training.fit import Epoch, Fitted, NonFiniteLossError, fit
 from icl_mlflow.training.precision import precision_reason
@@ -74,6 +79,7 @@ def train_member(
     on_resume: Callable[[str], None] = lambda _: None,
     on_step: Callable[[], None] = lambda: None,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
+    on_stop: Callable[[str], None] = lambda _: None,
 ) -> Trained:
     """Train one model in a run of its own and register it.
 
@@ -88,6 +94,8 @@ def train_member(
         on_resume: called with the id of the run that is gone on with.
         on_step: called for every step of the run.
         on_epoch: called with every finished epoch of the run.
+        on_stop: called with where it stands, its checkpoint and the command that goes
+            on, in one line, when KeyboardInterrupt or SystemExit ends it.
 
     Raises:
         ValueError: settings that contradict each other; no run is created then.
@@ -107,6 +115,9 @@ def train_member(
             fitted = _fitted(run, settings, on_step, report)
         except NonFiniteLossError as error:
             run.keep_last_good(error)
+            raise
+        except (KeyboardInterrupt, SystemExit):
+            on_stop(run.standing(settings))
             raise
         trained = run.finish(fitted)
     # Not before the run has ended: until then it can be gone on with.
@@ -166,6 +177,18 @@ class MemberRun:
         best, test = fitted.best_epoch, _shown(fitted.test)
         self._logger.info("best epoch %s; %s", best, test)
         return _finish(self._log, fitted)
+
+    def standing(self, settings: TrainSettings) -> str:
+        """Where the training stands, its checkpoint and the command that goes on."""
+        newest = self.checkpoints and newest_file(self.checkpoints)
+        if not newest:
+            return f"{settings.run_name} stopped before its first checkpoint"
+        step, file = newest
+        return (
+            f"{settings.run_name} stopped at step {step} of {settings.total_steps}; "
+            f"checkpoint {file}; go on with: "
+            f"{command_with_settings(self._log.run_id, settings)}"
+        )
 
     def keep_last_good(self, error: NonFiniteLossError) -> None:
         """The training diverged: keep the weights from before."""

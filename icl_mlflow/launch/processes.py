@@ -20,6 +20,7 @@ from typing import Any, Generic, Literal, NoReturn, Self, TypeVar
 
 from icl_mlflow.launch.engine_errors import EngineNotStartedError, first_line
 from icl_mlflow.tracking.location import is_of_storage
+from icl_mlflow.tracking.signals import ENDING, leaving_at_once
 
 W = TypeVar("W")
 R = TypeVar("R")
@@ -249,12 +250,14 @@ def _serve(connection: Connection, work: Work[Any, Any]) -> None:
     # The parent waits for the end of this process, which would else take seconds to
     # look for what could be freed.
     atexit.register(gc.freeze)
-    # Ctrl-C reaches the whole group; the parent decides and sends SIGTERM.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C, or the end of a terminal, reaches the whole group; the parent decides and
+    # sends SIGTERM.
+    for number in (signal.SIGINT, *ENDING):
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _unwind)
     if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    with contextlib.suppress(EOFError, OSError):  # the parent is gone, or has hung up
+    with leaving_at_once(), contextlib.suppress(EOFError, OSError):  # nobody hears us
         _send(connection, "ready")
         while True:
             piece = connection.recv()

@@ -8,7 +8,7 @@ from typing import NoReturn
 from icl_mlflow.launch.member import Trained, member_run
 from icl_mlflow.launch.processes import Outcome
 from icl_mlflow.launch.stack_checkpoints import stack_checkpoints
-from icl_mlflow.tracking.signals import sigterm_unwinds
+from icl_mlflow.tracking.signals import signals_unwind
 from icl_mlflow.tracking.state import AUTO, end_checkpoints
 from icl_mlflow.tracking.store import Store
 from icl_mlflow.training.fit import Epoch, Fitted, NonFiniteLossError
@@ -37,7 +37,7 @@ def train_stack(
         resume: ``auto`` to go on with what was cut off, or ``never``.
         on_epoch: called with the run's name and every finished epoch of every member.
     """
-    with sigterm_unwinds(), ExitStack() as all_runs:
+    with signals_unwind(), ExitStack() as all_runs:
         runs = [
             _Run(
                 all_runs.enter_context(ExitStack()),

@@ -112,10 +112,11 @@ def command_to_resume(client: MlflowClient, run_id: str) -> str | None:
     settings = _settings_of(client, run_id)
     if settings is None or not is_run_id(run_id) or not has_checkpoints(run_id):
         return None
-    return _command(run_id, settings)
+    return command_with_settings(run_id, settings)
 
 
-def _command(run_id: str, settings: TrainSettings) -> str:
+def command_with_settings(run_id: str, settings: TrainSettings) -> str:
+    """The command that goes on with a run of settings that are at hand."""
     words = ["icl-mlflow", "train", "--resume", run_id]
     usual = values_of(TrainSettings())
     for name, value in values_of(settings).items():
@@ -132,7 +133,7 @@ def _why_another(client: MlflowClient, run_id: str, identity: str) -> str:
     if settings.identity != identity:
         return (
             f"run {run_id} has other settings; go on with it by: "
-            f"{_command(run_id, settings)}"
+            f"{command_with_settings(run_id, settings)}"
         )
     return (
         f"run {run_id} has these settings, but was begun by a version of icl-mlflow "

@@ -33,9 +33,8 @@ from icl_mlflow.tracking.projects import RESUMED
 from icl_mlflow.tracking.records import Status
 from icl_mlflow.tracking.repeating import repeated
 from icl_mlflow.tracking.signals import (
-    INTERRUPTED,
-    TERMINATED,
-    sigterm_unwinds,
+    ended_by,
+    signals_unwind,
 )
 from icl_mlflow.tracking.source import git_state, user_name
 from icl_mlflow.tracking.state import claimed, forget, rename
@@ -266,7 +265,7 @@ def _missing_origin(run: Run) -> dict[str, str]:
 
 @contextmanager
 def _ended_truthfully(dispatch: Dispatch) -> Iterator[None]:
-    with sigterm_unwinds():
+    with signals_unwind():
         try:
             yield
         except BaseException as error:
@@ -278,10 +277,7 @@ def _ended_truthfully(dispatch: Dispatch) -> Iterator[None]:
 
 
 def _status(error: BaseException) -> str:
-    if isinstance(error, KeyboardInterrupt):
+    if ended_by(error):
         return "KILLED"
-    if isinstance(error, SystemExit):
-        killed = error.code in {INTERRUPTED, TERMINATED}
-        done = error.code in {None, 0}
-        return "KILLED" if killed else "FINISHED" if done else "FAILED"
-    return "FAILED"
+    is_done = isinstance(error, SystemExit) and error.code in {None, 0}
+    return "FINISHED" if is_done else "FAILED"

@@ -1,39 +1,86 @@
 """Signals end a run at a point where its status can still be written down."""
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
-INTERRUPTED = 128 + signal.SIGINT
-TERMINATED = 128 + signal.SIGTERM
+#: Signals that ask for the end of a process: by hand, of a terminal, of a machine.
+ENDING = tuple(
+    signal.Signals[name]
+    for name in ("SIGTERM", "SIGHUP", "SIGQUIT")
+    if name in signal.Signals.__members__  # Windows has the first alone
+)
+
+
+def ended_by(error: BaseException) -> signal.Signals | None:
+    """The signal whose handler raised this, if one did."""
+    if isinstance(error, KeyboardInterrupt):
+        return signal.SIGINT
+    if isinstance(error, SystemExit):
+        for number in (signal.SIGINT, *ENDING):
+            if error.code == 128 + number:
+                return number
+    return None
+
+
+def unwind(number: int, _frame: FrameType | None) -> NoReturn:
+    """A handler that unwinds the stack, so that every open run gets its status."""
+    raise SystemExit(128 + number)
 
 
 @contextmanager
-def sigterm_unwinds() -> Iterator[None]:
-    """Let SIGTERM raise SystemExit(143) instead of ending the process on the spot.
+def signals_unwind() -> Iterator[None]:
+    """Let SIGTERM, SIGHUP and SIGQUIT raise SystemExit(128 + number).
 
-    Only where nobody else handles it, and where Python allows it: in the main thread.
+    By default they end the process on the spot. Only where nobody else handles or
+    ignores them, and where Python allows it: in the main thread.
     """
-    if not _in_main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
-        yield
-        return
-
-    def unwind(_number: int, _frame: FrameType | None) -> NoReturn:
-        raise SystemExit(TERMINATED)
-
-    signal.signal(signal.SIGTERM, unwind)
+    ours = [
+        number
+        for number in ENDING
+        if _in_main_thread() and signal.getsignal(number) == signal.SIG_DFL
+    ]
+    for number in ours:
+        signal.signal(number, unwind)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def leaving_at_once() -> Iterator[None]:
+    """Around all that a process does: a signal ends it without the interpreter's ado.
+
+    That waits for threads which compute something that nobody wants any more, and looks
+    through all that was ever imported: seconds on a busy machine.
+    """
+    try:
+        yield
+    except SystemExit as error:
+        number = ended_by(error)
+        if number is None:
+            raise
+        leave(128 + number)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process now, with all that was written to its streams."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):  # full, closed, None
+            stream.flush()
+    os._exit(code)
 
 
 @contextmanager
 def signals_put_off() -> Iterator[None]:
-    """Finish a write to the store before SIGINT or SIGTERM unwinds the stack.
+    """Finish a write to the store before a signal unwinds the stack.
 
     An exception in the middle of a transaction leaves the database locked, and then the
     run's status cannot be written either. Whoever sends a second signal means it: that
@@ -42,7 +89,9 @@ def signals_put_off() -> Iterator[None]:
     if not _in_main_thread():
         yield
         return
-    before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {s: signal.getsignal(s) for s in (signal.SIGINT, *ENDING)}
+    # What is ignored, as SIGHUP below `nohup`, stays so; so does what is not Python's.
+    before = {s: h for s, h in handlers.items() if h not in {signal.SIG_IGN, None}}
     arrived: list[int] = []
 
     def restore() -> None:

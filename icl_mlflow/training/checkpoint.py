@@ -161,6 +161,13 @@ class Checkpoints:
         return Checkpoint(step=_step(file), tensors=tensors, facts=facts)
 
 
+def newest_file(folder: Path) -> tuple[int, Path] | None:
+    """The step and the file of the newest checkpoint in a folder, read or not."""
+    files = folder.glob("step-*.safetensors")
+    found = [(_step(file), file) for file in files if _NAME.fullmatch(file.name)]
+    return max(found, default=None)
+
+
 def _step(file: Path) -> int:
     return int(file.name.split("-")[1])
 

@@ -13,13 +13,14 @@ from torch import Tensor
 from icl_mlflow.evaluation import EvaluationSet, evaluation_set, predict, scores
 from icl_mlflow.models import Transformer
 from icl_mlflow.streams import generator
+from icl_mlflow.training.aside import Aside
 from icl_mlflow.training.build import Problem, initial_model, problem, training_batch
 from icl_mlflow.training.checkpoint import CheckpointNotWrittenError, Checkpoints
 from icl_mlflow.training.device import compute_threads, matrix_products, pick_device
 from icl_mlflow.training.measured import training_metrics, validation_metrics
 from icl_mlflow.training.progress import Epoch, Progress, Weights
 from icl_mlflow.training.settings import TrainSettings
-from icl_mlflow.training.step import Optimisation
+from icl_mlflow.training.step import Optimisation, Slope
 
 __all__ = ["Epoch", "Fitted", "NonFiniteLossError", "evaluation_episodes", "fit"]
 
@@ -109,8 +110,8 @@ def fit(
     chosen = problem(settings)
     history: tuple[Epoch, ...] = ()
     best_epoch = None
-    with compute_threads(settings.threads):
-        validation = evaluation_episodes(settings, chosen, "validation")
+    with compute_threads(settings.threads), Aside() as aside:
+        validation = aside(evaluation_episodes, settings, chosen, "validation")
         model = initial_model(settings).to(device)
         if settings.epochs:
             optimisation = Optimisation(settings, model, chosen.variant.frozen)
@@ -122,14 +123,21 @@ def fit(
                 on_step=on_step,
                 on_epoch=on_epoch,
                 uninterrupted=uninterrupted,
+                aside=aside,
             )
             training.run(checkpoints)
             history = tuple(training.progress.history)
             best_epoch = training.progress.best_epoch
             model.load_state_dict(training.progress.best)
-        test_set = evaluation_episodes(settings, chosen, "test")
-        return tested(
-            settings, model, history, best_epoch, validation=validation, test=test_set
+        test_set = aside(evaluation_episodes, settings, chosen, "test")
+        return aside(
+            tested,
+            settings,
+            model,
+            history,
+            best_epoch,
+            validation=validation,
+            test=test_set,
         )
 
 
@@ -180,7 +188,11 @@ class _NonFiniteError(ArithmeticError):
 
 @dataclass(frozen=True, kw_only=True)
 class _Training:
-    """A run under way and what goes with it; the attributes are those of `fit`."""
+    """A run under way and what goes with it; the attributes are those of `fit`.
+
+    Attributes:
+        aside: computes all that takes long.
+    """
 
     settings: TrainSettings
     chosen: Problem
@@ -189,6 +201,7 @@ class _Training:
     on_step: Callable[[], None]
     on_epoch: Callable[[Epoch], None]
     uninterrupted: Callable[[], AbstractContextManager[None]]
+    aside: Aside
 
     def run(self, folder: Path | None) -> None:
         """Train from the newest checkpoint, or from the start, to the end."""
@@ -229,8 +242,8 @@ class _Training:
                     history=tuple(progress.history),
                 ) from None
             with self.uninterrupted(), progress.changing():
-                progress.finish_epoch(metrics)
-                save()
+                self.aside(progress.finish_epoch, metrics)
+                self.aside(save)
             # Told only what is kept, so that it never hears two versions of an epoch.
             self.on_epoch(progress.history[-1])
 
@@ -242,9 +255,9 @@ class _Training:
         end = (len(progress.history) + 1) * settings.steps_per_epoch
         started = time.perf_counter() - progress.seconds
         for index in range(progress.step, end):
-            batch = training_batch(settings, self.chosen, index, device)
+            slope = self.aside(self._differentiate, index)
             with self.uninterrupted(), progress.changing():
-                progress.taken.append(progress.optimisation.step(batch))
+                progress.taken.append(self.aside(progress.optimisation.move, slope))
                 is_checked = index % check_every == 0 or index == end - 1
                 if is_checked and not math.isfinite(progress.taken[-1].loss):
                     raise _NonFiniteError(index)
@@ -261,9 +274,18 @@ class _Training:
             seconds=progress.seconds,
         )
 
+    def _differentiate(self, index: int) -> Slope:
+        """The gradient of one step, which changes nothing that is kept."""
+        optimisation = self.progress.optimisation
+        batch = training_batch(
+            self.settings, self.chosen, index, optimisation.model.device
+        )
+        return optimisation.differentiate(batch)
+
     def _validate(self) -> dict[str, float]:
         """The validation metrics after the steps of the epoch."""
-        found = validation_metrics(self.progress.optimisation.model, self.validation)
+        model = self.progress.optimisation.model
+        found = self.aside(validation_metrics, model, self.validation)
         if not math.isfinite(found["val/loss"]):
             raise _NonFiniteError(self.progress.step - 1)
         return found

@@ -42,6 +42,18 @@ class Step:
     rate: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Slope:
+    """A batch's gradient, which lies with the weights, and what was measured for it.
+
+    Attributes:
+        loss, right: as of the `Step`.
+    """
+
+    loss: Tensor
+    right: Tensor
+
+
 class Optimisation:
     """A model and all that moves it: optimizer, schedule and what is held still.
 
@@ -81,9 +93,21 @@ class Optimisation:
 
     def step(self, batch: Batch) -> Step:
         """Move the weights once, by the gradient of the batch's mean log-loss."""
+        return self.move(self.differentiate(batch))
+
+    def differentiate(self, batch: Batch) -> Slope:
+        """Find the gradient of a batch's mean log-loss; nothing that is kept changes.
+
+        Whoever gives up in the middle of it may keep the model as it is.
+        """
         logit_BQ = self._answer(batch)
         loss = binary_cross_entropy_with_logits(logit_BQ, batch.target_BQ)
         torch.autograd.backward(loss)
+        right = ((logit_BQ.detach() > 0) == batch.label_BQ.bool()).sum()
+        return Slope(loss=loss.detach(), right=right)
+
+    def move(self, found: Slope) -> Step:
+        """Move the weights by the gradient that `differentiate` has just found."""
         gradient_P = self._weights_P.grad
         assert gradient_P is not None
         self._held.keep_off(gradient_P, self._packing)
@@ -94,8 +118,8 @@ class Optimisation:
         self._held.put_back()
         self._schedule.step()
         return Step(
-            loss=loss.detach(),
-            right=((logit_BQ.detach() > 0) == batch.label_BQ.bool()).sum(),
+            loss=found.loss,
+            right=found.right,
             gradient_norm=gradient_norm,
             rate=rate,
         )

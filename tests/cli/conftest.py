@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from icl_mlflow.cli.main import run
+from icl_mlflow.tracking.signals import ENDING
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ def icl(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Iterator[Callable[..., Ended]]:
     """The console script, called in this process, which saves the imports."""
-    on_sigterm = signal.getsignal(signal.SIGTERM)
+    handlers = {s: signal.getsignal(s) for s in (signal.SIGINT, *ENDING)}
 
     def call(*arguments: str) -> Ended:
         monkeypatch.setattr(sys, "argv", ["icl-mlflow", *arguments])
@@ -34,4 +35,5 @@ def icl(
         return Ended(ended.value.code, captured.out, captured.err)
 
     yield call
-    signal.signal(signal.SIGTERM, on_sigterm)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)

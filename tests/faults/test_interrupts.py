@@ -3,6 +3,7 @@
 Signals of a training that is well are in test_resume.py.
 """
 
+import contextlib
 import os
 import signal
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from benchmarks.busy import neighbours
 from icl_mlflow.tracking.store import connect
 from icl_mlflow.tracking.sync import sync
 from tests.faults.forked import start
@@ -19,12 +21,25 @@ from tests.faults.ledger import Tally
 from tests.faults.proxy import Proxy
 from tests.faults.trainings import SMALL, SOON, Workplace
 
+#: A training whose steps take seconds, most of them within one operation.
+SLOW = [
+    "train", "--preset", "smoke", "--threads", "1", "--n_layers", "16",
+    "--batch_size", "8000", "--train_episodes", "80000", "--epochs", "1",
+    "--val_episodes", "64", "--test_episodes", "64",
+]  # fmt: skip
+
 TRAIN = ["train", "--preset", "smoke", "--train_episodes", "256", "--threads", "1"]
 TRAIN += ["--val_episodes", "64", "--test_episodes", "64", "--epochs", "100000"]
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)]
+    ("number", "code"),
+    [
+        (signal.SIGTERM, 143),
+        (signal.SIGINT, 130),
+        (signal.SIGHUP, 129),
+        (signal.SIGQUIT, 131),
+    ],
 )
 def test_a_signal_ends_training_at_once_though_the_server_hangs(
     *,
@@ -68,6 +83,57 @@ def test_a_signal_ends_training_at_once_though_the_server_hangs(
     steps = [m.step for m in client.get_metric_history(run_id, "val/loss")]
     counts.done += 1
     counts.add_points(steps, range(max(steps) + 1))
+    counts.assert_clean()
+
+
+def test_a_signal_is_answered_in_the_middle_of_a_long_step_on_a_busy_machine(
+    *, work: Workplace, tally: Callable[..., Tally]
+) -> None:
+    counts = tally("SIGTERM in a step of seconds beside busy processes")
+    process = work.start(*SLOW)
+    deadline = time.monotonic() + 90
+    while not work.runs("attributes.status = 'RUNNING'"):
+        assert time.monotonic() < deadline, work.said()
+        time.sleep(0.1)
+    with neighbours(6):
+        time.sleep(4)
+        assert process.is_alive(), work.said()
+        assert process.pid is not None
+        sent = time.monotonic()
+        os.kill(process.pid, signal.SIGTERM)
+        process.join(60)
+        took = time.monotonic() - sent
+    counts.at_most("signal to end (s)", took)
+    assert process.exitcode == 143, work.said()
+    assert took < SOON
+    (run,) = work.runs()
+    assert run.info.status == "KILLED"
+    (line,) = (line for line in work.said() if "SIGTERM" in line)
+    assert "stopped at step " in line
+    assert "of 10; checkpoint " in line
+    assert f"icl-mlflow train --resume {run.info.run_id} " in line
+    counts.done += 1
+    counts.assert_clean()
+
+
+def test_whoever_repeats_ctrl_c_gets_no_traceback(
+    *, work: Workplace, tally: Callable[..., Tally]
+) -> None:
+    counts = tally("Ctrl-C three times")
+    process = work.start(*SMALL_TRAINING, "--epochs", "1000000")
+    deadline = time.monotonic() + 90
+    while not work.runs("metrics.`val/loss` > 0"):
+        assert time.monotonic() < deadline, work.said()
+        time.sleep(0.1)
+    assert process.pid is not None
+    for _ in range(3):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGINT)
+        time.sleep(0.02)
+    process.join(30)
+    assert process.exitcode == 130, work.said()
+    assert "Traceback" not in "\n".join(work.said())
+    counts.done += 1
     counts.assert_clean()
 
 
@@ -119,6 +185,8 @@ def test_a_suite_goes_on_through_an_outage(
     counts.assert_clean()
     assert not list(new_folder.glob(".icl_mlflow"))
 
+
+SMALL_TRAINING = ["train", *SMALL]
 
 SUITES = {
     "train --seeds": ["train", *SMALL, "--seeds", "0,1"],

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from icl_mlflow.tracking.signals import signals_put_off, sigterm_unwinds
+from icl_mlflow.tracking.signals import ENDING, signals_put_off, signals_unwind
 
 
 def write_and_receive(
@@ -14,7 +14,7 @@ def write_and_receive(
     written = []
 
     def write() -> None:
-        with sigterm_unwinds(), signals_put_off():
+        with signals_unwind(), signals_put_off():
             written.append("the beginning")
             for number in signals:
                 signal.raise_signal(number)
@@ -27,7 +27,7 @@ def write_and_receive(
 
 @pytest.mark.parametrize(
     ("number", "raised"),
-    [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)],
+    [(signal.SIGINT, KeyboardInterrupt), *((s, SystemExit) for s in ENDING)],
 )
 def test_a_signal_is_acted_on_after_the_write(
     number: signal.Signals, raised: type[BaseException]
@@ -51,8 +51,17 @@ def test_a_signal_during_a_write_that_fails_is_not_lost() -> None:
         write()
 
 
+def test_what_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as `nohup` has it
+    try:
+        with signals_unwind(), signals_put_off():
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_handlers_are_as_before() -> None:
-    before = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
+    before = [signal.getsignal(s) for s in (signal.SIGINT, *ENDING)]
     with signals_put_off():
         pass
-    assert [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)] == before
+    assert [signal.getsignal(s) for s in (signal.SIGINT, *ENDING)] == before
