@@ -77,7 +77,6 @@ def _train_one(store: "Store", settings: TrainSettings, resume: str) -> None:
     from icl_mlflow.training.precision import warn_if_slow
 
     warn_if_slow(settings)
-    announce(settings, settings.run_name)
     standing = [f"{settings.run_name} had not begun; run the same command again"]
     with (
         last_words(lambda: standing[-1]),
@@ -91,6 +90,7 @@ def _train_one(store: "Store", settings: TrainSettings, resume: str) -> None:
             settings,
             resume=resume,
             on_resume=lambda run_id: show(f"resumes  {run_id}"),
+            on_start=lambda: announce(settings, settings.run_name),
             on_step=advance,
             on_epoch=lambda epoch: lines(settings.run_name, epoch),
             on_stop=standing.append,

@@ -77,6 +77,7 @@ def train_member(
     parent_run_id: str | None = None,
     resume: str = AUTO,
     on_resume: Callable[[str], None] = lambda _: None,
+    on_start: Callable[[], None] = lambda: None,
     on_step: Callable[[], None] = lambda: None,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
     on_stop: Callable[[str], None] = lambda _: None,
@@ -92,6 +93,7 @@ def train_member(
         resume: ``auto`` to go on with the newest unfinished run of these settings,
             ``never``, or the id of the run to go on with.
         on_resume: called with the id of the run that is gone on with.
+        on_start: called once the run is open.
         on_step: called for every step of the run.
         on_epoch: called with every finished epoch of the run.
         on_stop: called with where it stands, its checkpoint and the command that goes
@@ -106,6 +108,7 @@ def train_member(
     with member_run(
         store, settings, parent_run_id, resume=resume, on_resume=on_resume
     ) as run:
+        on_start()
 
         def report(epoch: Epoch) -> None:
             run.report(epoch)

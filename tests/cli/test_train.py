@@ -131,7 +131,7 @@ def test_a_diverging_training_ends_with_exit_code_3_and_keeps_weights(
 ) -> None:
     result = icl("train", *TINY, "--lr", "1e30", "--clip_norm", "1e30")
     assert result.code == 3
-    (line,) = result.err.splitlines()
+    *_, line = result.err.splitlines()
     assert line.startswith("Error: the loss is not finite at epoch")
     (logged,) = runs(store)
     assert logged.info.status == "FAILED"

@@ -51,7 +51,7 @@ def test_a_full_disk_is_one_line_and_exit_code_4_and_the_run_goes_on(
                 file.write(bytes(1 << 12))
         process.join(60)
         assert process.exitcode == 4
-        (line,) = work.said()
+        (line,) = work.complaints()
         assert line.startswith("Error: storage: ")
         assert "No space left on device" in line
         (run,) = work.runs()
@@ -93,7 +93,7 @@ def test_a_disk_that_is_full_at_each_kind_of_write(
             process.join(120)
             counts.done += 1
             if process.exitcode:
-                right = process.exitcode == 4 and is_one_line(work.said())
+                right = process.exitcode == 4 and is_one_line(work.complaints())
                 counts.wrong += not right
                 counts.wrong += bool(work.runs("attributes.status = 'RUNNING'"))
                 if not right:  # for whoever reads why this has failed

@@ -69,6 +69,10 @@ class Workplace:
         experiments = [e.experiment_id for e in self.store.client.search_experiments()]
         return list(self.store.client.search_runs(experiments, query))
 
+    def complaints(self) -> list[str]:
+        """What is said on stderr but for how far the training is."""
+        return [line for line in self.said() if not line.startswith("A-baseline-seed")]
+
     def said(self) -> list[str]:
         return (self.folder / "err").read_text().splitlines()
 
