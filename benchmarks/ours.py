@@ -41,6 +41,11 @@ class Steps:
         """Move the weights; whether the loss is finite, which `fit` asks every time."""
         return bool(self._optimisation.step(batch).loss.isfinite())
 
+    def weights(self) -> torch.Tensor:
+        """A copy of all of them, one after the other."""
+        parameters = self._optimisation.model.parameters()
+        return torch.cat([value.detach().flatten() for value in parameters])
+
 
 def steps(settings: TrainSettings, meter: Meter) -> None:
     """Training, phase by phase, on one thread."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import torch
 
 from icl_mlflow.training.allocator import keep_freed_memory
+from icl_mlflow.training.waiting import considerate_threads
 
 
 def pick_device(name: str) -> torch.device:
@@ -30,13 +31,17 @@ def pick_device(name: str) -> torch.device:
 
 @contextlib.contextmanager
 def compute_threads(wanted: int) -> Iterator[None]:
-    """Compute with so many CPU threads, then give back what there was."""
+    """Compute with so many CPU threads, then give back what there was.
+
+    Several of them heed what else the machine does: `icl_mlflow.training.waiting`.
+    """
     keep_freed_memory()
     before = torch.get_num_threads()
     if wanted:
         torch.set_num_threads(wanted)
     try:
-        yield
+        with considerate_threads(torch.get_num_threads()):
+            yield
     finally:
         torch.set_num_threads(before)
 

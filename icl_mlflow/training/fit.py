@@ -112,14 +112,15 @@ def fit(
     best_epoch = None
     with compute_threads(settings.threads), Aside() as aside:
         validation = aside(evaluation_episodes, settings, chosen, "validation")
-        model = initial_model(settings).to(device)
+        model = aside(initial_model, settings).to(device)
         if settings.epochs:
-            optimisation = Optimisation(settings, model, chosen.variant.frozen)
+            frozen = chosen.variant.frozen
+            optimisation = aside(Optimisation, settings, model, frozen)
             training = _Training(
                 settings=settings,
                 chosen=chosen,
                 validation=validation,
-                progress=Progress(settings, optimisation),
+                progress=aside(Progress, settings, optimisation),
                 on_step=on_step,
                 on_epoch=on_epoch,
                 uninterrupted=uninterrupted,
@@ -209,7 +210,7 @@ class _Training:
             self._epochs(save=lambda: None)
             return
         checkpoints = Checkpoints(folder, self.settings.identity)
-        checkpoints.newest(self.progress.restore)
+        self.aside(checkpoints.newest, self.progress.restore)
 
         def save() -> None:
             checkpoints.write(self.progress.checkpoint())
