@@ -54,6 +54,21 @@ def steps(settings: TrainSettings, meter: Meter) -> None:
         repeat_steps(meter, own.draw, own.step)
 
 
+def steps_in_threads(settings: TrainSettings, threads: int, meter: Meter) -> None:
+    """Training on so many threads that heed the neighbours; 0 for one a core."""
+    with compute_threads(threads):
+        own = Steps(settings)
+        meter.repeat(lambda: own.step(own.draw()))
+
+
+def steps_as_torch_comes(settings: TrainSettings, threads: int, meter: Meter) -> None:
+    """Training on so many threads that heed nobody."""
+    with compute_threads(1):  # nobody to heed, and our allocator
+        torch.set_num_threads(threads)
+        own = Steps(settings)
+        meter.repeat(lambda: own.step(own.draw()))
+
+
 def growth(shapes: Sequence[tuple[str, TrainSettings, int]], meter: Meter) -> None:
     """Steps at many shapes, each a phase: its name, its settings, its steps a piece."""
     with compute_threads(1):

@@ -9,6 +9,7 @@ from benchmarks.table import Table
 #: Name of a part, which is a module here, to the question that it answers.
 PARTS: Mapping[str, str] = {
     "training": "How fast is a training step, where does its time go, what is left?",
+    "neighbours": "Does a step keep its speed beside other busy programs?",
     "suite": "How many episodes a second train when all cores work on a suite?",
     "growth": "How does a step grow with context, batch, width and depth?",
     "evaluation": "How long does the evaluation of a validation set take?",

@@ -19,6 +19,13 @@ ROWS = {
         ["textbook", "ours, fp32", "ours, bf16"],
         ["textbook", "ours, fp32", "ours, bf16"],
     ],
+    "neighbours": [
+        [
+            f"{count} neighbours, {name}"
+            for count in (0, 1, 4, 16)
+            for name in ("default", "1 thread", "a thread a core, as torch has them")
+        ]
+    ],
     "suite": [["textbook", "ours, fp32", "ours, bf16"]],
     "growth": [
         [
