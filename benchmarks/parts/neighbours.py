@@ -61,5 +61,5 @@ def measure(plan: Plan) -> list[Table]:
 
 
 def _steps(count: int) -> int:
-    """Of a round: enough for the threads to notice, few where a step takes long."""
-    return max(3, 16 // (1 + count))
+    """Of a round: long enough to notice that others have stopped, or are there."""
+    return max(3, 60 // (1 + 8 * count))
