@@ -129,7 +129,7 @@ def fit(
             training.run(checkpoints)
             history = tuple(training.progress.history)
             best_epoch = training.progress.best_epoch
-            model.load_state_dict(training.progress.best)
+            aside(model.load_state_dict, training.progress.best)
         test_set = aside(evaluation_episodes, settings, chosen, "test")
         return aside(
             tested,
