@@ -121,12 +121,13 @@ def _table(frame: pd.DataFrame, task: str) -> Table:
 def draw(frame: pd.DataFrame) -> "Figure":
     """Nats against episodes (above) and seconds (below), one column a task.
 
-    Recipes that were tried with one number of episodes alone are in `draw_compared`.
+    Recipes that were tried with the one number of episodes of `draw_compared` alone are
+    there.
     """
     tasks = sorted(frame["task"].unique())
     figure, panels = style.figure(2, len(tasks), panel=(5.6, 4.2))
-    budgets = frame.groupby("recipe", sort=False)["budget"].nunique()
-    recipes = list(budgets.index[budgets > 1]) or list(budgets.index)
+    others = frame[frame["budget"] != COMPARED]
+    recipes = list(others["recipe"].unique()) or list(frame["recipe"].unique())
     for column, task in enumerate(tasks):
         mine = frame[frame["task"] == task]
         for row, across in enumerate(("episodes", "seconds")):
