@@ -1,6 +1,8 @@
 """Import what was published with arXiv 2603.10573: models become runs and versions."""
 
 import glob
+import itertools
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from icl_mlflow.tracking.run import RunLog, open_run
 from icl_mlflow.tracking.store import Store
 
 _SUFFIXES = (".pt", ".csv")
+_MOST_FILES = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,19 +72,45 @@ def published_files(path: str) -> tuple[Path, ...]:
         ValueError: there are none.
     """
     # A folder may be called like a pattern. Path.glob takes no absolute patterns.
-    found_names = [path] if Path(path).exists() else glob.glob(path, recursive=True)  # noqa: PTH207
-    named = [Path(name) for name in found_names]
+    names = [path] if _is_there(path) else glob.iglob(path, recursive=True)  # noqa: PTH207
+    named = _few((Path(name) for name in names), path)
     if not named:
         raise ValueError(f"there is no file or folder {path}")
+    below = (file for one in named for file in _walk(one))
     found = {
         file
-        for one in named
-        for file in (one.rglob("*") if one.is_dir() else [one])
+        for file in _few(below, path)
         if file.is_file() and (file.suffix in _SUFFIXES or file in named)
     }
     if not found:
         raise ValueError(f"{path} holds no file that ends in {' or '.join(_SUFFIXES)}")
     return tuple(sorted(found))
+
+
+def _is_there(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except OSError:  # a name that is too long
+        return False
+
+
+def _walk(one: Path) -> Iterator[Path]:
+    """The path itself, or everything below it; links to folders are not followed."""
+    if not one.is_dir():
+        yield one
+    for folder, _, files in os.walk(one):
+        yield from (Path(folder, file) for file in files)
+
+
+def _few(paths: Iterator[Path], path: str) -> list[Path]:
+    """All of them, where somebody has not named half of the disk by mistake."""
+    found = list(itertools.islice(paths, _MOST_FILES + 1))
+    if len(found) > _MOST_FILES:
+        raise ValueError(
+            f"{path} holds more than {_MOST_FILES:,} files; "
+            "give the folder of the published ones"
+        )
+    return found
 
 
 def import_published(

@@ -20,7 +20,10 @@ from icl_mlflow.analysis.settings import AnalyzeSettings, CompareSettings
 from icl_mlflow.cli.main import COMMANDS, cli
 from icl_mlflow.cli.options import declarations
 from icl_mlflow.cli.reap import duration
+from icl_mlflow.launch.import_published import published_files
 from icl_mlflow.launch.settings import AblateSettings, LaunchSettings, SeedSettings
+from icl_mlflow.published.experiment import experiment
+from icl_mlflow.published.settings import ImportSettings
 from icl_mlflow.settings import value_type
 from icl_mlflow.suite import parse_seeds, parse_variants
 from icl_mlflow.tasks import TASKS
@@ -40,6 +43,7 @@ KINDS: dict[str, tuple[type, ...]] = {
     "analyze": (AnalyzeSettings,),
     "compare": (CompareSettings,),
     "export": (),
+    "import_published": (ImportSettings,),
     "sync": (),
     "reap": (),
 }
@@ -108,11 +112,14 @@ WRONG_TEXT: dict[str, st.SearchStrategy[str] | None] = {
     "resume": fails(is_run_id),
     "analyses": fails(lambda text: text.strip() == "all"),
     "older_than": fails(duration),
+    "untaken": fails(duration),
     "model": TEXT,
     "run_id": TEXT,
     "run_1": TEXT,
     "run_2": TEXT,
     "folder": fails(lambda text: Path(text).is_dir()),
+    "path": fails(published_files),
+    "published_experiment": fails(experiment),
     "experiment": None,
     "output": None,
     "ray_address": TEXT,  # without engine=ray

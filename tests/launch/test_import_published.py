@@ -223,6 +223,10 @@ def test_a_path_may_be_a_file_a_folder_or_a_pattern(tmp_path: Path) -> None:
     assert found("*/*.pt") == ["one.pt", "three.pt"]
     with pytest.raises(ValueError, match="there is no file or folder"):
         found("c")
+    with pytest.raises(ValueError, match=r"there is no file or folder aaa"):
+        published_files("a" * 10_000)
+    with pytest.raises(ValueError, match=r"/ holds more than 20,000 files"):
+        published_files("/")
     (tmp_path / "b/three.pt").unlink()
     with pytest.raises(ValueError, match=r"no file that ends in \.pt or \.csv"):
         found("b")
