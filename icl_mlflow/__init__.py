@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from icl_mlflow.analysis.settings import AnalyzeSettings, CompareSettings
     from icl_mlflow.episodes import Episodes
     from icl_mlflow.estimators import ESTIMATORS
+    from icl_mlflow.estimators.predictor import bayes, estimator, oracle
+    from icl_mlflow.evaluation import evaluation_set, predict, scores
     from icl_mlflow.launch.analyze import analyze
     from icl_mlflow.launch.api import ablate, train_seeds
     from icl_mlflow.launch.compare import compare
@@ -43,10 +45,16 @@ _PLACES = {
     "TrainSettings": "icl_mlflow.training.settings",
     "Transformer": "icl_mlflow.models",
     "analyze": "icl_mlflow.launch.analyze",
+    "bayes": "icl_mlflow.estimators.predictor",
     "compare": "icl_mlflow.launch.compare",
+    "estimator": "icl_mlflow.estimators.predictor",
+    "evaluation_set": "icl_mlflow.evaluation",
     "fit": "icl_mlflow.training.fit",
     "load_model": "icl_mlflow.tracking.models",
+    "oracle": "icl_mlflow.estimators.predictor",
+    "predict": "icl_mlflow.evaluation",
     "read_published": "icl_mlflow.published.checkpoint",
+    "scores": "icl_mlflow.evaluation",
     "ablate": "icl_mlflow.launch.api",
     "train": "icl_mlflow.launch.train",
     "train_seeds": "icl_mlflow.launch.api",
@@ -65,10 +73,16 @@ __all__ = [
     "Transformer",
     "ablate",
     "analyze",
+    "bayes",
     "compare",
+    "estimator",
+    "evaluation_set",
     "fit",
     "load_model",
+    "oracle",
+    "predict",
     "read_published",
+    "scores",
     "train",
     "train_seeds",
 ]

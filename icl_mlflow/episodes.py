@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Episodes:
     """Labelled context points and one query per episode, with what generated them.
 
@@ -53,10 +53,22 @@ class Episodes:
     def __len__(self) -> int:
         return self.query_y_B.shape[0]
 
+    def __repr__(self) -> str:
+        known = ", ".join(self.latents) or "none"
+        return (
+            f"Episodes({len(self):,}, n_context={self.n_context}, dim={self.dim}, "
+            f"latents: {known})"
+        )
+
     @property
     def n_context(self) -> int:
         """Context points per episode."""
         return self.context_y_BN.shape[1]
+
+    @property
+    def dim(self) -> int:
+        """Dimension of x."""
+        return self.query_x_BD.shape[1]
 
     def first(self, n_context: int) -> Episodes:
         """The same episodes, seen with only their first ``n_context`` points."""

@@ -14,8 +14,9 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
 from icl_mlflow.episodes import Episodes
+from icl_mlflow.estimators.predictor import TaskPredictor
 from icl_mlflow.statistics.ranks import average_ranks
-from icl_mlflow.tasks.base import Task
+from icl_mlflow.tasks.base import Task, check_episodes
 
 #: Context points, their labels and the query to log-odds of y_q = 1: (B,), in nats.
 Predictor = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -28,7 +29,7 @@ _CALIBRATION_BINS = 15
 _ONE_SIDED = 1.645
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class EvaluationSet:
     """Fixed episodes and their exact answers.
 
@@ -58,6 +59,12 @@ class EvaluationSet:
             oracle_B=self.oracle_B[:n_episodes],
         )
 
+    def __repr__(self) -> str:
+        return (
+            f"EvaluationSet({self.episodes!r}, exact Bayes accuracy "
+            f"{bayes_accuracy(self.bayes_B):.4f})"
+        )
+
     @property
     def label_B(self) -> Tensor:
         """The query's label: float64, 0 or 1."""
@@ -67,7 +74,17 @@ class EvaluationSet:
 def evaluation_set(
     task: Task, episodes: Episodes, seen: Episodes | None = None
 ) -> EvaluationSet:
-    """Episodes with their exact answers under ``task``."""
+    """Episodes with their exact answers under ``task``.
+
+    Args:
+        task: that drew the episodes.
+        episodes: as they were drawn.
+        seen: as a model is shown them, if a variant changes something of them.
+
+    Raises:
+        ValueError: episodes of another dimension than the task's.
+    """
+    check_episodes(task, episodes)
     return EvaluationSet(
         episodes=episodes,
         seen=episodes if seen is None else seen,
@@ -78,12 +95,33 @@ def evaluation_set(
 
 @torch.no_grad()
 def predict(predictor: Predictor, episodes: Episodes) -> Tensor:
-    """The predictor's log-odds, found in chunks: (B,) float64 on the CPU, nats."""
+    """The predictor's log-odds, found in chunks: (B,) float64 on the CPU, nats.
+
+    Args:
+        predictor: a model, what `bayes`, `oracle` or `estimator` give, or any function
+            of context points, their labels and the query.
+        episodes: what it is asked about.
+
+    Raises:
+        ValueError: it does not fit the episodes, or does not answer each of them.
+    """
+    if isinstance(predictor, TaskPredictor):  # the oracle must see the latents
+        return predictor.answer(episodes).double().cpu()
     chunks = []
     for part in episodes.chunks(_POINTS):
         logit_B = predictor(part.context_x_BND, part.context_y_BN, part.query_x_BD)
-        chunks.append(logit_B.double().cpu())
+        chunks.append(_one_each(logit_B, len(part)).double().cpu())
     return torch.cat(chunks)
+
+
+def _one_each(logit_B: Tensor, n_episodes: int) -> Tensor:
+    found_B = torch.as_tensor(logit_B)
+    if found_B.shape != (n_episodes,):
+        raise ValueError(
+            f"a predictor must answer {n_episodes} episodes with the shape "
+            f"({n_episodes},), not {tuple(found_B.shape)}"
+        )
+    return found_B
 
 
 def excess_risk(logit_B: Tensor, bayes_B: Tensor) -> Tensor:

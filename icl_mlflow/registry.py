@@ -43,6 +43,16 @@ def unknown_name(kind: str, name: str, known: Collection[str]) -> UnknownNameErr
     )
 
 
+def listing(kind: str, names: Collection[str]) -> str:
+    """The names in one line, after what they are names of.
+
+    >>> listing("task", ["A", "B"])
+    'tasks: A, B'
+    """
+    several = kind.removesuffix("is") + "es" if kind.endswith("is") else f"{kind}s"
+    return f"{several}: {', '.join(names)}"
+
+
 class Registry(Mapping[str, T]):
     """Names to entries; a wrong name answers with the right ones.
 
@@ -137,6 +147,9 @@ choose one of: json
 
     def __len__(self) -> int:
         return len(self._places) + len(self._plugins)
+
+    def __repr__(self) -> str:
+        return listing(self.kind, self)
 
     @cached_property
     def _plugins(self) -> "dict[str, EntryPoint]":

@@ -53,3 +53,9 @@ def test_chunks_hold_so_many_points_and_all_of_the_episodes(
     assert [len(part) for part in parts] == sizes
     queries = torch.cat([part.query_x_BD for part in parts])
     assert torch.equal(queries, episodes.query_x_BD)
+
+
+def test_episodes_print_their_sizes_and_not_their_numbers() -> None:
+    episodes = TASKS["A"].sample(2_000, n_context=8)
+    text = "Episodes(2,000, n_context=8, dim=16, latents: mu, shift)"
+    assert repr(episodes) == text

@@ -5,7 +5,10 @@ import sys
 
 import pytest
 
+from icl_mlflow.analysis import ANALYSES
 from icl_mlflow.registry import Registry, UnknownNameError
+from icl_mlflow.tasks import TASKS
+from icl_mlflow.variants import VARIANTS
 
 
 @pytest.fixture
@@ -45,6 +48,13 @@ def test_names_are_taken_once(shapes: Registry[object]) -> None:
     assert "floor" in shapes
     with pytest.raises(ValueError, match="shape 'floor' is already registered"):
         shapes.add("floor", "math:ceil")
+
+
+def test_a_table_prints_the_names_in_it() -> None:
+    assert str(TASKS) == "tasks: A, B"
+    assert repr(VARIANTS).startswith("variants: baseline, interleaved, ")
+    assert "noisy_labels_0.1" in repr(VARIANTS)
+    assert repr(ANALYSES).startswith("analyses: scoreboard, calibration, ")
 
 
 def test_listing_tasks_and_variants_imports_neither_torch_nor_mlflow() -> None:

@@ -22,7 +22,7 @@ from icl_mlflow.suite import parse_seeds
 from icl_mlflow.training.settings import PRESETS, TrainSettings
 
 if TYPE_CHECKING:
-    from icl_mlflow.launch.member import Trained
+    from icl_mlflow.launch.trained import Trained
     from icl_mlflow.tracking.store import Store
 
 

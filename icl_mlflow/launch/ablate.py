@@ -15,6 +15,7 @@ from icl_mlflow.analysis import ablation, ablation_figures
 from icl_mlflow.analysis.ablation_table import shown
 from icl_mlflow.analysis.tables import csv, latex, markdown
 from icl_mlflow.analysis.verdict import with_verdicts
+from icl_mlflow.launch.card import card
 from icl_mlflow.launch.ceilings import ceilings
 from icl_mlflow.launch.engine import check_engine
 from icl_mlflow.launch.members import raise_for_failures, train_members
@@ -58,7 +59,7 @@ class Suite:
         return [m for m in self.members if m.identity not in self.finished]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Ablation:
     """A finished suite.
 
@@ -71,6 +72,18 @@ class Ablation:
     run_id: str
     table: pd.DataFrame
     ui_link: str
+
+    def __repr__(self) -> str:
+        named = ", ".join(self._sentences)
+        return f"Ablation({named}; run {self.run_id})"
+
+    def _repr_html_(self) -> str:
+        return card("Ablation", {"run": self.run_id, **self._sentences}, self.ui_link)
+
+    @property
+    def _sentences(self) -> dict[str, str]:
+        rows = self.table.to_dict("records")
+        return {str(row["variant"]): str(row["sentence"]) for row in rows}
 
 
 def plan_suite(

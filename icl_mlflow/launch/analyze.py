@@ -12,6 +12,7 @@ from icl_mlflow.analysis.report import Refusal
 from icl_mlflow.analysis.settings import AnalyzeSettings
 from icl_mlflow.analysis.subject import subjects
 from icl_mlflow.launch.analysis_run import frames, log_analysis
+from icl_mlflow.launch.card import card
 from icl_mlflow.launch.measuring import Answered, measure_all
 from icl_mlflow.launch.training_answer import training_answers
 from icl_mlflow.registry import BrokenPluginError
@@ -20,7 +21,7 @@ from icl_mlflow.tracking.sources import Pulled, pull
 from icl_mlflow.tracking.store import Store, connect, open_client
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Analyzed:
     """Finished analyses.
 
@@ -40,6 +41,12 @@ class Analyzed:
     verdicts: Mapping[str, str]
     refusals: tuple[Refusal, ...]
     ui_link: str
+
+    def __repr__(self) -> str:
+        return f"Analyzed({', '.join(self.verdicts)}; run {self.run_id})"
+
+    def _repr_html_(self) -> str:
+        return card("Analyses", {"run": self.run_id, **self.verdicts}, self.ui_link)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,8 +2,8 @@
 
 from icl_mlflow.launch import ablate as suites
 from icl_mlflow.launch.ready import check_members, choose_variants
-from icl_mlflow.launch.train import TrainedSeeds
 from icl_mlflow.launch.train import train_seeds as train_members_of
+from icl_mlflow.launch.trained import TrainedSeeds
 from icl_mlflow.suite import parse_seeds
 from icl_mlflow.tracking.manners import manners
 from icl_mlflow.tracking.state import AUTO

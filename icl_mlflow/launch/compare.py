@@ -14,6 +14,7 @@ from icl_mlflow.analysis.subject import subjects
 from icl_mlflow.escaping import for_figure, markdown_code, markdown_link
 from icl_mlflow.evaluation import predict
 from icl_mlflow.launch.analysis_run import source_link, title
+from icl_mlflow.launch.card import card
 from icl_mlflow.settings import values_of
 from icl_mlflow.tasks.base import parameters
 from icl_mlflow.tracking.manners import manners
@@ -25,7 +26,7 @@ from icl_mlflow.training.device import compute_threads
 _Matched = list[tuple[Subject, Subject]]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Compared:
     """A finished comparison.
 
@@ -44,6 +45,21 @@ class Compared:
     table: pd.DataFrame
     pairs: pd.DataFrame
     ui_link: str
+
+    def __repr__(self) -> str:
+        return f"Compared({self.verdict} run {self.run_id})"
+
+    def _repr_html_(self) -> str:
+        rows = {"run": self.run_id, "verdict": self.verdict, **self._differences}
+        return card("Comparison", rows, self.ui_link)
+
+    @property
+    def _differences(self) -> dict[str, str]:
+        return {
+            str(row["metric"]): f"{row['difference']:+.4f} "
+            f"[{row['low']:+.4f}, {row['high']:+.4f}] {row['unit']}"
+            for row in self.table.to_dict("records")
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

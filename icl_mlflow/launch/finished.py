@@ -5,7 +5,7 @@ import logging
 import torch
 
 from icl_mlflow.evaluation import bayes_accuracy
-from icl_mlflow.launch.member import Trained
+from icl_mlflow.launch.trained import Trained
 from icl_mlflow.launch.training_answer import epochs_of
 from icl_mlflow.tracking.history import NoHistoryError, training_records
 from icl_mlflow.tracking.models import models_of_run
@@ -48,7 +48,7 @@ def finished_before(
         settings=settings,
         run_id=run_id,
         model_uri=model.reference,
-        history=epochs_of(record),
+        epochs=epochs_of(record),
         best_epoch=record.best_epoch,
         test=record.test,
         bayes_accuracy=bayes_accuracy(bayes_B),

@@ -7,7 +7,6 @@ import contextlib
 import logging
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,6 +16,7 @@ from icl_mlflow.launch.artifacts import log_last_good, log_results
 from icl_mlflow.launch.ready import check_ready
 from icl_mlflow.launch.stack_checkpoints import stack_checkpoints
 from icl_mlflow.launch.train_log import train_log
+from icl_mlflow.launch.trained import Trained
 from icl_mlflow.settings import values_of
 from icl_mlflow.tracking.resume import (
     command_with_settings,
@@ -39,35 +39,6 @@ from icl_mlflow.training.fit import Epoch, Fitted, NonFiniteLossError, fit
 from icl_mlflow.training.precision import precision_reason
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.training.stacked import fit_stacked
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trained:
-    """A finished training run.
-
-    Attributes:
-        settings: what was trained.
-        run_id: of its MLflow run.
-        model_uri: of its registered model, ``models:/NAME/VERSION``; None if that waits
-            for a store that could not be reached, and for ``icl-mlflow sync``.
-        history: one entry an epoch.
-        best_epoch: whose weights were kept; None without training.
-        test: final metrics by tracked name.
-        bayes_accuracy: what the exact Bayes predictor is expected to reach on the test
-            episodes.
-        ui_link: the run's page in the UI.
-        reused: it had been trained before, and was not trained again.
-    """
-
-    settings: TrainSettings
-    run_id: str
-    model_uri: str | None
-    history: tuple[Epoch, ...]
-    best_epoch: int | None
-    test: dict[str, float]
-    bayes_accuracy: float
-    ui_link: str
-    reused: bool = False
 
 
 def train_member(
@@ -296,7 +267,7 @@ def _finish(log: RunLog, fitted: Fitted) -> Trained:
         settings=settings,
         run_id=log.run_id,
         model_uri=registered.uri if registered else None,
-        history=history,
+        epochs=history,
         best_epoch=fitted.best_epoch,
         test=fitted.test,
         bayes_accuracy=bayes_accuracy(fitted.test_set.bayes_B),

@@ -6,9 +6,9 @@ from functools import partial
 from typing import Any
 
 from icl_mlflow.launch.engine import Arrangement, Group, arrange
-from icl_mlflow.launch.member import Trained
 from icl_mlflow.launch.piece import Piece, SuitePlace, train_piece
 from icl_mlflow.launch.processes import Outcome, run_in_processes
+from icl_mlflow.launch.trained import Trained
 from icl_mlflow.tracking.location import scheme_of
 from icl_mlflow.tracking.run import end_children
 from icl_mlflow.tracking.state import AUTO

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from icl_mlflow.launch.finished import finished_before
-from icl_mlflow.launch.member import Trained, train_member
+from icl_mlflow.launch.member import train_member
 from icl_mlflow.launch.processes import Outcome
 from icl_mlflow.launch.stack import train_stack
+from icl_mlflow.launch.trained import Trained
 from icl_mlflow.tracking.location import shown
 from icl_mlflow.tracking.manners import manners
 from icl_mlflow.tracking.repeating import repeated

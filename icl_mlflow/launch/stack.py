@@ -5,9 +5,10 @@ from contextlib import ExitStack
 from functools import partial
 from typing import NoReturn
 
-from icl_mlflow.launch.member import Trained, member_run
+from icl_mlflow.launch.member import member_run
 from icl_mlflow.launch.processes import Outcome
 from icl_mlflow.launch.stack_checkpoints import stack_checkpoints
+from icl_mlflow.launch.trained import Trained
 from icl_mlflow.tracking.signals import signals_unwind
 from icl_mlflow.tracking.state import AUTO, end_checkpoints
 from icl_mlflow.tracking.store import Store

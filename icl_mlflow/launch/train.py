@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pandas as pd
 
@@ -10,9 +10,10 @@ from icl_mlflow.analysis import learning_curves
 from icl_mlflow.analysis.answer import over_models
 from icl_mlflow.analysis.tables import csv
 from icl_mlflow.launch.engine import check_engine
-from icl_mlflow.launch.member import Trained, train_member
+from icl_mlflow.launch.member import train_member
 from icl_mlflow.launch.members import raise_for_failures, train_members
 from icl_mlflow.launch.ready import check_ready
+from icl_mlflow.launch.trained import Trained, TrainedSeeds
 from icl_mlflow.settings import values_of
 from icl_mlflow.suite import grid, shown_seeds
 from icl_mlflow.tracking.manners import manners
@@ -24,21 +25,6 @@ from icl_mlflow.training.build import problem, resolved
 from icl_mlflow.training.fit import Epoch, evaluation_episodes
 from icl_mlflow.training.precision import warn_if_slow
 from icl_mlflow.training.settings import TrainSettings
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainedSeeds:
-    """A finished parent run and the runs below it.
-
-    Attributes:
-        run_id: of the parent.
-        members: one a seed.
-        ui_link: the parent's page in the UI.
-    """
-
-    run_id: str
-    members: tuple[Trained, ...]
-    ui_link: str
 
 
 @manners()
@@ -143,7 +129,7 @@ def _log_means(
     rows = []
     n_epochs = settings.epochs
     for epoch in range(n_epochs):
-        values = [member.history[epoch].metrics for member in members]
+        values = [member.epochs[epoch].metrics for member in members]
         rows.append((epoch, with_intervals(values)))
     rows.append((n_epochs, with_intervals([member.test for member in members])))
     log.metric_series(rows)
@@ -159,7 +145,7 @@ def _log_means(
     ]
     log.table("seeds", pd.DataFrame(final))
     if n_epochs:
-        curves = learning_curves.measure((m.settings.seed, m.history) for m in members)
+        curves = learning_curves.measure((m.settings.seed, m.epochs) for m in members)
         chosen = problem(settings)
         validation = evaluation_episodes(settings, chosen, "validation")
         lines = learning_curves.references(chosen.task, validation)

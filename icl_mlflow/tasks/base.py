@@ -126,6 +126,19 @@ class Task(Protocol):
 T = TypeVar("T", bound=Task)
 
 
+def check_episodes(task: Task, episodes: Episodes) -> None:
+    """Refuse episodes that the task cannot have drawn.
+
+    Raises:
+        ValueError: their points have another dimension.
+    """
+    if episodes.dim != task.dim:
+        raise ValueError(
+            f"the task has dim={task.dim}, but the episodes have dim={episodes.dim}; "
+            "draw them from the same task, such as run.task.sample(1_000)"
+        )
+
+
 def knows_corrupted_labels(task: Task) -> bool:
     """Whether the task has its own ``corrupted_bayes_logit``."""
     return type(task).corrupted_bayes_logit is not Task.corrupted_bayes_logit

@@ -20,6 +20,7 @@ from icl_mlflow.models import Architecture, Transformer
 from icl_mlflow.models.initial import Layout
 from icl_mlflow.models.transformer import layout
 from icl_mlflow.settings import values_of
+from icl_mlflow.tasks.base import Task
 from icl_mlflow.tracking.reading import (
     LONGEST_JSON,
     ModelError,
@@ -39,9 +40,9 @@ _CHECKSUM = "checksum"
 _PARTS = {"format", "architecture", "settings", "sha256"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LoadedModel:
-    """A trained model and how it was trained.
+    """A trained model and how it was trained; called as the model is.
 
     Attributes:
         model: in evaluation mode, on the CPU.
@@ -52,6 +53,22 @@ class LoadedModel:
     model: Transformer
     settings: TrainSettings
     sha256: str
+
+    def __repr__(self) -> str:
+        n_parameters = sum(value.numel() for value in self.model.parameters())
+        return f"LoadedModel({self.settings.run_name}, {n_parameters:,} parameters)"
+
+    @property
+    def task(self) -> Task:
+        """The task as it was trained on, with its dimension and parameters."""
+        return problem(self.settings).task
+
+    def __call__(
+        self, context_x_BND: Tensor, context_y_BN: Tensor, query_x_BD: Tensor
+    ) -> Tensor:
+        """The model's log-odds of y_q = 1: (B,), nats; see `Transformer.forward`."""
+        logit_B: Tensor = self.model(context_x_BND, context_y_BN, query_x_BD)
+        return logit_B
 
 
 def write_package(folder: Path, model: Transformer, settings: TrainSettings) -> str:

@@ -17,6 +17,7 @@ from icl_mlflow.registry import (
     BrokenPluginError,
     Registry,
     UnknownNameError,
+    listing,
     unknown_name,
 )
 
@@ -112,6 +113,9 @@ class Catalogue(Mapping[str, "Variant"]):
 
     def __len__(self) -> int:
         return len(self._listed)
+
+    def __repr__(self) -> str:
+        return listing("variant", self)
 
     def _parts(self, name: str) -> list[str]:
         """The canonical names of the parts, in canonical order."""

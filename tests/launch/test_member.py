@@ -12,7 +12,7 @@ import torch
 from icl_mlflow import TrainSettings, load_model, train
 from icl_mlflow.analysis import learning_curves
 from icl_mlflow.evaluation import predict, scores
-from icl_mlflow.launch.member import Trained
+from icl_mlflow.launch.trained import Trained
 from icl_mlflow.tracking.store import Store
 from icl_mlflow.training.build import problem
 from icl_mlflow.training.fit import NonFiniteLossError, evaluation_episodes
@@ -66,7 +66,7 @@ def test_metrics_come_epoch_by_epoch_and_once(store: Store, trained: Trained) ->
     ):
         logged = store.client.get_metric_history(trained.run_id, name)
         assert [(m.step, m.value) for m in logged] == [
-            (epoch.epoch, epoch.metrics[name]) for epoch in trained.history
+            (epoch.epoch, epoch.metrics[name]) for epoch in trained.epochs
         ]
     run = store.client.get_run(trained.run_id)
     for name in ("loss", "accuracy", "excess_risk", "auc", "brier", "ece"):
@@ -81,7 +81,7 @@ def test_artifacts_can_be_read_back(
     history = pd.read_csv(
         StringIO(text(store, trained.run_id, "history.csv", tmp_path))
     )
-    last = trained.history[-1].metrics["val/excess_risk"]
+    last = trained.history["val/excess_risk"].iloc[-1]
     assert history["val/excess_risk"].iloc[-1] == last
     assert "best epoch" in text(store, trained.run_id, "train.log", tmp_path)
     figures = {f.path for f in store.client.list_artifacts(trained.run_id, "figures")}
