@@ -209,7 +209,7 @@ def _reservations(kind: Kind, row: _Row) -> str:
     if row["still_falling"]:
         found += (
             f"; {int(row['still_falling'])} of {int(row['n_seeds'])} curves were still "
-            f"falling at the end, by {row['fall']:.0%} over the last quarter: more "
+            f"falling at the end, by {row['fall']:.0%} over the last epochs: more "
             f"epochs may change this"
         )
     return found
