@@ -31,7 +31,7 @@ def measure(
     rows = []
     scores = {"model": logit_B, "Bayes": truth.bayes_B}
     if trained_B is not None:
-        scores["training-prior Bayes"] = trained_B
+        scores["Bayes, training prior"] = trained_B
     for predictor, score_B in scores.items():
         bins = calibration_bins(score_B, truth.label_B)
         for predicted, observed, count in zip(
@@ -58,7 +58,7 @@ def summarise(frame: pd.DataFrame) -> dict[str, float]:
     """Expected calibration error of the model, with its interval, and of Bayes."""
     numbers: dict[str, float] = {}
     for predictor, bins in frame.groupby("predictor", sort=False):
-        key = f"ece_{predictor}".lower().replace(" ", "_")
+        key = f"ece_{predictor}".lower().replace(", ", "_").replace(" ", "_")
         found = ece_of_bins(
             bins["predicted"].to_numpy(),
             bins["observed"].to_numpy(),
@@ -85,7 +85,7 @@ def _reliability(axes: Axes, frame: pd.DataFrame) -> None:
     axes.axline((0, 0), slope=1, color="black", linewidth=1, label="calibrated")
     looks = {
         "Bayes": (style.BAYES, "s"),
-        "training-prior Bayes": (style.ORANGE, "^"),
+        "Bayes, training prior": (style.ORANGE, "^"),
         "model": (style.MODEL, "o"),
     }
     for predictor, (color, marker) in looks.items():

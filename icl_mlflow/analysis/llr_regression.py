@@ -174,7 +174,7 @@ def _scatter(axes: Axes, frame: pd.DataFrame, statistic: str, title: str) -> Non
     )
     near = _near_slope(frame, statistic)
     axes.set_title(
-        f"{title}\nPearson {r.mean:.3f}, Spearman {rho.mean:.3f}, "
+        f"{title}\nPearson {r.mean:.3f}, Spearman {rho.mean:.3f}\n"
         f"slope {slope.mean:.2f} ({near.mean:.2f} within {_UNDECIDED} nats)",
         fontsize="small",
     )
