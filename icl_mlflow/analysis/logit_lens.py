@@ -20,6 +20,7 @@ from icl_mlflow.analysis.base import Analysis, Subject
 from icl_mlflow.analysis.curves import averaged, group_of
 from icl_mlflow.analysis.findings import Conclusion, Findings, all_of
 from icl_mlflow.analysis.internals import no_internals, traces, transformer_of
+from icl_mlflow.analysis.told import band_meaning
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.models import Transformer
 from icl_mlflow.models.forward import readout
@@ -89,7 +90,9 @@ def draw(frame: pd.DataFrame) -> Figure:
     drawn, panels = style.small_multiples(len(groups), panel=(5.2, 4.0))
     for axes, (group, part) in zip(panels, groups, strict=True):
         n_models = part["model"].nunique()
-        axes.set_title(f"{group} ({n_models} models)" if n_models > 1 else str(group))
+        several = f"{n_models} models; bars: {band_meaning(n_models)}"
+        bars = several if n_models > 1 else "bars: 95 % over episodes"
+        axes.set_title(f"{group} ({bars})", fontsize="medium")
         _lines(axes, part)
         axes.set(
             xlabel="where the head reads the residual stream",
