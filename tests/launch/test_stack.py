@@ -64,7 +64,7 @@ def test_a_signal_ends_every_run_of_a_stack_killed(
             store,
             grid(SETTINGS, ["baseline"], (0, 1, 2)),
             parent_run_id=parent,
-            on_epoch=lambda _epoch: signal.raise_signal(sent),
+            on_epoch=lambda _name, _epoch: signal.raise_signal(sent),
         )
     assert list(statuses(store).values()) == ["KILLED"] * 3
     assert signal.getsignal(sent) == before
