@@ -7,9 +7,9 @@ the variants (`docs/verdicts.md`):
     where both take off, what differs?  paired t-test against `SMALLEST_OF_INTEREST`
 
 A variant is ``unaffected`` where two exact sign tests bound the median difference and
-it takes off no less often. Suites with any false ``hurt``, ``helped`` or ``plateau``
-are fewer than `SIGNIFICANCE`, also where seeds start late or stay stuck:
-``python -m benchmarks.verdicts`` measures it.
+it takes off no less often. Suites with any false ``hurt`` or ``helped``, and those with
+any false ``plateau``, are no more than `SIGNIFICANCE`, also where seeds start late or
+stay stuck: ``python -m benchmarks.verdicts`` measures it.
 """
 
 import enum
