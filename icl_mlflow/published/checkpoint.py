@@ -18,6 +18,7 @@ from torch import Tensor
 
 from icl_mlflow.models import EMBEDDINGS, Architecture, Transformer
 from icl_mlflow.models.transformer import layout
+from icl_mlflow.published.reading import content_of
 from icl_mlflow.registry import unknown_name
 from icl_mlflow.settings import check, is_required, required, setting
 from icl_mlflow.variants import VARIANTS
@@ -41,6 +42,8 @@ _PARTS = {
     "seed": int,
     "best_state_dict": dict,
 }
+#: Bytes; the largest published file has about 2 million.
+_LARGEST = 256 << 20
 _ATTENTION = re.compile(r"transformer\.layers\.\d+\.self_attn\.in_proj_weight")
 
 
@@ -112,10 +115,7 @@ def read_published(path: str | Path, *, n_context: int = 32) -> Published:
 
 def _parts(path: str | Path) -> dict[str, Any]:
     """What the file holds, each part of the right type."""
-    try:
-        content = io.BytesIO(Path(path).read_bytes())
-    except OSError as error:
-        raise ValueError(error.strerror) from error
+    content = io.BytesIO(content_of(path, _LARGEST))
     try:
         _check_archive(content)
         held = torch.load(content, map_location="cpu", weights_only=True)

@@ -4,12 +4,15 @@ Columns: ``epoch`` (from 0), ``train_loss``, ``val_loss`` (nats), ``train_acc``,
 ``val_acc`` (in [0, 1]), ``seed``, ``model`` (a published class) and ``experiment``.
 """
 
+import io
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+
+from icl_mlflow.published.reading import content_of
 
 #: Column to the name that this package tracks the same number under.
 METRICS = {
@@ -59,12 +62,7 @@ def read_histories(file: Path) -> list[PublishedHistory]:
 
 
 def _table(file: Path) -> pd.DataFrame:
-    try:
-        if file.stat().st_size > _LARGEST:
-            raise ValueError(f"it has more than {_LARGEST} bytes")
-        table = pd.read_csv(file)
-    except OSError as error:
-        raise ValueError(error.strerror) from error
+    table = pd.read_csv(io.BytesIO(content_of(file, _LARGEST)))
     missing = [name for name in (*_KEYS, *METRICS) if name not in table.columns]
     if missing:
         raise ValueError(f"it has no column {', '.join(missing)}")

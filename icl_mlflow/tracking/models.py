@@ -23,17 +23,19 @@ from mlflow.store.artifact.utils.models import (
 from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.uri import is_local_uri
 
+from icl_mlflow.tracking.fetching import MissingFileError, fetch
 from icl_mlflow.tracking.location import is_elsewhere, shown, without_secrets
 from icl_mlflow.tracking.manners import manners
-from icl_mlflow.tracking.moved import present_location
+from icl_mlflow.tracking.moved import ADVICE, missing_files, present_location
 from icl_mlflow.tracking.package import (
     DESCRIPTION_FILE,
     WEIGHTS_FILE,
     LoadedModel,
+    longest_weights,
     read_package,
 )
 from icl_mlflow.tracking.pyfunc import DATA_FOLDER
-from icl_mlflow.tracking.reading import ModelError
+from icl_mlflow.tracking.reading import LONGEST_JSON, ModelError
 from icl_mlflow.tracking.runs import FORMS, child_runs, ended_run, one_line_errors
 from icl_mlflow.tracking.store import open_client
 from icl_mlflow.tracking.temporary import temporary_folder
@@ -151,13 +153,8 @@ def _where_it_is(client: MlflowClient, stored: StoredModel) -> StoredModel:
         ModelError: its files are on this machine, but not where they should be.
     """
     location = present_location(stored.location, client.tracking_uri)
-    if is_local_uri(location):
-        place = Path(local_file_uri_to_path(location))
-        if not place.exists():
-            raise ModelError(
-                f"{stored.reference}: its files are not at {place}; was the folder "
-                "moved? They are also looked for in mlruns beside the database"
-            )
+    if place := missing_files(location):
+        raise ModelError(f"{stored.reference}: its files are not at {place}; {ADVICE}")
     return replace(stored, location=location)
 
 
@@ -165,18 +162,20 @@ def _fetch(client: MlflowClient, stored: StoredModel, folder: Path) -> None:
     """Download the two files by their own names, whatever else lies beside them."""
     _check_location(client, stored)
     remote = get_artifact_repository(stored.location, tracking_uri=client.tracking_uri)
-    present = {
-        entry.path for entry in remote.list_artifacts(DATA_FOLDER) if not entry.is_dir
-    }
-    if f"{DATA_FOLDER}/{DESCRIPTION_FILE}" not in present:
+    try:
+        described = fetch(
+            remote, f"{DATA_FOLDER}/{DESCRIPTION_FILE}", folder, LONGEST_JSON
+        )
+    except MissingFileError as error:
         raise ModelError(
             f"{stored.reference} is not a model of this project: "
             f"it has no {DESCRIPTION_FILE}"
-        )
-    for name in (DESCRIPTION_FILE, WEIGHTS_FILE):
-        path = f"{DATA_FOLDER}/{name}"
-        if path in present:
-            remote.download_artifacts(path, str(folder))
+        ) from error
+    try:
+        limit = longest_weights(described.parent)
+    except ModelError as error:
+        raise ModelError(f"{stored.reference}: {error}") from error
+    fetch(remote, f"{DATA_FOLDER}/{WEIGHTS_FILE}", folder, limit)
 
 
 def _check_location(client: MlflowClient, stored: StoredModel) -> None:

@@ -36,6 +36,8 @@ DESCRIPTION_FILE = "model.json"
 _FORMAT = 1
 #: Bytes of a weight, and of what may stand before the weights.
 _FLOAT, _LARGEST_HEADER = 4, 1 << 20
+#: Bytes of weights that are fetched, whatever a description says: a thousand million.
+_LARGEST_WEIGHTS = 1 << 32
 _CHECKSUM = "checksum"
 _PARTS = {"format", "architecture", "settings", "sha256"}
 
@@ -101,8 +103,7 @@ def read_package(folder: Path) -> LoadedModel:
     settings, architecture = _recipe(described)
     expected = layout(architecture)
     # Before anything is made: a few bytes may describe more than there is memory for.
-    n_values = sum(math.prod(initial.shape) for initial in expected.values())
-    weights = _read(folder / WEIGHTS_FILE, _LARGEST_HEADER + _FLOAT * n_values)
+    weights = _read(folder / WEIGHTS_FILE, _longest_weights(expected))
     found = hashlib.sha256(weights).hexdigest()
     if found != described["sha256"]:
         raise ModelError(
@@ -119,6 +120,21 @@ def read_package(folder: Path) -> LoadedModel:
     model = Transformer(architecture)
     model.load_state_dict(tensors)
     return LoadedModel(model.eval(), settings, found)
+
+
+def longest_weights(folder: Path) -> int:
+    """The bytes that a weights file may have, by the description beside it.
+
+    Raises:
+        ModelError: names what is wrong with the description.
+    """
+    _, architecture = _recipe(_description(folder / DESCRIPTION_FILE))
+    return min(_longest_weights(layout(architecture)), _LARGEST_WEIGHTS)
+
+
+def _longest_weights(expected: Layout) -> int:
+    n_values = sum(math.prod(initial.shape) for initial in expected.values())
+    return _LARGEST_HEADER + _FLOAT * n_values
 
 
 def _description(file: Path) -> dict[str, Any]:

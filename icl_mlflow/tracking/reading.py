@@ -4,7 +4,7 @@ import json
 import os
 import stat
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 #: Bytes of a JSON file.
 LONGEST_JSON = 1 << 20
@@ -20,6 +20,23 @@ def content_of(file: Path, limit: int) -> bytes:
     Raises:
         ValueError: it is missing, no plain file, cannot be read, or exceeds ``limit``.
     """
+    stream, size = opened_plain(file)
+    with stream:
+        # Not more than is there: a limit may be larger than all memory.
+        content = stream.read(min(limit, size) + 1)
+    if len(content) > limit:
+        raise ValueError(
+            f"{file.name} has {size} bytes, but at most {limit} belong in it"
+        )
+    return content
+
+
+def opened_plain(file: Path) -> tuple[IO[bytes], int]:
+    """A plain file, open, and its size; no links, and no waiting for pipes.
+
+    Raises:
+        ValueError: it is missing, no plain file, or cannot be read.
+    """
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
@@ -27,17 +44,11 @@ def content_of(file: Path, limit: int) -> bytes:
     except OSError as error:
         reason = "it is a link" if file.is_symlink() else error.strerror
         raise ValueError(f"{file.name} cannot be read: {reason}") from error
-    with os.fdopen(descriptor, "rb") as stream:
-        about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode):
-            raise ValueError(f"{file.name} cannot be read: it is not a plain file")
-        # Not more than is there: a limit may be larger than all memory.
-        content = stream.read(min(limit, about.st_size) + 1)
-    if len(content) > limit:
-        raise ValueError(
-            f"{file.name} has {about.st_size} bytes, but at most {limit} belong in it"
-        )
-    return content
+    about = os.fstat(descriptor)
+    if not stat.S_ISREG(about.st_mode):
+        os.close(descriptor)
+        raise ValueError(f"{file.name} cannot be read: it is not a plain file")
+    return os.fdopen(descriptor, "rb"), about.st_size
 
 
 def json_of(content: bytes) -> Any:

@@ -17,6 +17,8 @@ from icl_mlflow.tracking.temporary import temporary_folder
 PREDICTIONS = "predictions.safetensors"
 HISTORY = "history.csv"
 
+#: Bytes of them: a hundred million episodes, and as many epochs as anybody has.
+LARGEST_PREDICTIONS, LARGEST_HISTORY = 1 << 31, 64 << 20
 
 _logger = logging.getLogger(__name__)
 
@@ -73,9 +75,11 @@ def read_member(store: Store, run_id: str) -> Member:
     """
     run = store.client.get_run(run_id)
     with temporary_folder() as folder:
-        history = download(store.client, run, HISTORY, folder)
-        predictions = download(store.client, run, PREDICTIONS, folder)
         try:
+            history = download(store.client, run, HISTORY, folder, LARGEST_HISTORY)
+            predictions = download(
+                store.client, run, PREDICTIONS, folder, LARGEST_PREDICTIONS
+            )
             frame, arrays = pd.read_csv(history), load_file(predictions)
             return Member(
                 run_id=run_id,
@@ -86,7 +90,7 @@ def read_member(store: Store, run_id: str) -> Member:
                 bayes_B=arrays["bayes"],
                 label_B=arrays["label"],
             )
-        except (KeyError, ValueError, IsADirectoryError, SafetensorError) as error:
+        except (KeyError, ValueError, SafetensorError) as error:
             raise UnreadableMemberError(
                 f"run {run_id} is not as `train` leaves one: "
                 f"{type(error).__name__}: {error}"

@@ -144,7 +144,8 @@ def _why_another(client: MlflowClient, run_id: str, identity: str) -> str:
 def _settings_of(client: MlflowClient, run_id: str) -> TrainSettings | None:
     try:
         with temporary_folder() as folder:
-            file = download(client, client.get_run(run_id), _SETTINGS, folder)
+            run = client.get_run(run_id)
+            file = download(client, run, _SETTINGS, folder, LONGEST_JSON)
             return TrainSettings(**json_of(content_of(file, LONGEST_JSON)))
     except (MlflowException, StoreError, OSError, ValueError, TypeError):
         return None

@@ -9,8 +9,14 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from icl_mlflow.tracking.fetching import MissingFileError, fetch
 from icl_mlflow.tracking.location import StoreError, is_elsewhere, shown
-from icl_mlflow.tracking.moved import files_of_run
+from icl_mlflow.tracking.moved import (
+    ADVICE,
+    files_of_run,
+    missing_files,
+    present_location,
+)
 
 
 def check_place(location: str, tracking_uri: str, what: str) -> None:
@@ -35,14 +41,34 @@ def check_place(location: str, tracking_uri: str, what: str) -> None:
 def check_run(client: MlflowClient, run: Run) -> None:
     """Check the place of a run's files; see `check_place`."""
     what = f"run {run.info.run_id}"
-    check_place(run.info.artifact_uri or "", client.tracking_uri, what)
+    location = present_location(run.info.artifact_uri or "", client.tracking_uri)
+    check_place(location, client.tracking_uri, what)
 
 
-def download(client: MlflowClient, run: Run, path: str, folder: str) -> Path:
+def download(
+    client: MlflowClient, run: Run, path: str, folder: str, limit: int
+) -> Path:
     """Fetch one file of a run into a folder; where it is then.
+
+    Args:
+        client: of the store.
+        run: that has it.
+        path: of the file among those of the run.
+        folder: of this machine.
+        limit: bytes that belong in such a file.
 
     Raises:
         StoreError: it is on another server than the store.
+        FetchError: it is missing, longer than ``limit``, or too slow; see `fetch`.
     """
     check_run(client, run)
-    return Path(files_of_run(client, run).download_artifacts(path, folder))
+    files = files_of_run(client, run)
+    try:
+        return fetch(files, path, Path(folder), limit)
+    except MissingFileError as error:
+        if place := missing_files(files.artifact_uri):
+            raise MissingFileError(
+                f"{error}: the files of run {run.info.run_id} are not at {place}; "
+                f"{ADVICE}"
+            ) from error
+        raise

@@ -8,15 +8,15 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
+from icl_mlflow.tracking.fetching import MissingFileError
 from icl_mlflow.tracking.location import shown, without_secrets
-from icl_mlflow.tracking.moved import files_of_run
 from icl_mlflow.tracking.reading import (
     LONGEST_JSON,
     ModelError,
     content_of,
     json_of,
 )
-from icl_mlflow.tracking.run_files import check_run, download
+from icl_mlflow.tracking.run_files import download
 from icl_mlflow.tracking.temporary import temporary_folder
 
 #: How a reader may name what is looked for.
@@ -65,15 +65,13 @@ def child_runs(client: MlflowClient, run: Run) -> list[Run]:
 
 def _reused_runs(client: MlflowClient, run: Run) -> list[Run]:
     """Members of a suite that an earlier suite has trained, and is the parent of."""
-    check_run(client, run)
-    files = files_of_run(client, run)
-    if not any(found.path == MEMBERS for found in files.list_artifacts()):
-        return []
     with temporary_folder() as folder:
-        file = download(client, run, MEMBERS, folder)
         try:
+            file = download(client, run, MEMBERS, folder, LONGEST_JSON)
             members = json_of(content_of(file, LONGEST_JSON))
             reused = [str(m["run_id"]) for m in members if m["reused"]]
+        except MissingFileError:
+            return []
         except (ValueError, KeyError, TypeError) as error:
             raise ModelError(
                 f"{MEMBERS} of run {run.info.run_id} is damaged: {error}"

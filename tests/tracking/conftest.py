@@ -42,25 +42,26 @@ def episode() -> dict[str, torch.Tensor]:
 
 @pytest.fixture
 def keep() -> Keep:
-    """Open a run, register a fresh model in it; its id, and what is registered."""
-
-    def keep_one(
-        store: Store,
-        settings: TrainSettings | None = None,
-        risk: float = 0.1,
-        parent_run_id: str | None = None,
-    ) -> tuple[str, Registered]:
-        chosen = settings or TrainSettings(**TINY)
-        with open_run(
-            store,
-            name=chosen.run_name,
-            kind="train",
-            params={},
-            tags={},
-            description="",
-            parent_run_id=parent_run_id,
-        ) as log:
-            metrics = {"val/excess_risk": risk, "test/accuracy": 0.75}
-            return log.run_id, log.model(initial_model(chosen), chosen, metrics)
-
+    """What keeps a model in a run: `keep_one`."""
     return keep_one
+
+
+def keep_one(
+    store: Store,
+    settings: TrainSettings | None = None,
+    risk: float = 0.1,
+    parent_run_id: str | None = None,
+) -> tuple[str, Registered]:
+    """Open a run, register a fresh model in it; its id, and what is registered."""
+    chosen = settings or TrainSettings(**TINY)
+    with open_run(
+        store,
+        name=chosen.run_name,
+        kind="train",
+        params={},
+        tags={},
+        description="",
+        parent_run_id=parent_run_id,
+    ) as log:
+        metrics = {"val/excess_risk": risk, "test/accuracy": 0.75}
+        return log.run_id, log.model(initial_model(chosen), chosen, metrics)
