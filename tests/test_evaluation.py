@@ -166,6 +166,21 @@ def test_the_size_of_a_chunk_does_not_change_predictions(
     torch.testing.assert_close(found_B, whole_B.detach().double(), rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_exact_answers_in_chunks_are_those_of_all_at_once(
+    task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    episodes = TASKS[task].sample(50, 8, stream="test")
+    monkeypatch.setattr(evaluation, "_ANSWERED_POINTS", 7 * 9)
+    truth = evaluation_set(TASKS[task], episodes)
+    bayes_B, oracle_B = (
+        TASKS[task].bayes_logit(episodes),
+        TASKS[task].oracle_llr(episodes),
+    )
+    torch.testing.assert_close(truth.bayes_B, bayes_B, rtol=0, atol=1e-11)
+    torch.testing.assert_close(truth.oracle_B, oracle_B, rtol=0, atol=1e-11)
+
+
 def test_exact_answers_belong_to_the_episodes_not_to_what_the_model_sees() -> None:
     task = TASKS["A"]
     episodes = task.sample(50, 8, stream="test")

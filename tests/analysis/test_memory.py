@@ -1,4 +1,4 @@
-"""However long a context is, an analysis takes little memory: parts hold few points."""
+"""However long a context is, little memory is taken: parts hold few points."""
 
 import subprocess
 import sys
@@ -39,3 +39,37 @@ def test_two_gigabytes_are_enough_for_two_thousand_context_points(
         text=True,
     )
     assert int(done.stdout) <= 2e9
+
+
+#: By how many bytes exact answers raise the peak, and what the points themselves take.
+_ANSWERS = """
+import resource, sys
+from icl_mlflow.evaluation import evaluation_set
+from icl_mlflow.tasks import TASKS
+
+def peak():
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+task = TASKS[sys.argv[1]]
+evaluation_set(task, task.sample(8, 2_048))  # everything is imported
+episodes = task.sample(1_500, 2_048)
+before = peak()
+evaluation_set(task, episodes)
+print(peak() - before, episodes.context_x_BND.nbytes)
+"""
+
+
+@pytest.mark.parametrize("task", ["A", "B"])
+def test_exact_answers_to_long_contexts_take_little_memory(
+    task: str,
+) -> None:
+    """At once they would take the points in float64, and more beside."""
+    done = subprocess.run(
+        [sys.executable, "-c", _ANSWERS, task],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    raised, points = map(int, done.stdout.split())
+    assert raised < (0.5 if task == "A" else 1.5) * points
