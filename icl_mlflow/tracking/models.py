@@ -7,7 +7,7 @@ model that someone else logged is refused, never handed to a loader that runs co
 import re
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -175,7 +175,8 @@ def _fetch(client: MlflowClient, stored: StoredModel, folder: Path) -> None:
         limit = longest_weights(described.parent)
     except ModelError as error:
         raise ModelError(f"{stored.reference}: {error}") from error
-    fetch(remote, f"{DATA_FOLDER}/{WEIGHTS_FILE}", folder, limit)
+    with suppress(MissingFileError):  # who reads the package says so
+        fetch(remote, f"{DATA_FOLDER}/{WEIGHTS_FILE}", folder, limit)
 
 
 def _check_location(client: MlflowClient, stored: StoredModel) -> None:

@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from icl_mlflow.analysis.member import Member
+from icl_mlflow.tracking.fetching import FetchError
 from icl_mlflow.tracking.run_files import download
 from icl_mlflow.tracking.store import Store
 from icl_mlflow.tracking.temporary import temporary_folder
@@ -91,9 +92,10 @@ def read_member(store: Store, run_id: str) -> Member:
                 label_B=arrays["label"],
             )
         except (KeyError, ValueError, SafetensorError) as error:
+            kind = type(error).__name__
+            said = error if isinstance(error, FetchError) else f"{kind}: {error}"
             raise UnreadableMemberError(
-                f"run {run_id} is not as `train` leaves one: "
-                f"{type(error).__name__}: {error}"
+                f"run {run_id} is not as `train` leaves one: {said}"
             ) from error
 
 

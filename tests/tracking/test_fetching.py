@@ -4,9 +4,12 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
+from icl_mlflow.tracking.fetching import FetchError, MissingFileError, fetch
 from icl_mlflow.tracking.models import ModelError, load_model
 from icl_mlflow.tracking.results import UnreadableMemberError, read_member
 from icl_mlflow.tracking.resume import command_to_resume
@@ -204,3 +207,25 @@ def test_a_file_of_a_folder_is_measured_before_it_is_copied(
     of_name = {"members.json": "members", "history.csv": "result"}
     said = refusal(Reading(run_id, store), of_name.get(name, "model"))
     assert f"{name} has {ENDLESS} bytes or more" in said
+
+
+class Bucket(LocalArtifactRepository):
+    """Storage of a kind of its own, over a folder; neither a server nor a place."""
+
+    def __init__(self, artifact_uri: str, *uris: str | None) -> None:
+        super().__init__(Path(urlsplit(artifact_uri).path).as_uri(), *uris)
+        self.artifact_uri = artifact_uri
+
+
+def test_objects_of_a_bucket_are_measured_by_its_list(tmp_path: Path) -> None:
+    (tmp_path / "bucket/data").mkdir(parents=True)
+    for name, size in (("short", 10), ("long", 11)):
+        (tmp_path / "bucket/data" / name).write_bytes(b"x" * size)
+    bucket = Bucket(f"bucket://{tmp_path}/bucket")
+    file = fetch(bucket, "data/short", tmp_path, 10)
+    assert (file, file.stat().st_size) == (tmp_path / "data/short", 10)
+    with pytest.raises(FetchError, match="data/long has 11 bytes or more"):
+        fetch(bucket, "data/long", tmp_path, 10)
+    assert not (tmp_path / "data/long").exists()
+    with pytest.raises(MissingFileError):
+        fetch(bucket, "data/none", tmp_path, 10)

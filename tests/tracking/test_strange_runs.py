@@ -112,4 +112,5 @@ def test_a_folder_for_a_file_is_named_and_the_others_compared(
     found = readable_members(trained_store, ids)
     assert [member.run_id for member in found] == list(trained_runs.baseline_seeds)
     (line,) = caplog.messages
-    assert line.startswith(f"run {strange} is not as `train` leaves one: IsADirectory")
+    said = "history.csv cannot be read: it is not a plain file"
+    assert line.startswith(f"run {strange} is not as `train` leaves one: {said}")
