@@ -66,7 +66,9 @@ def ablate(
     Members that have finished before are reused, and those that were cut off go on
     where they were, so run it again after a crash.
     """
-    if not launch.dry_run:
+    if launch.dry_run:
+        check_dry_run("ablate")
+    else:
         ask_store()
     # Imported here, so that --help and bad input need neither torch nor mlflow.
     from icl_mlflow.launch.engine import check_engine
@@ -79,7 +81,6 @@ def ablate(
         members = check_members(settings, variants, seeds)
         check_engine(launch.engine, launch.ray_address)
     if launch.dry_run:
-        check_dry_run()
         from icl_mlflow.launch.plan import plan_members
 
         show(*plan_members(members, launch).splitlines())

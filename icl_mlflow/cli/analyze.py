@@ -6,10 +6,11 @@ import click
 
 from icl_mlflow.analysis.settings import AnalyzeSettings
 from icl_mlflow.cli.console import show
-from icl_mlflow.cli.errors import exit_code, usage_errors
+from icl_mlflow.cli.errors import check_dry_run, exit_code, usage_errors
 from icl_mlflow.cli.options import CONTEXT, options
 from icl_mlflow.cli.progress import progress
 from icl_mlflow.cli.store import ask_store_with_runs
+from icl_mlflow.launch.settings import DryRunSettings
 
 if TYPE_CHECKING:
     from icl_mlflow.launch.analyze import Analyzed
@@ -20,24 +21,34 @@ Example:
   icl-mlflow analyze --run_id 4f2a8c...
   icl-mlflow analyze --model models:/icl-A-baseline@best --tau 9
   icl-mlflow analyze --run_id 4f2a8c... --analyses llr_regression,logit_lens
+  icl-mlflow analyze --run_id 4f2a8c... --dry_run
 """
 
 
 @click.command(context_settings=CONTEXT, epilog=_EXAMPLE)
-@options(AnalyzeSettings)
-def analyze(settings: AnalyzeSettings) -> None:
+@options(AnalyzeSettings, DryRunSettings)
+def analyze(settings: AnalyzeSettings, how: DryRunSettings) -> None:
     """Put every question to the models of a run; log the answers as a new run."""
-    ask_store_with_runs(to_write=True)
+    if how.dry_run:
+        check_dry_run("analyze")
+    ask_store_with_runs(to_write=not how.dry_run)
     # Imported here, so that --help and bad input need neither torch nor mlflow.
     from icl_mlflow.launch.analyze import carry_out, prepare
     from icl_mlflow.launch.measuring import MeasuringFailedError
     from icl_mlflow.tracking.store import StoreError
 
+    if how.dry_run:
+        from icl_mlflow.launch.analysis_plan import plan_analysis
+
+        with usage_errors(ValueError, StoreError):
+            lines = plan_analysis(settings).splitlines()
+        show(*lines)
+        return
     with usage_errors(ValueError, StoreError):
         prepared = prepare(settings)
     with (
         exit_code(1, MeasuringFailedError),
-        progress(prepared.n_measurements, "analyses", speaks=True) as advance,
+        progress(prepared.questions.n_measurements, "analyses", speaks=True) as advance,
     ):
         analyzed = carry_out(prepared, advance)
     show(*summary(analyzed))

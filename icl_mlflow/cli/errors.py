@@ -21,8 +21,11 @@ def say(message: str) -> None:
     show_error(f"Error: {line}")
 
 
-def check_dry_run() -> None:
+def check_dry_run(command: str) -> None:
     """Refuse to do nothing where ``mlflow run`` has opened a run for it already.
+
+    Args:
+        command: by its name.
 
     Raises:
         UsageError: names the command that creates no run.
@@ -30,7 +33,7 @@ def check_dry_run() -> None:
     if os.environ.get("MLFLOW_RUN_ID"):
         raise click.UsageError(
             "dry_run creates no run, but `mlflow run` has opened one before; "
-            "use `icl-mlflow` or `python -m entrypoints.train --dry_run`"
+            f"use `icl-mlflow {command} --dry_run`"
         )
 
 

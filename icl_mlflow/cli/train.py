@@ -41,7 +41,9 @@ def train(
     """Train a model on a task; log it, and register it."""
     if several.seeds is None and launch.engine != "auto":
         raise click.UsageError("engine is for several models: give seeds, such as 0-9")
-    if not launch.dry_run:
+    if launch.dry_run:
+        check_dry_run("train")
+    else:
         ask_store()
     # Imported here, so that --help and bad input need neither torch nor mlflow.
     from icl_mlflow.launch.engine import check_engine
@@ -52,7 +54,6 @@ def train(
         check_engine(launch.engine, launch.ray_address)
         resume = launch.resume if several.seeds is None else launch.resume_members
     if launch.dry_run:
-        check_dry_run()
         from icl_mlflow.launch.plan import plan
 
         show(*plan(settings, several, launch).splitlines())

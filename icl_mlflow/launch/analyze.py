@@ -50,12 +50,11 @@ class Analyzed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """Models that have been pulled and checked; nothing has been created yet.
+class Questions:
+    """What is asked of which models, all of which have been pulled and checked.
 
     Attributes:
         settings: what was asked for.
-        store: where the results go.
         pulled: the models.
         subjects: the models with their episodes.
         analyses: the name of a model to the analyses that can be put to it.
@@ -63,7 +62,6 @@ class Prepared:
     """
 
     settings: AnalyzeSettings
-    store: Store
     pulled: Pulled
     subjects: tuple[Subject, ...]
     analyses: Mapping[str, tuple[str, ...]]
@@ -73,6 +71,14 @@ class Prepared:
     def n_measurements(self) -> int:
         """Over all models."""
         return sum(len(names) for names in self.analyses.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """Questions that can be put, and the store where the answers go."""
+
+    questions: Questions
+    store: Store
 
 
 @manners()
@@ -100,14 +106,24 @@ def prepare(settings: AnalyzeSettings) -> Prepared:
     Raises:
         ValueError, StoreError: as for `analyze`.
     """
+    found = questions(settings)
+    store = connect(settings.experiment, found.pulled.experiment)
+    return Prepared(questions=found, store=store)
+
+
+def questions(settings: AnalyzeSettings) -> Questions:
+    """What would be asked of which models; needs no right to write.
+
+    Raises:
+        ValueError, StoreError: as for `analyze`.
+    """
     client = open_client()
     pulled = pull(client, settings.source)
     asked_subjects = tuple(subjects(pulled.trainees, settings.asked))
     refusals = _refusals(settings, asked_subjects)
     refused = {(refusal.analysis, refusal.model) for refusal in refusals}
-    return Prepared(
+    return Questions(
         settings=settings,
-        store=connect(settings.experiment, pulled.experiment),
         pulled=pulled,
         subjects=asked_subjects,
         analyses={
@@ -129,26 +145,25 @@ def carry_out(
         prepared: from `prepare`.
         on_analysis: called after every analysis of every model.
     """
-    settings = prepared.settings
-    with log_analysis(
-        prepared.store, settings, prepared.pulled, prepared.subjects
-    ) as logger:
+    asked, store = prepared.questions, prepared.store
+    settings = asked.settings
+    with log_analysis(store, settings, asked.pulled, asked.subjects) as logger:
         answered = measure_all(
-            prepared.subjects,
+            asked.subjects,
             settings.asked,
-            prepared.analyses,
+            asked.analyses,
             jobs=settings.jobs,
             on_analysis=on_analysis,
         )
-        found = training_answers(prepared.store, prepared.pulled)
+        found = training_answers(store, asked.pulled)
         found += _answers(settings, answered)
-        logger.log_answers(found, prepared.refusals)
+        logger.log_answers(found, asked.refusals)
     return Analyzed(
         run_id=logger.run_id,
         numbers={k: v for answer in found for k, v in answer.metrics.items()},
         frames=frames(found),
         verdicts={answer.file_name: answer.verdict for answer in found},
-        refusals=prepared.refusals,
+        refusals=asked.refusals,
         ui_link=logger.ui_link,
     )
 

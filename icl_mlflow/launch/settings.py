@@ -66,6 +66,18 @@ class LaunchSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DryRunSettings:
+    """Whether `analyze` asks its questions, or only says what it would ask."""
+
+    dry_run: bool = setting(
+        default=False, text="Print what would be asked, and create nothing."
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, kw_only=True)
 class SeedSettings:
     """The seeds of `train`."""
 

@@ -43,6 +43,26 @@ def test_every_question_has_a_line(
     assert lines["run"] in lines["see"]
 
 
+def test_a_dry_run_says_what_it_would_ask_and_creates_nothing(
+    icl: Icl, trained_store: Store, trained_runs: Any
+) -> None:
+    before = n_runs(trained_store)
+    ended = icl(
+        *["analyze", "--run_id", trained_runs.no_labels, "--episodes", "100"],
+        *["--experiment", "new", "--tau", "9", "--dry_run"],
+    )
+    assert ended.code == 0, ended.err
+    models, asked, *others = ended.out.splitlines()
+    assert models.split(maxsplit=1)[1] == "A-no_labels-seed0, A-no_labels-seed1"
+    assert {"calibration", "logit_lens"} <= set(asked.replace(",", "").split())
+    assert "ov_alignment" not in asked
+    assert sum(line.startswith("not asked    ov_alignment of") for line in others) == 2
+    assert "episodes     100 of each model, seed 0, tau 9" in others
+    assert "results      in experiment new" in others
+    assert n_runs(trained_store) == before
+    assert trained_store.client.get_experiment_by_name("new") is None
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

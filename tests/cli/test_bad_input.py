@@ -21,7 +21,12 @@ from icl_mlflow.cli.main import COMMANDS, cli
 from icl_mlflow.cli.options import declarations
 from icl_mlflow.cli.reap import duration
 from icl_mlflow.launch.import_published import published_files
-from icl_mlflow.launch.settings import AblateSettings, LaunchSettings, SeedSettings
+from icl_mlflow.launch.settings import (
+    AblateSettings,
+    DryRunSettings,
+    LaunchSettings,
+    SeedSettings,
+)
 from icl_mlflow.published.experiment import experiment
 from icl_mlflow.published.settings import ImportSettings
 from icl_mlflow.settings import value_type
@@ -40,7 +45,7 @@ INPUTS = int(os.environ.get("ICL_FAULTS_INPUTS", "60"))
 KINDS: dict[str, tuple[type, ...]] = {
     "train": (TrainSettings, SeedSettings, LaunchSettings),
     "ablate": (TrainSettings, AblateSettings, LaunchSettings),
-    "analyze": (AnalyzeSettings,),
+    "analyze": (AnalyzeSettings, DryRunSettings),
     "compare": (CompareSettings,),
     "export": (),
     "import_published": (ImportSettings,),

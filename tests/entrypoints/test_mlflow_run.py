@@ -5,11 +5,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from mlflow.entities import Run
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from icl_mlflow.tracking.store import Store
 
@@ -17,9 +18,11 @@ ROOT = Path(__file__).parents[2]
 TINY = ["preset=smoke", "train_episodes=256", "val_episodes=64", "test_episodes=64"]
 
 
-def mlflow_run(entry_point: str, *parameters: str) -> subprocess.CompletedProcess[str]:
+def mlflow_run(
+    entry_point: str, *parameters: str, options: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "mlflow", "run", str(ROOT), "-e", entry_point]
-    command += ["--env-manager", "local"]
+    command += ["--env-manager", "local", *options]
     for parameter in parameters:
         command += ["-P", parameter]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -68,6 +71,52 @@ def test_bad_input_is_one_line_and_a_failed_run(
     assert errors == [message]
     assert "Traceback" not in result.stderr
     assert [run.info.status for run in runs(store)] == ["FAILED"]
+
+
+def test_the_name_that_is_typed_stays(store: Store) -> None:
+    result = mlflow_run("train", "epochs=1", *TINY, options=["--run-name", "my own"])
+    assert result.returncode == 0, result.stderr
+    (run,) = runs(store)
+    assert (run.info.status, run.info.run_name) == ("FINISHED", "my own")
+
+
+def test_the_description_and_tags_of_the_run_that_is_given_stay(store: Store) -> None:
+    said = {MLFLOW_RUN_NOTE: "my *own* words", "mine": "yes"}
+    given = store.client.create_run(store.experiment_id, tags=said, run_name="my own")
+    run_id = given.info.run_id
+    result = mlflow_run("train", "epochs=1", *TINY, options=["--run-id", run_id])
+    assert result.returncode == 0, result.stderr
+    (run,) = runs(store)
+    assert (run.info.status, run.info.run_name) == ("FINISHED", "my own")
+    assert said.items() <= run.data.tags.items()
+
+
+@pytest.mark.parametrize("entry_point", ["train", "analyze"])
+def test_a_dry_run_is_refused_in_one_line(store: Store, entry_point: str) -> None:
+    needed = ["run_id=4f2a"] if entry_point == "analyze" else TINY
+    result = mlflow_run(entry_point, "dry_run=true", *needed)
+    assert result.returncode == 1  # whatever the command ends with
+    (line,) = [x for x in result.stderr.splitlines() if x.startswith("Error: ")]
+    assert f"use `icl-mlflow {entry_point} --dry_run`" in line
+    assert "Traceback" not in result.stderr
+    assert [run.info.status for run in runs(store)] == ["FAILED"]
+
+
+@pytest.mark.parametrize("command", ["train", "ablate", "analyze"])
+def test_its_exit_code_is_that_of_bad_input(store: Store, command: str) -> None:
+    """What `mlflow run` starts, asked by itself: `mlflow run` has codes of its own."""
+    given = store.client.create_run(store.experiment_id).info.run_id
+    words = ["--run_id", "4f2a"] if command == "analyze" else ["--preset", "smoke"]
+    done = subprocess.run(
+        [sys.executable, "-m", f"entrypoints.{command}", "--dry_run", "true", *words],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "MLFLOW_RUN_ID": given},
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def without_conda(store: Store) -> None:

@@ -62,6 +62,8 @@ def test_a_read_only_disk_can_be_read(
         assert all((home / file).stat().st_size for file in files)
         load = [sys.executable, "-c", LOAD, trained_runs.task_b]
         assert said(*load, **place) == "B\n"
+        dry = icl("analyze", "--run_id", trained_runs.task_b, "--dry_run")
+        assert "no run was created" in said(*dry, **place)
 
 
 def test_the_database_of_another_user_can_be_read(
@@ -82,6 +84,8 @@ def test_the_database_of_another_user_can_be_read(
     assert all((home / file).stat().st_size for file in files)
     load = [sys.executable, "-c", LOAD, trained_runs.task_b]
     assert said(*plain, *load, **place) == "B\n"
+    dry = icl("analyze", "--run_id", trained_runs.task_b, "--dry_run")
+    assert "no run was created" in said(*plain, *dry, **place)
     assert list(theirs.iterdir()) == [database]
 
 
