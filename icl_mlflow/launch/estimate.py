@@ -5,6 +5,8 @@ import time
 from collections.abc import Iterator
 from statistics import median
 
+import torch
+
 from icl_mlflow.launch.engine import Group
 from icl_mlflow.training.build import initial_model, problem, training_batch
 from icl_mlflow.training.device import compute_threads, matrix_products, pick_device
@@ -33,8 +35,16 @@ def training_seconds(group: Group) -> float:
 
 
 def training_bytes(group: Group) -> int:
-    """What the models, their training and their batches take, beside all programs."""
-    return len(group) * member_bytes(group[0]) if group[0].epochs else 0
+    """What the models, their training and their episodes take, beside all programs."""
+    episodes = evaluation_bytes(group[0])
+    return episodes + (len(group) * member_bytes(group[0]) if group[0].epochs else 0)
+
+
+def evaluation_bytes(settings: TrainSettings) -> int:
+    """What the episodes of validation and test take; the latter twice while drawn."""
+    n_episodes = settings.val_episodes + 2 * settings.test_episodes
+    of_x = problem(settings).task.dim * torch.float32.itemsize
+    return n_episodes * (settings.n_context + 1) * (of_x + torch.int64.itemsize)
 
 
 def program_bytes() -> int | None:

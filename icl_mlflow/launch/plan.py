@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from icl_mlflow.launch.engine import Arrangement, Group, arrange
 from icl_mlflow.launch.estimate import (
+    evaluation_bytes,
     program_bytes,
     shown_bytes,
     shown_duration,
@@ -22,6 +23,8 @@ from icl_mlflow.training.settings import TrainSettings
 
 #: Members that are listed by name.
 _NAMED = 20
+#: Bytes of episodes that are warned of.
+_MUCH = 10**9
 
 
 def plan(settings: TrainSettings, several: SeedSettings, launch: LaunchSettings) -> str:
@@ -60,6 +63,7 @@ def plan_members(members: Sequence[TrainSettings], launch: LaunchSettings) -> st
             f"parameters   {' or '.join(f'{size:,}' for size in sizes)}",
             f"steps        {members[0].total_steps:,} each",
             f"memory       {_memory(arrangement, largest)}",
+            *_long_contexts(firsts[0]),
             f"training     about {shown_duration(in_all)}, the machine as busy as now",
             "dry run: nothing was trained, no run was created",
         ]
@@ -109,6 +113,18 @@ def _memory(arrangement: Arrangement, largest: int) -> str:
     if program is None:
         return taken
     return f"{taken}, beside {shown_bytes(program)} for Python and its libraries"
+
+
+def _long_contexts(settings: TrainSettings) -> list[str]:
+    """A warning where the episodes of evaluation alone take much."""
+    taken = evaluation_bytes(settings)
+    if taken < _MUCH:
+        return []
+    line = (
+        f"warning      {shown_bytes(taken)} of that for the episodes of validation and "
+        f"test, of {settings.n_context:,} points each; fewer test_episodes take less"
+    )
+    return [line]
 
 
 def _shared_settings(members: Sequence[TrainSettings]) -> dict[str, str | int | float]:
