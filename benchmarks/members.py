@@ -20,8 +20,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from icl_mlflow.launch.execution import ENGINES, Execution
 from icl_mlflow.launch.processes import usable_cores
-from icl_mlflow.launch.settings import ENGINES
+from icl_mlflow.launch.ready import several_seeds
 from icl_mlflow.launch.train import train_seeds
 from icl_mlflow.tracking.results import finished_runs
 from icl_mlflow.tracking.store import connect
@@ -83,7 +84,8 @@ def _suite(members: int, engine: str, jobs: int) -> Row:
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{database}"
         store = connect("members")
         before, processor = time.perf_counter(), _processor_seconds()
-        train_seeds(store, SETTINGS, range(members), jobs=jobs, engine=engine)
+        execution = Execution(jobs=jobs, engine=engine)
+        train_seeds(store, several_seeds(SETTINGS, range(members), execution))
         clock = time.perf_counter() - before
         processor = _processor_seconds() - processor
         before = time.perf_counter()

@@ -1,5 +1,8 @@
 """In-context learning of statistical tests: tasks, models, analyses, tracked by MLflow.
 
+The commands are functions: `train`, `ablate`, `analyze`, `compare`. `load_model`
+fetches a model, and `predict` asks it, exact Bayes and any other predictor alike.
+
 >>> from icl_mlflow import TASKS
 >>> episodes = TASKS["A"].sample(4, n_context=8, seed=1)
 >>> TASKS["A"].bayes_logit(episodes).shape
@@ -14,14 +17,12 @@ from icl_mlflow.version import VERSION
 if TYPE_CHECKING:
     from icl_mlflow.analysis import ANALYSES
     from icl_mlflow.analysis.settings import AnalyzeSettings, CompareSettings
+    from icl_mlflow.api import ablate, analyze, compare, train
     from icl_mlflow.episodes import Episodes
     from icl_mlflow.estimators import ESTIMATORS
     from icl_mlflow.estimators.predictor import bayes, estimator, oracle
     from icl_mlflow.evaluation import evaluation_set, predict, scores
-    from icl_mlflow.launch.analyze import analyze
-    from icl_mlflow.launch.api import ablate, train_seeds
-    from icl_mlflow.launch.compare import compare
-    from icl_mlflow.launch.train import train
+    from icl_mlflow.launch.execution import Execution
     from icl_mlflow.models import Architecture, Transformer
     from icl_mlflow.published.checkpoint import read_published
     from icl_mlflow.tasks import TASKS
@@ -42,11 +43,12 @@ _PLACES = {
     "Architecture": "icl_mlflow.models",
     "CompareSettings": "icl_mlflow.analysis.settings",
     "Episodes": "icl_mlflow.episodes",
+    "Execution": "icl_mlflow.launch.execution",
     "TrainSettings": "icl_mlflow.training.settings",
     "Transformer": "icl_mlflow.models",
-    "analyze": "icl_mlflow.launch.analyze",
+    "analyze": "icl_mlflow.api",
     "bayes": "icl_mlflow.estimators.predictor",
-    "compare": "icl_mlflow.launch.compare",
+    "compare": "icl_mlflow.api",
     "estimator": "icl_mlflow.estimators.predictor",
     "evaluation_set": "icl_mlflow.evaluation",
     "fit": "icl_mlflow.training.fit",
@@ -55,9 +57,8 @@ _PLACES = {
     "predict": "icl_mlflow.evaluation",
     "read_published": "icl_mlflow.published.checkpoint",
     "scores": "icl_mlflow.evaluation",
-    "ablate": "icl_mlflow.launch.api",
-    "train": "icl_mlflow.launch.train",
-    "train_seeds": "icl_mlflow.launch.api",
+    "ablate": "icl_mlflow.api",
+    "train": "icl_mlflow.api",
 }
 
 __all__ = [
@@ -69,6 +70,7 @@ __all__ = [
     "Architecture",
     "CompareSettings",
     "Episodes",
+    "Execution",
     "TrainSettings",
     "Transformer",
     "ablate",
@@ -84,7 +86,6 @@ __all__ = [
     "read_published",
     "scores",
     "train",
-    "train_seeds",
 ]
 
 

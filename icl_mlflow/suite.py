@@ -1,11 +1,17 @@
 """Which members a suite has: seeds and variants as people write them, and the grid."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants import VARIANTS
+
+#: Several seeds, as a sequence or as text: ``range(3)`` is ``"0,1,2"`` is ``"0-2"``.
+Seeds = str | Iterable[int]
+
+#: Several names, as a sequence or as text with commas.
+Names = str | Iterable[str]
 
 #: What every other variant is compared with.
 BASELINE = "baseline"
@@ -39,6 +45,56 @@ def parse_seeds(text: str) -> tuple[int, ...]:
             raise ValueError(f"more than {_MOST_SEEDS:,} seeds: {text!r}")
         seeds += range(low, high + 1)
     return tuple(dict.fromkeys(seeds))
+
+
+def seeds_of(seeds: Seeds) -> tuple[int, ...]:
+    """Seeds as people write them, in text or as a sequence; in order, each once.
+
+    Raises:
+        ValueError: as for `parse_seeds`.
+        TypeError: one number in place of several.
+
+    >>> seeds_of(range(3)), seeds_of("7,0-2")
+    ((0, 1, 2), (7, 0, 1, 2))
+    """
+    if isinstance(seeds, int):
+        raise TypeError(
+            f"seeds must be several, such as range({seeds}), not {seeds}; "
+            f"give seed={seeds} for one model"
+        )
+    if isinstance(seeds, str):
+        return parse_seeds(seeds)
+    each = [str(seed) for seed in seeds]
+    if not each:
+        raise ValueError("give one seed at least, such as seeds=range(3)")
+    return parse_seeds(",".join(each))
+
+
+def variants_of(variants: Names) -> tuple[str, ...]:
+    """Variants in text or as a sequence, by their canonical names, each once.
+
+    Raises:
+        ValueError: as for `parse_variants`.
+
+    >>> variants_of(["no_labels", "noisy_labels_0.10"])
+    ('no_labels', 'noisy_labels_0.1')
+    """
+    return parse_variants(names_text(variants))
+
+
+def names_text(names: Names) -> str:
+    """Names as the command line takes them.
+
+    Raises:
+        ValueError: no name.
+
+    >>> names_text(["no_labels", "no_position"])
+    'no_labels,no_position'
+    """
+    text = names if isinstance(names, str) else ",".join(names)
+    if not text:
+        raise ValueError("give one name at least, or 'all'")
+    return text
 
 
 def shown_seeds(seeds: Sequence[int]) -> str:

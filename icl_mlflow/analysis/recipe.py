@@ -15,8 +15,8 @@ def commands(settings: AnalyzeSettings) -> list[Command]:
     ...     print(command.text)
     mlflow run . -e analyze --env-manager local -P run_id=4f2a -P tau=9.0
     icl-mlflow analyze --run_id 4f2a --tau 9.0
-    from icl_mlflow import AnalyzeSettings, analyze
-    analyze(AnalyzeSettings(run_id='4f2a', tau=9.0))
+    from icl_mlflow import analyze
+    analyze(run_id='4f2a', tau=9.0)
     """
     usual = {field.name: field.default for field in fields(settings)}
     given = {
@@ -36,7 +36,6 @@ def commands(settings: AnalyzeSettings) -> list[Command]:
         Command("In a shell", f"icl-mlflow analyze {through_shell}"),
         Command(
             "In Python",
-            "from icl_mlflow import AnalyzeSettings, analyze\n"
-            f"analyze(AnalyzeSettings({through_python}))",
+            f"from icl_mlflow import analyze\nanalyze({through_python})",
         ),
     ]

@@ -14,8 +14,8 @@ from icl_mlflow.cli.progress import (
     say_what_smoke_is,
 )
 from icl_mlflow.cli.store import ask_store
+from icl_mlflow.launch.execution import Execution
 from icl_mlflow.launch.settings import AblateSettings, LaunchSettings
-from icl_mlflow.suite import parse_seeds
 from icl_mlflow.training.settings import PRESETS, TrainSettings
 from icl_mlflow.variants import VARIANTS
 
@@ -54,12 +54,16 @@ Example:
 @options(
     TrainSettings,
     AblateSettings,
+    Execution,
     LaunchSettings,
     presets=PRESETS,
     without=("variant", "seed"),
 )
 def ablate(
-    settings: TrainSettings, chosen: AblateSettings, launch: LaunchSettings
+    settings: TrainSettings,
+    chosen: AblateSettings,
+    execution: Execution,
+    launch: LaunchSettings,
 ) -> None:
     """Train every variant with every seed and compare them with the baseline.
 
@@ -71,58 +75,43 @@ def ablate(
     else:
         ask_store()
     # Imported here, so that --help and bad input need neither torch nor mlflow.
-    from icl_mlflow.launch.engine import check_engine
-    from icl_mlflow.launch.ready import check_members, choose_variants
+    from icl_mlflow.launch.ready import several_variants
 
-    seeds = parse_seeds(chosen.seeds)
     with usage_errors(ValueError):
-        resume = launch.resume_members
-        variants = choose_variants(chosen.variants, settings.task)
-        members = check_members(settings, variants, seeds)
-        check_engine(launch.engine, launch.ray_address)
+        request = several_variants(settings, chosen.variants, chosen.seeds, execution)
     if launch.dry_run:
         from icl_mlflow.launch.plan import plan_members
 
-        show(*plan_members(members, launch).splitlines())
+        show(*plan_members(request.members, execution).splitlines())
         return
     from icl_mlflow.launch.ablate import plan_suite
     from icl_mlflow.tracking.store import StoreError, connect
 
     with usage_errors(StoreError):
         store = connect(launch.experiment)
-        suite = plan_suite(store, settings, variants, seeds)
-    _train_and_compare(store, suite, launch, resume)
+        suite = plan_suite(store, request)
+    _train_and_compare(store, suite)
+    say_what_smoke_is(launch.preset)
 
 
-def _train_and_compare(
-    store: "Store", suite: "Suite", launch: LaunchSettings, resume: str
-) -> None:
+def _train_and_compare(store: "Store", suite: "Suite") -> None:
     from icl_mlflow.launch import ablate as launcher
     from icl_mlflow.launch.engine_errors import EngineNotStartedError
     from icl_mlflow.launch.members import MembersFailedError, MembersNotStoredError
 
-    missing = len(suite.missing)
+    request, missing = suite.request, len(suite.missing)
     show(
-        f"members  {len(suite.members)}: {len(suite.finished)} finished before, "
+        f"members  {len(request.members)}: {len(suite.finished)} finished before, "
         f"{missing} to train"
     )
     with (
         last_words(lambda: SUITE_GOES_ON),
         exit_code(1, MembersFailedError, EngineNotStartedError),
         exit_code(4, MembersNotStoredError),
-        epochs_progress(suite.settings, missing, f"{missing} members") as hear,
+        epochs_progress(request.settings, missing, f"{missing} members") as hear,
     ):
-        result = launcher.ablate(
-            store,
-            suite,
-            jobs=launch.jobs,
-            engine=launch.engine,
-            ray_address=launch.ray_address,
-            resume=resume,
-            on_epoch=hear,
-        )
+        result = launcher.ablate(store, suite, hear)
     for row in result.table.to_dict("records"):
         show(f"{row['variant']:22} {row['sentence']}")
     show(f"parent   {result.run_id}")
     show(store.where(result.ui_link))
-    say_what_smoke_is(launch.preset)

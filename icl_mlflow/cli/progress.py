@@ -12,6 +12,7 @@ from icl_mlflow.cli.console import show, show_error
 from icl_mlflow.tracking.signals import ended_by
 
 if TYPE_CHECKING:
+    from icl_mlflow.launch.train import Listener
     from icl_mlflow.training.progress import Epoch
     from icl_mlflow.training.settings import TrainSettings
 
@@ -54,6 +55,19 @@ def progress(
         show_error(f"{label}: {done} of {length}, {_left(left)}")
 
     yield say
+
+
+@contextmanager
+def training_progress(settings: "TrainSettings") -> Iterator["Listener"]:
+    """Yield what hears of the training of one model and shows how far it is."""
+    from icl_mlflow.launch.train import Listener
+
+    with progress(settings.total_steps, settings.run_name) as advance:
+        yield Listener(
+            start=lambda: announce(settings, settings.run_name),
+            step=advance,
+            epoch=EpochLines(settings),
+        )
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """`icl-mlflow train`: train one model, or one a seed, and log it."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -9,19 +10,18 @@ from icl_mlflow.cli.errors import check_dry_run, exit_code, usage_errors
 from icl_mlflow.cli.options import CONTEXT, options
 from icl_mlflow.cli.progress import (
     SUITE_GOES_ON,
-    EpochLines,
-    announce,
     epochs_progress,
     last_words,
-    progress,
     say_what_smoke_is,
+    training_progress,
 )
 from icl_mlflow.cli.store import ask_store
+from icl_mlflow.launch.execution import Execution
 from icl_mlflow.launch.settings import LaunchSettings, SeedSettings
-from icl_mlflow.suite import parse_seeds
 from icl_mlflow.training.settings import PRESETS, TrainSettings
 
 if TYPE_CHECKING:
+    from icl_mlflow.launch.ready import Request
     from icl_mlflow.launch.trained import Trained
     from icl_mlflow.tracking.store import Store
 
@@ -34,99 +34,82 @@ Example:
 
 
 @click.command(context_settings=CONTEXT, epilog=_EXAMPLE)
-@options(TrainSettings, SeedSettings, LaunchSettings, presets=PRESETS)
+@options(TrainSettings, SeedSettings, Execution, LaunchSettings, presets=PRESETS)
 def train(
-    settings: TrainSettings, several: SeedSettings, launch: LaunchSettings
+    settings: TrainSettings,
+    several: SeedSettings,
+    execution: Execution,
+    launch: LaunchSettings,
 ) -> None:
     """Train a model on a task; log it, and register it."""
-    if several.seeds is None and launch.engine != "auto":
-        raise click.UsageError("engine is for several models: give seeds, such as 0-9")
+    if several.seeds is None:
+        with usage_errors(ValueError):
+            execution.check_one()
     if launch.dry_run:
         check_dry_run("train")
     else:
         ask_store()
     # Imported here, so that --help and bad input need neither torch nor mlflow.
-    from icl_mlflow.launch.engine import check_engine
-    from icl_mlflow.launch.ready import check_ready
+    from icl_mlflow.launch.ready import one_model, several_seeds
 
     with usage_errors(ValueError):
-        check_ready(settings)
-        check_engine(launch.engine, launch.ray_address)
-        resume = launch.resume if several.seeds is None else launch.resume_members
+        if several.seeds is None:
+            request = one_model(settings, execution)
+        else:
+            request = several_seeds(settings, several.seeds, execution)
     if launch.dry_run:
-        from icl_mlflow.launch.plan import plan
+        from icl_mlflow.launch.plan import plan_members
 
-        show(*plan(settings, several, launch).splitlines())
+        show(*plan_members(request.members, execution).splitlines())
         return
     from icl_mlflow.tracking.store import StoreError, connect
 
     with usage_errors(StoreError):
         store = connect(launch.experiment, may_resume=several.seeds is None)
     if several.seeds is None:
-        _train_one(store, settings, resume)
+        _train_one(store, request)
     else:
-        seeds = parse_seeds(several.seeds)
-        _train_seeds(store, settings, seeds, launch, resume)
+        _train_seeds(store, request)
     say_what_smoke_is(launch.preset)
 
 
-def _train_one(store: "Store", settings: TrainSettings, resume: str) -> None:
-    from icl_mlflow.launch.member import train_member
+def _train_one(store: "Store", request: "Request") -> None:
+    from icl_mlflow.launch.train import train_one
     from icl_mlflow.tracking.resume import NotResumableError
     from icl_mlflow.tracking.state import RunInUseError
     from icl_mlflow.training.fit import NonFiniteLossError
-    from icl_mlflow.training.precision import warn_if_slow
 
-    warn_if_slow(settings)
-    standing = [f"{settings.run_name} had not begun; run the same command again"]
+    name = request.settings.run_name
+    standing = [f"{name} had not begun; run the same command again"]
     with (
         last_words(lambda: standing[-1]),
         usage_errors(NotResumableError, RunInUseError),
         exit_code(3, NonFiniteLossError),
-        progress(settings.total_steps, settings.run_name) as advance,
+        training_progress(request.settings) as shown,
     ):
-        lines = EpochLines(settings)
-        trained = train_member(
-            store,
-            settings,
-            resume=resume,
-            on_resume=lambda run_id: show(f"resumes  {run_id}"),
-            on_start=lambda: announce(settings, settings.run_name),
-            on_step=advance,
-            on_epoch=lambda epoch: lines(settings.run_name, epoch),
-            on_stop=standing.append,
+        listener = replace(
+            shown,
+            resume=lambda run_id: show(f"resumes  {run_id}"),
+            stop=standing.append,
         )
+        trained = train_one(store, request, listener)
     show(*summary(trained).splitlines())
     show(store.where(trained.ui_link))
 
 
-def _train_seeds(
-    store: "Store",
-    settings: TrainSettings,
-    seeds: tuple[int, ...],
-    launch: LaunchSettings,
-    resume: str,
-) -> None:
+def _train_seeds(store: "Store", request: "Request") -> None:
     from icl_mlflow.launch.engine_errors import EngineNotStartedError
     from icl_mlflow.launch.members import MembersFailedError, MembersNotStoredError
     from icl_mlflow.launch.train import train_seeds
 
+    n_seeds = len(request.seeds)
     with (
         last_words(lambda: SUITE_GOES_ON),
         exit_code(1, MembersFailedError, EngineNotStartedError),
         exit_code(4, MembersNotStoredError),
-        epochs_progress(settings, len(seeds), f"{len(seeds)} seeds") as hear,
+        epochs_progress(request.settings, n_seeds, f"{n_seeds} seeds") as hear,
     ):
-        suite = train_seeds(
-            store,
-            settings,
-            seeds,
-            jobs=launch.jobs,
-            engine=launch.engine,
-            ray_address=launch.ray_address,
-            resume=resume,
-            on_epoch=hear,
-        )
+        suite = train_seeds(store, request, hear)
     for member in suite.members:
         show(*summary(member).splitlines())
     show(f"parent   {suite.run_id}")

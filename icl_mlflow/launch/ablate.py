@@ -5,7 +5,7 @@ failed or was killed goes on where it was.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,16 +17,14 @@ from icl_mlflow.analysis.tables import csv, latex, markdown
 from icl_mlflow.analysis.verdict import with_verdicts
 from icl_mlflow.launch.card import card
 from icl_mlflow.launch.ceilings import ceilings
-from icl_mlflow.launch.engine import check_engine
 from icl_mlflow.launch.members import raise_for_failures, train_members
-from icl_mlflow.launch.ready import check_members
+from icl_mlflow.launch.ready import Request
 from icl_mlflow.settings import values_of
 from icl_mlflow.suite import BASELINE, shown_seeds
 from icl_mlflow.tracking.repeating import repeated
 from icl_mlflow.tracking.results import HISTORY, finished_runs, readable_members
 from icl_mlflow.tracking.run import RunLog, open_run
 from icl_mlflow.tracking.runs import MEMBERS
-from icl_mlflow.tracking.state import AUTO
 from icl_mlflow.tracking.store import Store
 from icl_mlflow.training.build import resolved
 from icl_mlflow.training.fit import Epoch
@@ -40,23 +38,17 @@ class Suite:
     """What is to be trained, and what is there already.
 
     Attributes:
-        settings: of every member, but for variant and seed.
-        variants: in order, the baseline first.
-        seeds: of every variant.
-        members: one for every (variant, seed).
+        request: every variant with every seed.
         finished: identity to run id, of members that need no training.
     """
 
-    settings: TrainSettings
-    variants: tuple[str, ...]
-    seeds: tuple[int, ...]
-    members: tuple[TrainSettings, ...]
+    request: Request
     finished: dict[str, str]
 
     @property
     def missing(self) -> list[TrainSettings]:
         """The members that are still to be trained."""
-        return [m for m in self.members if m.identity not in self.finished]
+        return [m for m in self.request.members if m.identity not in self.finished]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -86,35 +78,15 @@ class Ablation:
         return {str(row["variant"]): str(row["sentence"]) for row in rows}
 
 
-def plan_suite(
-    store: Store,
-    settings: TrainSettings,
-    variants: Sequence[str],
-    seeds: Sequence[int],
-) -> Suite:
-    """Find out which members have been trained before.
-
-    Raises:
-        ValueError: a member that could not be trained; nothing has been created then.
-    """
-    members = check_members(settings, variants, seeds)
-    return Suite(
-        settings=settings,
-        variants=tuple(variants),
-        seeds=tuple(seeds),
-        members=members,
-        finished=finished_runs(store, [member.identity for member in members]),
-    )
+def plan_suite(store: Store, request: Request) -> Suite:
+    """Find out which members have been trained before."""
+    identities = [member.identity for member in request.members]
+    return Suite(request=request, finished=finished_runs(store, identities))
 
 
 def ablate(
     store: Store,
     suite: Suite,
-    *,
-    jobs: int = 0,
-    engine: str = "auto",
-    ray_address: str | None = None,
-    resume: str = AUTO,
     on_epoch: Callable[[str, Epoch], None] = lambda _name, _epoch: None,
 ) -> Ablation:
     """Train what is missing and compare all variants, under one parent run.
@@ -122,24 +94,18 @@ def ablate(
     Args:
         store: where to track them.
         suite: from `plan_suite`.
-        jobs: as for `icl_mlflow.launch.members.train_members`.
-        engine: as there.
-        ray_address: as there.
-        resume: as there.
         on_epoch: called with the name and every epoch of every member that is trained.
 
     Raises:
-        ValueError: an engine that is not here; no run is created then.
         MembersFailedError: some members did not finish; the comparison of the others
             is logged.
     """
-    check_engine(engine, ray_address)
-    warn_if_slow(suite.settings)
-    task = suite.settings.task
-    of_seeds = shown_seeds(suite.seeds)
+    warn_if_slow(suite.request.settings)
+    task = suite.request.settings.task
+    of_seeds = shown_seeds(suite.request.seeds)
     params = {
-        **resolved(suite.settings),
-        "variants": ",".join(suite.variants),
+        **resolved(suite.request.settings),
+        "variants": ",".join(suite.request.variants),
         "seeds": of_seeds,
     }
     for replaced in ("variant", "seed"):
@@ -153,16 +119,13 @@ def ablate(
         tags={"task": task},
         description=_description(suite),
     ) as log:
-        log.json("settings.json", values_of(suite.settings))
+        log.json("settings.json", values_of(suite.request.settings))
         outcomes = train_members(
             store,
             missing,
             log.run_id,
-            jobs=jobs,
-            engine=engine,
-            ray_address=ray_address,
+            execution=suite.request.execution,
             may_reuse=True,
-            resume=resume,
             on_epoch=on_epoch,
         )
         done = [outcome.value for outcome in outcomes if outcome.value]
@@ -179,19 +142,23 @@ def _compare(
 ) -> pd.DataFrame:
     """Read every member back, compare, and log tables and figures on the parent."""
     # Without an epoch there is no learning curve to read, and nothing was learned.
-    if not run_ids or not suite.settings.epochs:
+    if not run_ids or not suite.request.settings.epochs:
         return pd.DataFrame()
-    trained = [run_ids[m.identity] for m in suite.members if m.identity in run_ids]
+    trained = [
+        run_ids[m.identity] for m in suite.request.members if m.identity in run_ids
+    ]
     members = repeated(partial(readable_members, store, trained))
     if not members:
         return pd.DataFrame()
-    tops = ceilings(suite.settings, suite.variants)
+    tops = ceilings(suite.request.settings, suite.request.variants)
     table = with_verdicts(
-        ablation.measure(members, tops, BASELINE, n_planned=len(suite.seeds))
+        ablation.measure(members, tops, BASELINE, n_planned=len(suite.request.seeds))
     )
     history = ablation.history(members)
     readable = shown(table)
-    title = f"Task {suite.settings.task}, seeds {shown_seeds(suite.seeds)}"
+    title = (
+        f"Task {suite.request.settings.task}, seeds {shown_seeds(suite.request.seeds)}"
+    )
     log.table("ablation", table)
     log.text("tables/ablation.md", markdown(readable))
     log.text("tables/ablation.tex", latex(readable))
@@ -233,17 +200,18 @@ def _members(
             "run_id": run_ids.get(member.identity),
             "reused": member.identity in reused,
         }
-        for member in suite.members
+        for member in suite.request.members
     ]
 
 
 def _description(suite: Suite) -> str:
+    request = suite.request
     questions = "\n".join(
-        f"- `{name}`: {VARIANTS[name].question}" for name in suite.variants
+        f"- `{name}`: {VARIANTS[name].question}" for name in request.variants
     )
     return (
-        f"Which parts of the model does the test of task {suite.settings.task} need? "
-        f"{len(suite.variants)} variants, seeds {shown_seeds(suite.seeds)}; "
-        f"{len(suite.finished)} of {len(suite.members)} members had been trained "
+        f"Which parts of the model does the test of task {request.settings.task} need? "
+        f"{len(request.variants)} variants, seeds {shown_seeds(request.seeds)}; "
+        f"{len(suite.finished)} of {len(request.members)} members had been trained "
         f"before (`{MEMBERS}`).\n\n{questions}"
     )

@@ -16,7 +16,6 @@ from icl_mlflow.launch.card import card
 from icl_mlflow.launch.measuring import Answered, measure_all
 from icl_mlflow.launch.training_answer import training_answers
 from icl_mlflow.registry import BrokenPluginError
-from icl_mlflow.tracking.manners import manners
 from icl_mlflow.tracking.sources import Pulled, pull
 from icl_mlflow.tracking.store import Store, connect, open_client
 
@@ -81,30 +80,11 @@ class Prepared:
     store: Store
 
 
-@manners()
-def analyze(settings: AnalyzeSettings) -> Analyzed:
-    """Analyze trained models: the Python form of ``icl-mlflow analyze``.
-
-    Args:
-        settings: which models, which questions, which episodes.
-
-    Raises:
-        ValueError: there is no such run or model, it cannot be trusted, or what is
-            asked does not apply to it; nothing has been created then.
-        StoreError: the tracking store cannot be used.
-        MeasuringFailedError: an analysis failed in a process of its own.
-
-    Example:
-        ``analyze(AnalyzeSettings(run_id=trained.run_id)).verdicts["llr_regression"]``
-    """
-    return carry_out(prepare(settings))
-
-
 def prepare(settings: AnalyzeSettings) -> Prepared:
     """Everything that can go wrong for a reason that the user can mend.
 
     Raises:
-        ValueError, StoreError: as for `analyze`.
+        ValueError, StoreError: as for `icl_mlflow.api.analyze`.
     """
     found = questions(settings)
     store = connect(settings.experiment, found.pulled.experiment)
@@ -115,7 +95,7 @@ def questions(settings: AnalyzeSettings) -> Questions:
     """What would be asked of which models; needs no right to write.
 
     Raises:
-        ValueError, StoreError: as for `analyze`.
+        ValueError, StoreError: as for `icl_mlflow.api.analyze`.
     """
     client = open_client()
     pulled = pull(client, settings.source)

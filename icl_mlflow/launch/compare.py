@@ -17,7 +17,6 @@ from icl_mlflow.launch.analysis_run import source_link, title
 from icl_mlflow.launch.card import card
 from icl_mlflow.settings import values_of
 from icl_mlflow.tasks.base import parameters
-from icl_mlflow.tracking.manners import manners
 from icl_mlflow.tracking.run import open_run
 from icl_mlflow.tracking.sources import Pulled, pull
 from icl_mlflow.tracking.store import Store, connect, open_client
@@ -73,28 +72,11 @@ class PreparedComparison:
     matched: _Matched
 
 
-@manners()
-def compare(settings: CompareSettings) -> Compared:
-    """Compare two runs: the Python form of ``icl-mlflow compare RUN_1 RUN_2``.
-
-    Runs with several models, such as parents of several seeds, are paired by seed.
-
-    Raises:
-        ValueError: there is no such run or model, or the two cannot be compared;
-            nothing has been created then.
-        StoreError: the tracking store cannot be used.
-
-    Example:
-        ``compare(CompareSettings(run_1=one.run_id, run_2=other.run_id)).verdict``
-    """
-    return carry_out_comparison(prepare_comparison(settings))
-
-
 def prepare_comparison(settings: CompareSettings) -> PreparedComparison:
     """Everything that can go wrong for a reason that the user can mend.
 
     Raises:
-        ValueError, StoreError: as for `compare`.
+        ValueError, StoreError: as for `icl_mlflow.api.compare`.
     """
     client = open_client()
     first, second = (pull(client, run) for run in (settings.run_1, settings.run_2))

@@ -6,16 +6,19 @@ from functools import partial
 from typing import Any
 
 from icl_mlflow.launch.engine import Arrangement, Group, arrange
+from icl_mlflow.launch.execution import Execution
 from icl_mlflow.launch.piece import Piece, SuitePlace, train_piece
 from icl_mlflow.launch.processes import Outcome, run_in_processes
 from icl_mlflow.launch.trained import Trained
 from icl_mlflow.tracking.location import scheme_of
 from icl_mlflow.tracking.run import end_children
-from icl_mlflow.tracking.state import AUTO
 from icl_mlflow.tracking.store import Store, StoreError
 from icl_mlflow.tracking.sync import sync_all
 from icl_mlflow.training.fit import Epoch
 from icl_mlflow.training.settings import TrainSettings
+
+#: As long as nothing else is said.
+_EXECUTION = Execution()
 
 #: Failed members that an error names.
 _NAMED = 5
@@ -34,11 +37,8 @@ def train_members(
     members: Sequence[TrainSettings],
     parent_run_id: str,
     *,
-    jobs: int = 0,
-    engine: str = "auto",
-    ray_address: str | None = None,
+    execution: Execution = _EXECUTION,
     may_reuse: bool = False,
-    resume: str = AUTO,
     on_epoch: Callable[[str, Epoch], None] = lambda _name, _epoch: None,
 ) -> list[Outcome[Trained]]:
     """Train every member; what became of each, in order.
@@ -50,13 +50,9 @@ def train_members(
         store: where to track them.
         members: all different; with ``threads=1``, or they compete for the cores.
         parent_run_id: the suite's run.
-        jobs: members, or stacks of them, trained at once; 0 to let the engine decide.
-        engine: see `icl_mlflow.launch.engine`.
-        ray_address: of a running cluster, for ``ray``.
+        execution: by which engine, how many at once, and what goes on.
         may_reuse: a member that another suite has finished by the time its turn comes
             is not trained again.
-        resume: ``auto`` to go on with what an earlier call has left unfinished, or
-            ``never``.
         on_epoch: called with the name and every epoch of every member.
 
     Raises:
@@ -64,7 +60,12 @@ def train_members(
     """
     if not members:
         return []
-    arrangement = arrange(members, engine=engine, jobs=jobs, ray_address=ray_address)
+    arrangement = arrange(
+        members,
+        engine=execution.engine,
+        jobs=execution.jobs,
+        ray_address=execution.ray_address,
+    )
     # Ray keeps what it passes on; credentials are for the workers' environments.
     uri = store.place if arrangement.engine == "ray" else store.tracking_uri
     suite = SuitePlace(uri, store.experiment_id, parent_run_id)
@@ -79,7 +80,9 @@ def train_members(
 
     try:
         with _engine(arrangement, store) as (groups, run):
-            pieces = [Piece(group, suite, may_reuse, resume) for group in groups]
+            pieces = [
+                Piece(group, suite, may_reuse, execution.resume) for group in groups
+            ]
             run(
                 pieces,
                 train_piece,

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Hashable, Sequence
-from dataclasses import replace
 
 from icl_mlflow.launch.engine import Arrangement, Group, arrange
 from icl_mlflow.launch.estimate import (
@@ -13,9 +12,8 @@ from icl_mlflow.launch.estimate import (
     training_bytes,
     training_seconds,
 )
+from icl_mlflow.launch.execution import Execution
 from icl_mlflow.launch.processes import usable_cores
-from icl_mlflow.launch.settings import LaunchSettings, SeedSettings
-from icl_mlflow.suite import grid, parse_seeds
 from icl_mlflow.training.build import initial_model, resolved
 from icl_mlflow.training.device import pick_device
 from icl_mlflow.training.precision import precision_reason
@@ -27,25 +25,16 @@ _NAMED = 20
 _MUCH = 10**9
 
 
-def plan(settings: TrainSettings, several: SeedSettings, launch: LaunchSettings) -> str:
-    """What `train` would do."""
-    if several.seeds is None:
-        return plan_members([settings], launch)
-    seeds = parse_seeds(several.seeds)
-    members = grid(replace(settings, threads=1), [settings.variant], seeds)
-    return plan_members(members, launch)
-
-
-def plan_members(members: Sequence[TrainSettings], launch: LaunchSettings) -> str:
+def plan_members(members: Sequence[TrainSettings], execution: Execution) -> str:
     """The settings that the members share, their names, the engine and what it takes.
 
     One group of each kind is timed over a few steps.
     """
     arrangement = arrange(
         members,
-        engine=launch.engine,
-        jobs=launch.jobs,
-        ray_address=launch.ray_address,
+        engine=execution.engine,
+        jobs=execution.jobs,
+        ray_address=execution.ray_address,
     )
     one_each = {_kind(group): group for group in arrangement.groups}
     seconds = {kind: training_seconds(group) for kind, group in one_each.items()}

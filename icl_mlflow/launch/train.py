@@ -2,67 +2,76 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 
 import pandas as pd
 
 from icl_mlflow.analysis import learning_curves
 from icl_mlflow.analysis.answer import over_models
 from icl_mlflow.analysis.tables import csv
-from icl_mlflow.launch.engine import check_engine
 from icl_mlflow.launch.member import train_member
 from icl_mlflow.launch.members import raise_for_failures, train_members
-from icl_mlflow.launch.ready import check_ready
+from icl_mlflow.launch.ready import Request
 from icl_mlflow.launch.trained import Trained, TrainedSeeds
 from icl_mlflow.settings import values_of
-from icl_mlflow.suite import grid, shown_seeds
-from icl_mlflow.tracking.manners import manners
+from icl_mlflow.suite import shown_seeds
 from icl_mlflow.tracking.results import HISTORY
 from icl_mlflow.tracking.run import RunLog, open_run
-from icl_mlflow.tracking.state import AUTO
-from icl_mlflow.tracking.store import Store, connect
+from icl_mlflow.tracking.store import Store
 from icl_mlflow.training.build import problem, resolved
 from icl_mlflow.training.fit import Epoch, evaluation_episodes
 from icl_mlflow.training.precision import warn_if_slow
 from icl_mlflow.training.settings import TrainSettings
 
 
-@manners()
-def train(
-    settings: TrainSettings, *, experiment: str | None = None, resume: str = AUTO
-) -> Trained:
-    """Train one model and log it to MLflow: the Python form of ``icl-mlflow train``.
+@dataclass(frozen=True, kw_only=True)
+class Listener:
+    """What is called while one model is trained.
+
+    Attributes:
+        resume: with the id of the run that is gone on with.
+        start: once the run is open.
+        step: for every step of the run.
+        epoch: with the run's name and every finished epoch.
+        stop: with where it stands and how it goes on, when a signal ends it.
+    """
+
+    resume: Callable[[str], None] = lambda _run_id: None
+    start: Callable[[], None] = lambda: None
+    step: Callable[[], None] = lambda: None
+    epoch: Callable[[str, Epoch], None] = lambda _name, _epoch: None
+    stop: Callable[[str], None] = lambda _standing: None
+
+
+def train_one(store: Store, request: Request, listener: Listener) -> Trained:
+    """Train one model in a run of its own and register it.
 
     Args:
-        settings: what to train.
-        experiment: MLflow's experiment; MLFLOW_EXPERIMENT_NAME or ``Default`` if not
-            given.
-        resume: ``auto`` to go on with the newest unfinished run of these settings,
-            ``never``, or the id of the run to go on with.
+        store: where to track it.
+        request: from `icl_mlflow.launch.ready.one_model`.
+        listener: hears how it goes.
 
     Raises:
-        ValueError: settings that contradict each other, or a run that cannot be gone on
-            with.
-        StoreError: the tracking store cannot be used.
-        NonFiniteLossError: training diverged.
-
-    Example:
-        ``train(TrainSettings.preset("smoke", task="B")).test["test/excess_risk"]``
+        NotResumableError, RunInUseError, NonFiniteLossError: as for
+            `icl_mlflow.launch.member.train_member`.
     """
-    check_ready(settings)
+    settings = request.settings
     warn_if_slow(settings)
-    return train_member(connect(experiment, may_resume=True), settings, resume=resume)
+    return train_member(
+        store,
+        settings,
+        resume=request.execution.resume,
+        on_resume=listener.resume,
+        on_start=listener.start,
+        on_step=listener.step,
+        on_epoch=lambda epoch: listener.epoch(settings.run_name, epoch),
+        on_stop=listener.stop,
+    )
 
 
 def train_seeds(
     store: Store,
-    settings: TrainSettings,
-    seeds: Sequence[int],
-    *,
-    jobs: int = 0,
-    engine: str = "auto",
-    ray_address: str | None = None,
-    resume: str = AUTO,
+    request: Request,
     on_epoch: Callable[[str, Epoch], None] = lambda _name, _epoch: None,
 ) -> TrainedSeeds:
     """Train one model a seed, at the same time, with one CPU thread each.
@@ -73,23 +82,15 @@ def train_seeds(
 
     Args:
         store: where to track them.
-        settings: of every member, but for the seed.
-        seeds: one member each.
-        jobs: as for `icl_mlflow.launch.members.train_members`.
-        engine: as there.
-        ray_address: as there.
-        resume: as there.
+        request: from `icl_mlflow.launch.ready.several_seeds`.
         on_epoch: called with the name and every epoch of every member.
 
     Raises:
-        ValueError: an engine that is not here; no run is created then.
         MembersFailedError: some did not finish; the others did, and are logged.
     """
-    check_ready(settings)
+    settings, members = request.settings, request.members
     warn_if_slow(settings)
-    check_engine(engine, ray_address)
-    members = grid(replace(settings, threads=1), [settings.variant], seeds)
-    of_seeds = shown_seeds(seeds)
+    of_seeds = shown_seeds(request.seeds)
     params = {**resolved(settings), "seeds": of_seeds}
     del params["seed"]
     with open_run(
@@ -109,10 +110,7 @@ def train_seeds(
             store,
             members,
             log.run_id,
-            jobs=jobs,
-            engine=engine,
-            ray_address=ray_address,
-            resume=resume,
+            execution=request.execution,
             on_epoch=on_epoch,
         )
         finished = tuple(outcome.value for outcome in outcomes if outcome.value)

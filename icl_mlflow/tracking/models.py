@@ -36,7 +36,14 @@ from icl_mlflow.tracking.package import (
 )
 from icl_mlflow.tracking.pyfunc import DATA_FOLDER
 from icl_mlflow.tracking.reading import LONGEST_JSON, ModelError
-from icl_mlflow.tracking.runs import FORMS, child_runs, ended_run, one_line_errors
+from icl_mlflow.tracking.runs import (
+    FORMS,
+    Reference,
+    child_runs,
+    ended_run,
+    one_line_errors,
+    reference_of,
+)
 from icl_mlflow.tracking.store import open_client
 from icl_mlflow.tracking.temporary import temporary_folder
 
@@ -69,11 +76,12 @@ class StoredModel:
 
 
 @manners()
-def load_model(reference: str, client: MlflowClient | None = None) -> LoadedModel:
+def load_model(reference: Reference, client: MlflowClient | None = None) -> LoadedModel:
     """Load one trained model, hash checked.
 
     Args:
-        reference: a run id, ``runs:/ID``, or what MLflow calls a model:
+        reference: a result of `icl_mlflow.train`, a run id, ``runs:/ID``, or what
+            MLflow calls a model:
             ``models:/NAME/VERSION``, ``models:/NAME@ALIAS``, ``models:/NAME/latest``,
             ``models:/NAME/STAGE`` or ``models:/MODEL_ID``.
         client: of the store; by default the one of MLFLOW_TRACKING_URI, or of
@@ -84,7 +92,7 @@ def load_model(reference: str, client: MlflowClient | None = None) -> LoadedMode
         StoreError: the store cannot be used.
     """
     client = client or open_client()
-    return load_stored(client, find_model(client, reference))
+    return load_stored(client, find_model(client, reference_of(reference)))
 
 
 def find_model(client: MlflowClient, reference: str) -> StoredModel:

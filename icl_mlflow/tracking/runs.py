@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -27,6 +28,34 @@ FORMS = (
 
 #: Where a suite lists its members: run id, and whether it was reused.
 MEMBERS = "members.json"
+
+
+class TrackedRun(Protocol):
+    """A result that knows its run."""
+
+    @property
+    def run_id(self) -> str:
+        """Of the run, or of the parent run."""
+
+
+#: A result, the id of its run, or the name of a model; see `FORMS`.
+Reference = str | TrackedRun
+
+
+def reference_of(run: Reference) -> str:
+    """The id of a result's run; what is text already, as it is.
+
+    Raises:
+        TypeError: it is neither.
+    """
+    if isinstance(run, str):
+        return run
+    try:
+        return run.run_id
+    except AttributeError:
+        raise TypeError(
+            f"give a result of train, {FORMS}, not a {type(run).__name__}"
+        ) from None
 
 
 def ended_run(client: MlflowClient, run_id: str) -> Run:

@@ -20,6 +20,7 @@ from icl_mlflow.analysis.settings import AnalyzeSettings, CompareSettings
 from icl_mlflow.cli.main import COMMANDS, cli
 from icl_mlflow.cli.options import declarations
 from icl_mlflow.cli.reap import duration
+from icl_mlflow.launch.execution import Execution
 from icl_mlflow.launch.import_published import published_files
 from icl_mlflow.launch.settings import (
     AblateSettings,
@@ -43,8 +44,8 @@ from tests.faults.ledger import Tally
 INPUTS = int(os.environ.get("ICL_FAULTS_INPUTS", "60"))
 
 KINDS: dict[str, tuple[type, ...]] = {
-    "train": (TrainSettings, SeedSettings, LaunchSettings),
-    "ablate": (TrainSettings, AblateSettings, LaunchSettings),
+    "train": (TrainSettings, SeedSettings, Execution, LaunchSettings),
+    "ablate": (TrainSettings, AblateSettings, Execution, LaunchSettings),
     "analyze": (AnalyzeSettings, DryRunSettings),
     "compare": (CompareSettings,),
     "export": (),

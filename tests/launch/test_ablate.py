@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from icl_mlflow.launch.ablate import Ablation, ablate, plan_suite
-from icl_mlflow.launch.ready import choose_variants
+from icl_mlflow.launch.execution import Execution
+from icl_mlflow.launch.ready import choose_variants, several_variants
 from icl_mlflow.tracking.models import models_of_run
 from icl_mlflow.tracking.store import Store
 from icl_mlflow.training.settings import TrainSettings
@@ -22,8 +23,8 @@ SETTINGS = TrainSettings.preset("smoke", **TINY)
 
 
 def run_suite(store: Store, variants: str, seeds: tuple[int, ...]) -> Ablation:
-    chosen = choose_variants(variants, SETTINGS.task)
-    return ablate(store, plan_suite(store, SETTINGS, chosen, seeds), jobs=1)
+    request = several_variants(SETTINGS, variants, seeds, Execution(jobs=1))
+    return ablate(store, plan_suite(store, request))
 
 
 def children(store: Store) -> dict[str, str]:

@@ -12,9 +12,10 @@ import torch
 from mlflow.entities import Run
 from torch import Tensor
 
+from icl_mlflow.launch.execution import Execution
 from icl_mlflow.launch.member import train_member
 from icl_mlflow.launch.members import train_members
-from icl_mlflow.launch.train import train_seeds
+from icl_mlflow.launch.ready import several_seeds
 from icl_mlflow.suite import grid
 from icl_mlflow.tracking.models import load_model
 from icl_mlflow.tracking.run import open_run
@@ -110,12 +111,16 @@ def alone(
 def test_a_member_ends_as_a_single_training_does(
     alone: list[Found], store: Store, engine: str, within: float
 ) -> None:
-    heard: list[int] = []
+    heard: list[str] = []
     with open_run(
         store, name="suite", kind="suite", params={}, tags={}, description=""
     ) as log:
         outcomes = train_members(
-            store, MEMBERS, log.run_id, engine=engine, on_epoch=lambda: heard.append(1)
+            store,
+            MEMBERS,
+            log.run_id,
+            execution=Execution(engine=engine),
+            on_epoch=lambda name, _epoch: heard.append(name),
         )
     assert len(heard) == len(MEMBERS) * SETTINGS.epochs
     for outcome, single in zip(outcomes, alone, strict=True):
@@ -136,7 +141,7 @@ def test_ray_that_is_not_installed_is_one_line_and_no_run(
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     with pytest.raises(ValueError, match=r"pip install 'icl-mlflow\[ray\]'"):
-        train_seeds(store, SETTINGS, (0, 1), engine="ray")
+        several_seeds(SETTINGS, (0, 1), Execution(engine="ray"))
     assert store.client.search_runs([store.experiment_id]) == []
 
 
@@ -144,5 +149,5 @@ def test_ray_that_is_not_installed_is_one_line_and_no_run(
 def test_a_cluster_that_does_not_answer_is_one_line_and_no_run(store: Store) -> None:
     place = "127.0.0.1:1"
     with pytest.raises(ValueError, match=f"no Ray cluster answers at {place}"):
-        train_seeds(store, SETTINGS, (0, 1), engine="ray", ray_address=place)
+        several_seeds(SETTINGS, (0, 1), Execution(engine="ray", ray_address=place))
     assert store.client.search_runs([store.experiment_id]) == []

@@ -10,9 +10,8 @@ import pandas as pd
 import pytest
 import torch
 
-from icl_mlflow import load_model
+from icl_mlflow import analyze, load_model
 from icl_mlflow.analysis.settings import AnalyzeSettings
-from icl_mlflow.launch.analyze import analyze
 from icl_mlflow.launch.import_published import (
     PublishedImport,
     import_published,

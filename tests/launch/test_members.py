@@ -11,10 +11,12 @@ from dataclasses import replace
 
 import pytest
 
+from icl_mlflow.launch.execution import Execution
 from icl_mlflow.launch.members import train_members
 from icl_mlflow.suite import grid
 from icl_mlflow.tracking.run import end_children, open_run
 from icl_mlflow.tracking.store import Store
+from icl_mlflow.training.fit import Epoch
 from icl_mlflow.training.settings import TrainSettings
 
 TINY = {"train_episodes": 256, "val_episodes": 64, "test_episodes": 64}
@@ -37,7 +39,7 @@ def test_a_killed_member_is_marked_while_the_others_go_on(
     members[0] = replace(members[0], epochs=10_000)
     seen: list[list[str]] = []
 
-    def kill_the_first() -> None:
+    def kill_the_first(_name: str, _epoch: Epoch) -> None:
         if not seen:
             (worker,) = multiprocessing.active_children()
             worker.kill()
@@ -47,7 +49,11 @@ def test_a_killed_member_is_marked_while_the_others_go_on(
         store, name="suite", kind="suite", params={}, tags={}, description=""
     ) as log:
         first, second = train_members(
-            store, members, log.run_id, jobs=1, on_epoch=kill_the_first
+            store,
+            members,
+            log.run_id,
+            execution=Execution(jobs=1),
+            on_epoch=kill_the_first,
         )
     assert first.error == "its process was killed by SIGKILL"
     assert second.value is not None

@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 from mlflow.entities import Run
 
+from icl_mlflow.launch.execution import Execution
 from icl_mlflow.launch.members import train_members
 from icl_mlflow.suite import grid
 from icl_mlflow.tracking.run import open_run
 from icl_mlflow.tracking.store import Store
+from icl_mlflow.training.fit import Epoch
 from icl_mlflow.training.settings import TrainSettings
 
 pytest.importorskip("ray", reason="needs the extra ray")
@@ -151,7 +153,7 @@ def test_a_worker_killed_in_mid_member_costs_nothing_but_time(
     members = grid(SETTINGS, ["baseline"], (0, 1))
     killed: list[int] = []
 
-    def kill_one() -> None:
+    def kill_one(_name: str, _epoch: Epoch) -> None:
         if not killed and len(runs(store)) == len(members):
             wait_for_epochs(store, 2, len(members))
             killed.extend(head.tasks()[:1])
@@ -164,8 +166,7 @@ def test_a_worker_killed_in_mid_member_costs_nothing_but_time(
             store,
             members,
             log.run_id,
-            engine="ray",
-            ray_address=head.address,
+            execution=Execution(engine="ray", ray_address=head.address),
             on_epoch=kill_one,
         )
     assert killed

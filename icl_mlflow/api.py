@@ -1,0 +1,288 @@
+"""The verbs of the command line, for notebooks and scripts.
+
+>>> import icl_mlflow as icl
+>>> icl.train(task="A", preset="smok")
+Traceback (most recent call last):
+...
+ValueError: unknown preset 'smok'; choose one of: paper, efficient, smoke
+
+What a command takes as an option is a keyword here, and what it takes as text with
+commas may be a sequence. Several models train in processes of their own, so a script
+needs the line ``if __name__ == "__main__":`` above such a call; a notebook does not.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from typing import Any, overload
+
+from icl_mlflow.analysis.settings import AnalyzeSettings, CompareSettings
+from icl_mlflow.cli.progress import epochs_progress, progress, training_progress
+from icl_mlflow.launch import ablate as suites
+from icl_mlflow.launch.analyze import Analyzed, carry_out, prepare
+from icl_mlflow.launch.compare import (
+    Compared,
+    carry_out_comparison,
+    prepare_comparison,
+)
+from icl_mlflow.launch.execution import Execution
+from icl_mlflow.launch.keywords import execution_of, settings_of, source_of
+from icl_mlflow.launch.ready import (
+    Request,
+    one_model,
+    several_seeds,
+    several_variants,
+)
+from icl_mlflow.launch.train import Listener, train_one, train_seeds
+from icl_mlflow.launch.trained import Trained, TrainedSeeds
+from icl_mlflow.suite import Names, Seeds, names_text
+from icl_mlflow.tracking.manners import manners
+from icl_mlflow.tracking.runs import Reference, reference_of
+from icl_mlflow.tracking.store import connect
+from icl_mlflow.training.fit import Epoch
+from icl_mlflow.training.settings import TrainSettings
+
+#: Called with the name of a run and each of its epochs.
+OnEpoch = Callable[[str, Epoch], None]
+
+
+def _nothing(_name: str, _epoch: Epoch) -> None:
+    pass
+
+
+@overload
+def train(
+    settings: TrainSettings | None = ...,
+    *,
+    seeds: None = ...,
+    preset: str | None = ...,
+    experiment: str | None = ...,
+    execution: Execution | None = ...,
+    on_epoch: OnEpoch = ...,
+    quiet: bool = ...,
+    **given: Any,
+) -> Trained: ...
+@overload
+def train(
+    settings: TrainSettings | None = ...,
+    *,
+    seeds: Seeds,
+    preset: str | None = ...,
+    experiment: str | None = ...,
+    execution: Execution | None = ...,
+    on_epoch: OnEpoch = ...,
+    quiet: bool = ...,
+    **given: Any,
+) -> TrainedSeeds: ...
+@manners()
+def train(
+    settings: TrainSettings | None = None,
+    *,
+    seeds: Seeds | None = None,
+    preset: str | None = None,
+    experiment: str | None = None,
+    execution: Execution | None = None,
+    on_epoch: OnEpoch = _nothing,
+    quiet: bool = False,
+    **given: Any,
+) -> Trained | TrainedSeeds:
+    """Train one model, or with ``seeds`` one a seed, and log it: ``icl-mlflow train``.
+
+    Args:
+        settings: what to train; keywords beside it win.
+        seeds: of several models below one parent run, such as ``range(3)``.
+        preset: in place of settings: ``paper`` (as without it), ``efficient`` or
+            ``smoke``; keywords beside it win.
+        experiment: MLflow's experiment; MLFLOW_EXPERIMENT_NAME or ``Default`` if not
+            given.
+        execution: by what several models are trained, and what goes on; or its parts
+            as keywords: ``engine``, ``jobs``, ``ray_address``, ``resume``.
+        on_epoch: called with the name and every epoch of every model.
+        quiet: show no progress.
+        given: any setting, parameter of the task or part of the execution.
+
+    Raises:
+        ValueError: settings that contradict each other, an engine that is not here, or
+            a run that cannot be gone on with.
+        StoreError: the tracking store cannot be used.
+        NonFiniteLossError: the training of one model diverged.
+        MembersFailedError: some of several models did not finish.
+
+    Example:
+        ``train(task="B", preset="smoke", sigma_max=4).test["test/excess_risk"]``
+    """
+    execution, given = execution_of(execution, given)
+    settings = settings_of(settings, preset, given)
+    if seeds is None:
+        request = one_model(settings, execution)
+        return _train_one(request, experiment, on_epoch, quiet=quiet)
+    request = several_seeds(settings, seeds, execution)
+    store = connect(experiment)
+    label = f"{len(request.seeds)} seeds"
+    with _epochs(request, len(request.seeds), label, on_epoch, quiet=quiet) as hear:
+        return train_seeds(store, request, hear)
+
+
+@manners()
+def ablate(
+    settings: TrainSettings | None = None,
+    variants: Names = "all",
+    seeds: Seeds = (0, 1, 2),
+    *,
+    preset: str | None = None,
+    experiment: str | None = None,
+    execution: Execution | None = None,
+    on_epoch: OnEpoch = _nothing,
+    quiet: bool = False,
+    **given: Any,
+) -> suites.Ablation:
+    """Train every variant with every seed and compare them: ``icl-mlflow ablate``.
+
+    Members that have finished before are reused.
+
+    Args:
+        settings: of every member, but for variant and seed; keywords beside it win.
+        variants: such as ``["no_labels", "no_position"]``, or ``all``; the baseline
+            joins.
+        seeds: of every variant, such as ``range(5)``.
+        preset: as for `train`.
+        experiment: as for `train`.
+        execution: as for `train`.
+        on_epoch: called with the name and every epoch of every member that is trained.
+        quiet: show no progress.
+        given: any setting, parameter of the task or part of the execution.
+
+    Raises:
+        ValueError: an unknown variant, or one that the task cannot have.
+        StoreError: the tracking store cannot be used.
+        MembersFailedError: some members did not finish; the others are compared.
+
+    Example:
+        ``ablate(task="A", variants=["no_position"], seeds=range(3)).table``
+    """
+    execution, given = execution_of(execution, given)
+    settings = settings_of(settings, preset, given)
+    request = several_variants(settings, variants, seeds, execution)
+    store = connect(experiment)
+    suite = suites.plan_suite(store, request)
+    n_missing = len(suite.missing)
+    label = f"{n_missing} members"
+    with _epochs(request, n_missing, label, on_epoch, quiet=quiet) as hear:
+        return suites.ablate(store, suite, hear)
+
+
+@manners()
+def analyze(
+    run: Reference | AnalyzeSettings | None = None,
+    analyses: Names | None = None,
+    *,
+    on_analysis: Callable[[], None] = lambda: None,
+    quiet: bool = False,
+    **given: Any,
+) -> Analyzed:
+    """Put questions to trained models and log the answers: ``icl-mlflow analyze``.
+
+    Args:
+        run: a result of `train`, the id of a run or of a parent run, ``models:/...``,
+            or the settings of an analysis.
+        analyses: some of `icl_mlflow.ANALYSES`; all if none is named.
+        on_analysis: called after every analysis of every model.
+        quiet: show no progress.
+        given: settings of the analysis, such as ``episodes=20_000``, and parameters of
+            the task that differ from training, such as ``tau=9``.
+
+    Raises:
+        ValueError: there is no such run or model, it cannot be trusted, or what is
+            asked does not apply to it; nothing has been created then.
+        StoreError: the tracking store cannot be used.
+        MeasuringFailedError: an analysis failed in a process of its own.
+
+    Example:
+        ``analyze(run, ["llr_regression"], tau=9).verdicts["llr_regression"]``
+    """
+    if analyses is not None:
+        given["analyses"] = names_text(analyses)
+    if isinstance(run, AnalyzeSettings):
+        settings = replace(run, **given)
+    else:
+        settings = AnalyzeSettings(**source_of(run), **given)
+    prepared = prepare(settings)
+    if quiet:
+        return carry_out(prepared, on_analysis)
+    with progress(prepared.n_measurements, "analyses", speaks=True) as advance:
+
+        def hear() -> None:
+            advance()
+            on_analysis()
+
+        return carry_out(prepared, hear)
+
+
+@manners()
+def compare(
+    run_1: Reference | CompareSettings, run_2: Reference | None = None, **given: Any
+) -> Compared:
+    """Judge the second of two runs against the first: ``icl-mlflow compare``.
+
+    Runs with several models, such as parents of several seeds, are paired by seed.
+
+    Args:
+        run_1: a result of `train`, the id of a run, or ``models:/...``; or the
+            settings of a comparison.
+        run_2: the run that is judged.
+        given: settings of the comparison, such as ``episodes=5_000``, and parameters of
+            the task that differ from training.
+
+    Raises:
+        ValueError: there is no such run or model, or the two cannot be compared;
+            nothing has been created then.
+        StoreError: the tracking store cannot be used.
+
+    Example:
+        ``compare(baseline, run).verdict``
+    """
+    if isinstance(run_1, CompareSettings):
+        settings = replace(run_1, **given)
+    elif run_2 is None:
+        raise ValueError("give two runs to compare")
+    else:
+        first, second = reference_of(run_1), reference_of(run_2)
+        settings = CompareSettings(run_1=first, run_2=second, **given)
+    return carry_out_comparison(prepare_comparison(settings))
+
+
+def _epochs(
+    request: Request, n_members: int, label: str, on_epoch: OnEpoch, *, quiet: bool
+) -> AbstractContextManager[OnEpoch]:
+    """What hears of the epochs of a suite: the progress that is shown, and others."""
+    if quiet:
+        return nullcontext(on_epoch)
+    return _both(epochs_progress(request.settings, n_members, label), on_epoch)
+
+
+@contextmanager
+def _both(
+    shown: AbstractContextManager[OnEpoch], on_epoch: OnEpoch
+) -> Iterator[OnEpoch]:
+    with shown as show:
+
+        def hear(name: str, epoch: Epoch) -> None:
+            show(name, epoch)
+            on_epoch(name, epoch)
+
+        yield hear
+
+
+def _train_one(
+    request: Request, experiment: str | None, on_epoch: OnEpoch, *, quiet: bool
+) -> Trained:
+    store = connect(experiment, may_resume=True)
+    if quiet:
+        return train_one(store, request, Listener(epoch=on_epoch))
+    with training_progress(request.settings) as shown:
+
+        def hear(name: str, epoch: Epoch) -> None:
+            shown.epoch(name, epoch)
+            on_epoch(name, epoch)
+
+        return train_one(store, request, replace(shown, epoch=hear))
