@@ -97,6 +97,7 @@ def test_a_suite_takes_sequences_and_reuses_what_is_trained(
         **MOMENT,
     )
     assert list(suite.table["variant"]) == ["baseline", "no_labels"]
+    assert set(suite.history["seed"]) == {0, 1}
     assert suite.run_id in repr(suite)
     assert "no_labels" in suite._repr_html_()
     before = {*trained_runs.baseline_seeds, *trained_runs.no_labels_seeds}

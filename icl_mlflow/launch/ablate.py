@@ -56,13 +56,17 @@ class Ablation:
     """A finished suite.
 
     Attributes:
+        settings: of every member, but for variant and seed.
         run_id: of the parent run.
         table: one row a variant: statistics, ``verdict`` and ``sentence``.
+        history: one row a variant, seed and epoch; a column a metric.
         ui_link: the parent's page in the UI.
     """
 
+    settings: TrainSettings
     run_id: str
     table: pd.DataFrame
+    history: pd.DataFrame
     ui_link: str
 
     def __repr__(self) -> str:
@@ -132,24 +136,30 @@ def ablate(
         run_ids = suite.finished | {m.settings.identity: m.run_id for m in done}
         reused = {*suite.finished, *(m.settings.identity for m in done if m.reused)}
         log.json(MEMBERS, _members(suite, run_ids, reused))
-        table = _compare(store, log, suite, run_ids)
+        table, history = _compare(store, log, suite, run_ids)
         raise_for_failures(missing, outcomes, log.run_id)
-        return Ablation(run_id=log.run_id, table=table, ui_link=log.ui_link())
+        return Ablation(
+            settings=suite.request.settings,
+            run_id=log.run_id,
+            table=table,
+            history=history,
+            ui_link=log.ui_link(),
+        )
 
 
 def _compare(
     store: Store, log: RunLog, suite: Suite, run_ids: dict[str, str]
-) -> pd.DataFrame:
-    """Read every member back, compare, and log tables and figures on the parent."""
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read every member back, compare, and log on the parent; table and history."""
     # Without an epoch there is no learning curve to read, and nothing was learned.
     if not run_ids or not suite.request.settings.epochs:
-        return pd.DataFrame()
+        return pd.DataFrame(), pd.DataFrame()
     trained = [
         run_ids[m.identity] for m in suite.request.members if m.identity in run_ids
     ]
     members = repeated(partial(readable_members, store, trained))
     if not members:
-        return pd.DataFrame()
+        return pd.DataFrame(), pd.DataFrame()
     tops = ceilings(suite.request.settings, suite.request.variants)
     table = with_verdicts(
         ablation.measure(members, tops, BASELINE, n_planned=len(suite.request.seeds))
@@ -173,7 +183,7 @@ def _compare(
         figure = ablation_figures.one_variant(rows, tops[name], f"{title}: {name}")
         log.figure(f"learning_curve-{name}", figure)
     log.metrics(_metrics(table))
-    return table
+    return table, history
 
 
 def _metrics(table: pd.DataFrame) -> dict[str, float]:
