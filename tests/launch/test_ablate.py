@@ -94,7 +94,9 @@ def test_one_killed_member_is_told_and_goes_on_alone(store: Store) -> None:
         _kill_the_first_worker_that_trains(store, process.pid)
         _, errors = process.communicate(timeout=120)
     assert process.returncode == 1
-    (line,) = errors.splitlines()
+    start, *epochs, line = errors.splitlines()
+    assert start.startswith("4 members: 2 epochs of ")
+    assert all(": epoch " in line for line in epochs)
     assert line.startswith("Error: 1 of 4 members failed: A-baseline-seed0: ")
     assert "SIGKILL" in line
     before = children(store)

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 
+from icl_mlflow.cli.progress import SUITE_GOES_ON
 from icl_mlflow.launch.execution import Execution
 from icl_mlflow.launch.members import train_members
 from icl_mlflow.suite import grid
@@ -113,7 +114,9 @@ def test_ctrl_c_in_the_first_seconds_is_one_line_and_leaves_no_run_open(
         os.killpg(process.pid, signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
-    # click ends the line in which the terminal shows ^C
-    assert errors.lstrip("\n") == "Error: interrupted\n"
+    start, *epochs, stopped = errors.splitlines()
+    assert start.startswith("4 members: 10000 epochs of ")
+    assert all(": epoch " in line for line in epochs)
+    assert stopped == f"SIGINT: {SUITE_GOES_ON}"
     assert statuses(store, "suite") == ["KILLED"]
     assert "RUNNING" not in statuses(store, "train")
