@@ -209,7 +209,9 @@ def analyze(
     prepared = prepare(settings)
     if quiet:
         return carry_out(prepared, on_analysis)
-    with progress(prepared.n_measurements, "analyses", speaks=True) as advance:
+    with progress(
+        prepared.questions.n_measurements, "analyses", speaks=True
+    ) as advance:
 
         def hear() -> None:
             advance()
