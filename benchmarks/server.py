@@ -1,11 +1,13 @@
-"""A real MLflow server on this machine, for as long as it is measured."""
+"""Servers on this machine, for as long as they are measured."""
 
 import contextlib
+import http.server
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +39,30 @@ def mlflow_server(folder: Path) -> Iterator[str]:
         yield uri
     finally:
         _end_group(server)
+
+
+@contextlib.contextmanager
+def closed_server() -> Iterator[str]:
+    """The URI of a server that lets nobody in, as with a wrong password."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Refusing) as service:
+        thread = threading.Thread(target=service.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{service.server_port}"
+        finally:
+            service.shutdown()
+            thread.join()
+
+
+class _Refusing(http.server.BaseHTTPRequestHandler):
+    """Answers every question with 401, and says nothing."""
+
+    def do_GET(self) -> None:
+        self.send_response(401)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
 
 
 def _free_port() -> int:

@@ -63,6 +63,9 @@ ROWS = {
             "icl-mlflow ablate --list",
             "icl-mlflow sync, nothing to do",
             "icl-mlflow train --dry_run",
+            "icl-mlflow reap, nothing to do",
+            "icl-mlflow train, a refused login",
+            "looking up 48 finished members",
         ]
     ],
 }
