@@ -118,10 +118,8 @@ def test_several_seeds_give_one_parent_with_means_and_intervals(
     for name in ("val/loss", "test/accuracy"):
         values = [child.data.metrics[name] for child in children]
         assert parent.data.metrics[name] == pytest.approx(sum(values) / 2, abs=1e-12)
-        low, high = (parent.data.metrics[f"{name}/{end}"] for end in ("low", "high"))
-        # t = 12.706 with one degree of freedom, and sd / sqrt(2) = |a - b| / 2.
-        reach = 12.7062 * abs(values[0] - values[1]) / 2
-        assert (high - low) / 2 == pytest.approx(reach, rel=1e-5)
+        ends = [parent.data.metrics[f"{name}/{end}"] for end in ("low", "high")]
+        assert ends == sorted(values)  # of two seeds, their range
     history = store.client.get_metric_history(parent_id, "val/loss")
     assert [point.step for point in history] == [0, 1]
 
