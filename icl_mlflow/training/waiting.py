@@ -3,8 +3,8 @@
 Threads of a team wait for each other hundreds of times a step. libgomp, torch's OpenMP
 on Linux, lets them spin, which is fastest where every thread has a core. Where one of
 them has lost its core to another program, the others burn theirs until it is back: a
-step on two threads then takes ten times as long as on one. Asleep they would take a
-little longer on an idle machine, and lose nothing beside others.
+step on two threads then takes ten times as long as on one. Asleep they take a little
+longer on an idle machine, and about as long as one thread beside others.
 
 So we watch how busy others keep our cores, and let the threads spin or sleep. libgomp
 has no switch for it, but a rule: with more OpenMP threads in a process than cores it
