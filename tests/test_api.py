@@ -128,7 +128,7 @@ def test_analyze_and_compare_take_results_ids_and_models(
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: icl.train(taks="A"), "unknown setting 'taks'; did you mean task"),
+        (lambda: icl.train(tusk="A"), "unknown setting 'tusk'; did you mean task"),
         (lambda: icl.train(preset="smok"), "unknown preset 'smok'; choose one of"),
         (
             lambda: icl.train(icl.TrainSettings(), preset="smoke"),

@@ -9,7 +9,7 @@ import requests
 from icl_mlflow.tracking.server import authorization
 
 _USER, _PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
-_TOKEN = "MLFLOW_TRACKING_TOKEN"  # noqa: S105 - the name of a variable
+_TOKEN = "MLFLOW_TRACKING_TOKEN"  # nosec B105  # noqa: S105 -- a name
 
 #: What a sign in the text of an error means.
 _MEANINGS = {
