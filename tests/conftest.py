@@ -20,9 +20,12 @@ from icl_mlflow.tracking.store import Store, connect
 from icl_mlflow.training.settings import TrainSettings
 from tests.server import Server
 
-# A shell starts what it puts in the background with SIGINT ignored, which everything
-# that tests start would inherit; some of it is to be interrupted.
+# A shell starts what it puts in the background with SIGINT and SIGQUIT ignored, and
+# nohup ignores SIGHUP, which everything that tests start would inherit; some of it is
+# to be interrupted.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+for _ending in (signal.SIGHUP, signal.SIGQUIT):
+    signal.signal(_ending, signal.SIG_DFL)
 
 _FROM_OUTSIDE = (
     "MLFLOW_TRACKING_URI",
