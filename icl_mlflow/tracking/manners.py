@@ -20,6 +20,8 @@ _VARIABLES = {
     "MLFLOW_UV_AUTO_DETECT": "false",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    # MLflow sets the level of its loggers when it is imported, perhaps only later.
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
 }
 
 _LEVELS = {
@@ -78,15 +80,18 @@ def said_by_user(variable: str) -> str | None:
 
 
 def _change() -> None:
+    level = _VARIABLES["MLFLOW_LOGGING_LEVEL"]
+    # A process of our own has inherited ours.
+    is_left_to_us = os.environ.get("MLFLOW_LOGGING_LEVEL", level) == level
     for name, value in _VARIABLES.items():
         if name not in os.environ:
             os.environ[name] = value
             _CHANGES.variables.append(name)
-    if "MLFLOW_LOGGING_LEVEL" not in os.environ:
-        for name, level in _LEVELS.items():
+    if is_left_to_us:
+        for name, quiet in _LEVELS.items():
             logger = logging.getLogger(name)
             _CHANGES.levels[name] = logger.level
-            logger.setLevel(level)
+            logger.setLevel(quiet)
 
 
 def _restore() -> None:

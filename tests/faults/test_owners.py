@@ -8,6 +8,7 @@ import functools
 import os
 import shutil
 import signal
+import sqlite3
 import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
@@ -45,6 +46,23 @@ def on_machine(name: str) -> None:
     heartbeat._machine = lambda: name  # type: ignore[assignment]
     sender.BEAT = BEAT
     ownership.LISTENING = LISTENING
+
+
+def suspend(work: Workplace, process: BaseProcess) -> None:
+    """SIGSTOP, at an instant when the process holds no lock on the database."""
+    assert process.pid is not None
+    while True:
+        os.kill(process.pid, signal.SIGSTOP)
+        database = sqlite3.connect(work.folder / "mlflow.db", timeout=0)
+        try:
+            database.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            os.kill(process.pid, signal.SIGCONT)
+            time.sleep(0.01)
+        else:
+            return
+        finally:
+            database.close()
 
 
 def start_on(work: Workplace, machine: str, *arguments: str) -> BaseProcess:
@@ -118,8 +136,7 @@ def test_a_machine_that_wakes_up_leaves_its_run_to_the_one_that_goes_on_with_it(
     counts = tally("a suspended machine's run goes on elsewhere, then it wakes up")
     first = start_on(work, "first", "train", *SMALL)
     wait_for_checkpoints(work, first, state_of(work, "first"))
-    assert first.pid is not None
-    os.kill(first.pid, signal.SIGSTOP)
+    suspend(work, first)
     copy_state(work, "first", "second")
     (run,) = work.runs()
     began = time.monotonic()
@@ -127,6 +144,7 @@ def test_a_machine_that_wakes_up_leaves_its_run_to_the_one_that_goes_on_with_it(
     second.join(60)
     assert second.exitcode == 0, work.said()
     assert time.monotonic() - began >= LISTENING
+    assert first.pid is not None
     os.kill(first.pid, signal.SIGCONT)
     first.join(10 * SOON)
     # Its end was in the first process's hands too, unless that noticed before.
@@ -140,8 +158,7 @@ def test_a_run_that_another_machine_has_taken_stops_here(
     counts = tally("a suspended machine's run goes on elsewhere, then it wakes up")
     first = start_on(work, "first", "train", *LONG)
     wait_for_checkpoints(work, first, state_of(work, "first"))
-    assert first.pid is not None
-    os.kill(first.pid, signal.SIGSTOP)
+    suspend(work, first)
     copy_state(work, "first", "second")
     (run,) = work.runs()
     second = start_on(work, "second", "train", *LONG, "--resume", run.info.run_id)
@@ -150,6 +167,7 @@ def test_a_run_that_another_machine_has_taken_stops_here(
         assert time.monotonic() < deadline, work.said()
         time.sleep(0.1)
     time.sleep(1.0)
+    assert first.pid is not None
     os.kill(first.pid, signal.SIGCONT)
     first.join(60)
     counts.done += 1

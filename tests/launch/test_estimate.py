@@ -1,8 +1,8 @@
 """A plan tells the memory that long contexts take, before it is taken."""
 
 from icl_mlflow.launch.estimate import training_bytes
+from icl_mlflow.launch.execution import Execution
 from icl_mlflow.launch.plan import plan_members
-from icl_mlflow.launch.settings import LaunchSettings
 from icl_mlflow.training.build import problem
 from icl_mlflow.training.fit import evaluation_episodes
 from icl_mlflow.training.settings import TrainSettings
@@ -26,7 +26,7 @@ def test_the_episodes_of_evaluation_are_counted() -> None:
 def test_a_plan_warns_of_evaluation_that_takes_gigabytes() -> None:
     def planned(**sizes: int) -> list[str]:
         settings = TrainSettings.preset("smoke", epochs=0, device="cpu", **sizes)
-        lines = plan_members([settings], LaunchSettings()).splitlines()
+        lines = plan_members([settings], Execution()).splitlines()
         return [line for line in lines if line.startswith("warning")]
 
     assert planned(n_context=2_048) == []

@@ -10,7 +10,7 @@ import mlflow
 import pytest
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
-from icl_mlflow.launch.train import train
+from icl_mlflow.api import train
 from icl_mlflow.tracking.location import StoreError
 from icl_mlflow.tracking.manners import manners, said_by_user
 from icl_mlflow.tracking.models import load_model

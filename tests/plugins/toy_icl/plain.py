@@ -9,6 +9,7 @@ from torch import Tensor
 
 from icl_mlflow.analysis import style
 from icl_mlflow.analysis.base import Analysis, Subject
+from icl_mlflow.analysis.findings import Conclusion
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.tasks.base import Task
 from icl_mlflow.variants.base import Variant
@@ -55,5 +56,9 @@ TOY_ANALYSIS = Analysis(
     measure=_measure,
     summarise=lambda frame: {"size": float(frame["size"].iloc[0])},
     draw=_draw,
-    verdict=lambda numbers: f"Its log-odds have a mean size of {numbers['size']:.2f}.",
+    verdict=lambda found: Conclusion(
+        found["size"] > 1,
+        f"its log-odds have a mean size of {found['size']:.2f} nats on "
+        f"{found.episodes:,} episodes",
+    ),
 )
