@@ -81,7 +81,8 @@ def epochs_progress(
         n_members: that are trained.
         label: what they are.
     """
-    announce(settings, label)
+    if n_members:  # a suite may have finished before
+        announce(settings, label)
     lines = EpochLines(settings, n_members)
     with progress(settings.epochs * n_members, label) as advance:
 
