@@ -60,7 +60,7 @@ check: $(INSTALLED)  ## lint, format, types, import contracts, spelling, depende
 	$(BIN)/deptry .
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml icl_mlflow entrypoints
 
-audit: $(INSTALLED)  ## known vulnerabilities of what is installed; asks pypi.org
+audit: $(INSTALLED)  ## known vulnerabilities of what is installed; asks PyPI
 	$(BIN)/pip-audit --local --skip-editable
 
 test: check  ## every check and every test but the slow ones
