@@ -93,7 +93,7 @@ def draw(frame: pd.DataFrame) -> Figure:
         several = f" (mean of {n_models} seeds)" if n_models > 1 else ""
         axes.set_title(f"{group}{several}", fontsize="medium")
         axes.set(xlabel="context points n", ylabel="log-loss (nats)")
-        axes.legend(fontsize="small", loc="lower left", framealpha=0.9)
+        axes.legend(fontsize="small", loc="upper right", framealpha=0.9)
     return drawn_figure
 
 
