@@ -1,7 +1,6 @@
 """One published checkpoint: from its file to a run and a registered version."""
 
 import functools
-import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -101,7 +100,7 @@ def read_source(file: Path, settings: ImportSettings) -> Source:
         raise ValueError(f"{file} holds a model of a shape that no settings describe")
     return Source(
         file=file,
-        sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
+        sha256=published.sha256,
         experiment=belongs,
         model_class=published.model_class,
         model=published.model,

@@ -5,6 +5,7 @@ A file is a dictionary of ``model_class``, ``model_kwargs``, ``seed`` and
 plain values are read: code hidden in a file stays unread, and the file is refused.
 """
 
+import hashlib
 import io
 import re
 import zipfile
@@ -56,6 +57,7 @@ class Published:
         model_class: of the published code.
         variant: the canonical name of how it was trained.
         seed: of its training.
+        sha256: of the file.
         n_context: context points per episode of its training.
     """
 
@@ -63,6 +65,7 @@ class Published:
     model_class: str
     variant: str
     seed: int
+    sha256: str
     n_context: int
 
 
@@ -95,7 +98,8 @@ def read_published(path: str | Path, *, n_context: int = 32) -> Published:
             itself, or that holds more than tensors and plain values.
     """
     try:
-        parts = _parts(path)
+        content = content_of(path, _LARGEST)
+        parts = _parts(content)
         if parts["model_class"] not in _CLASSES:
             raise unknown_name("class", parts["model_class"], _CLASSES)
         arguments = _arguments(parts["model_kwargs"])
@@ -109,13 +113,14 @@ def read_published(path: str | Path, *, n_context: int = 32) -> Published:
         model_class=parts["model_class"],
         variant=variant,
         seed=parts["seed"],
+        sha256=hashlib.sha256(content).hexdigest(),
         n_context=arguments.n_ctx // VARIANTS[variant].table_factor,
     )
 
 
-def _parts(path: str | Path) -> dict[str, Any]:
+def _parts(file: bytes) -> dict[str, Any]:
     """What the file holds, each part of the right type."""
-    content = io.BytesIO(content_of(path, _LARGEST))
+    content = io.BytesIO(file)
     try:
         _check_archive(content)
         held = torch.load(content, map_location="cpu", weights_only=True)
