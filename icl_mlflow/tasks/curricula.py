@@ -8,11 +8,7 @@ a straight line to 1: with ``{"tau": 0.0}`` the nuisance grows from nothing, wit
 from collections.abc import Mapping
 
 from icl_mlflow.tasks.base import T, Task, parameters, with_parameters
-
-#: Train on the task as it is.
-NONE = "none"
-#: Every curriculum that the task offers, at once; none if it offers none.
-ALL = "all"
+from icl_mlflow.tasks.offered import canonical_names, listed
 
 
 def canonical(task: Task, name: str) -> str:
@@ -27,17 +23,7 @@ def canonical(task: Task, name: str) -> str:
     Raises:
         ValueError: a name that the task does not offer, or one twice.
     """
-    if name == NONE:
-        return NONE
-    names = sorted(task.curricula) if name == ALL else sorted(name.split("+"))
-    for each in names:
-        if each not in task.curricula or names.count(each) > 1:
-            offered = ", ".join([NONE, ALL, *task.curricula])
-            raise ValueError(
-                f"this task has no curriculum {name!r}; choose one of: {offered}, "
-                "or several joined by a plus"
-            )
-    return "+".join(names) or NONE
+    return canonical_names(task.curricula, name, "curriculum")
 
 
 def factors(task: Task, name: str) -> dict[str, float]:
@@ -47,8 +33,7 @@ def factors(task: Task, name: str) -> dict[str, float]:
         ValueError: as `canonical`.
     """
     found: dict[str, float] = {}
-    name = canonical(task, name)
-    for each in [] if name == NONE else name.split("+"):
+    for each in listed(canonical(task, name)):
         found |= task.curricula[each]
     return found
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from icl_mlflow.episodes import Episodes
 from icl_mlflow.models import EMBEDDINGS, Architecture, Transformer
 from icl_mlflow.settings import values_of
 from icl_mlflow.streams import generator
-from icl_mlflow.tasks import TASKS, curricula
+from icl_mlflow.tasks import TASKS, curricula, shifts
 from icl_mlflow.tasks.base import Task, parameters, with_parameters
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants import VARIANTS
@@ -30,6 +30,7 @@ class Problem:
         architecture: of the model.
         n_context: context points of every episode.
         easing: what makes the task easier at first: `icl_mlflow.tasks.curricula`.
+        elsewhere: the same under each named shift that epochs are also evaluated on.
     """
 
     task: Task
@@ -37,6 +38,7 @@ class Problem:
     architecture: Architecture
     n_context: int
     easing: Mapping[str, float]
+    elsewhere: Mapping[str, "Problem"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +91,10 @@ def problem(settings: TrainSettings) -> Problem:
         query_hidden=variant.query_hidden,
     )
     easing = curricula.factors(task, settings.curriculum)
-    return Problem(task, variant, architecture, n_context, easing)
+    chosen = Problem(task, variant, architecture, n_context, easing, elsewhere={})
+    shifted = shifts.shifted(task, settings.also_evaluate)
+    elsewhere = {name: replace(chosen, task=there) for name, there in shifted.items()}
+    return replace(chosen, elsewhere=elsewhere)
 
 
 def _positions(settings: TrainSettings, variant: Variant) -> int:
@@ -160,8 +165,10 @@ def resolved(settings: TrainSettings) -> dict[str, str | int | float]:
     given = {
         name: value for name, value in values_of(settings).items() if value is not None
     }
-    own = {**parameters(problem(settings).task), "curriculum": settings.curricula}
-    return {**given, **own}
+    task = problem(settings).task
+    also = shifts.canonical(task, settings.also_evaluate)
+    own = {"curriculum": settings.curricula, "also_evaluate": also}
+    return {**given, **parameters(task), **own}
 
 
 def data_digest(settings: TrainSettings) -> str:

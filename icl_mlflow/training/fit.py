@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,6 +112,10 @@ def fit(
     best_epoch = None
     with compute_threads(settings.threads), Aside() as aside:
         validation = aside(evaluation_episodes, settings, chosen, "validation")
+        elsewhere = {
+            name: aside(evaluation_episodes, settings, there, "validation")
+            for name, there in chosen.elsewhere.items()
+        }
         model = aside(initial_model, settings).to(device)
         if settings.epochs:
             frozen = chosen.variant.frozen
@@ -120,6 +124,7 @@ def fit(
                 settings=settings,
                 chosen=chosen,
                 validation=validation,
+                elsewhere=elsewhere,
                 progress=aside(Progress, settings, optimisation),
                 on_step=on_step,
                 on_epoch=on_epoch,
@@ -198,6 +203,7 @@ class _Training:
     settings: TrainSettings
     chosen: Problem
     validation: EvaluationSet
+    elsewhere: Mapping[str, EvaluationSet]
     progress: Progress
     on_step: Callable[[], None]
     on_epoch: Callable[[Epoch], None]
@@ -286,7 +292,7 @@ class _Training:
     def _validate(self) -> dict[str, float]:
         """The validation metrics after the steps of the epoch."""
         model = self.progress.optimisation.model
-        found = self.aside(validation_metrics, model, self.validation)
+        found = self.aside(validation_metrics, model, self.validation, self.elsewhere)
         if not math.isfinite(found["val/loss"]):
             raise _NonFiniteError(self.progress.step - 1)
         return found

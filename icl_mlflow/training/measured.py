@@ -1,6 +1,7 @@
 """What an epoch measured, by tracked name: of its steps, and on the validation set."""
 
 import math
+from collections.abc import Mapping
 
 from torch import Tensor
 
@@ -11,6 +12,9 @@ from icl_mlflow.evaluation import (
     scores,
 )
 from icl_mlflow.models import Transformer
+
+#: Of `scores`, what every epoch keeps.
+_BY_EPOCH = ("loss", "accuracy", "excess_risk")
 
 
 def training_metrics(
@@ -44,11 +48,27 @@ def training_metrics(
 
 
 def validation_metrics(
-    model: Transformer, validation: EvaluationSet
+    model: Transformer,
+    validation: EvaluationSet,
+    elsewhere: Mapping[str, EvaluationSet],
 ) -> dict[str, float]:
-    """The validation metrics of a model by tracked name; a loss may be NaN."""
-    logit_B = predict(model, validation.seen.to(model.device))
-    found = scores(logit_B, validation)
-    kept = {f"val/{name}": found[name] for name in ("loss", "accuracy", "excess_risk")}
-    error = log_loss_standard_error(logit_B, validation.label_B)
-    return kept if math.isnan(error) else kept | {"val/loss_standard_error": error}
+    """The validation metrics of a model by tracked name; a loss may be NaN.
+
+    Args:
+        model: as it is after an epoch.
+        validation: what the best epoch is chosen on.
+        elsewhere: by name of a shift, what is only looked at:
+            ``out_of_distribution/accuracy``, ...
+    """
+    found: dict[str, float] = {}
+    for name, truth in {"val": validation, **elsewhere}.items():
+        logit_B = predict(model, truth.seen.to(model.device))
+        found |= _named(name, scores(logit_B, truth))
+        error = log_loss_standard_error(logit_B, truth.label_B)
+        if name == "val" and not math.isnan(error):
+            found["val/loss_standard_error"] = error
+    return found
+
+
+def _named(where: str, found: Mapping[str, float]) -> dict[str, float]:
+    return {f"{where}/{name}": found[name] for name in _BY_EPOCH}

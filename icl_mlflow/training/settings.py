@@ -187,6 +187,12 @@ class TrainSettings:
     test_episodes: int = setting(
         20_000, "Test episodes, drawn once.", minimum=1, maximum=100_000_000
     )
+    also_evaluate: str = setting(
+        "none",
+        "Evaluate every epoch under named shifts of the task too: none, all, or some "
+        "by name, joined by a plus (task A: out_of_distribution).",
+        decides=never,
+    )
 
     # Where it runs, and from which random numbers
     device: str = setting(

@@ -203,6 +203,10 @@ class _Member:
         self._chosen = problem(settings)
         self._sets = sets
         self._validation = sets.of(settings, self._chosen, "validation")
+        self._elsewhere = {
+            name: sets.of(settings, there, "validation")
+            for name, there in self._chosen.elsewhere.items()
+        }
         self._history: list[Epoch] = []
         self._best = self._last_good = stack.weights(index)
 
@@ -246,7 +250,7 @@ class _Member:
             seconds=seconds,
         )
         model = self._stack.model(self._index)
-        metrics |= validation_metrics(model, self._validation)
+        metrics |= validation_metrics(model, self._validation, self._elsewhere)
         if not math.isfinite(metrics["val/loss"]):
             raise self._failure(epoch, taken.steps[-1])
         self._last_good = self._stack.weights(self._index)

@@ -34,6 +34,7 @@ from icl_mlflow.settings import value_type
 from icl_mlflow.suite import parse_seeds, parse_variants
 from icl_mlflow.tasks import TASKS
 from icl_mlflow.tasks.curricula import canonical
+from icl_mlflow.tasks.shifts import shifted
 from icl_mlflow.tracking.state import is_run_id
 from icl_mlflow.tracking.store import Store
 from icl_mlflow.training.settings import TrainSettings
@@ -115,6 +116,7 @@ WRONG_TEXT: dict[str, st.SearchStrategy[str] | None] = {
     "variants": fails(lambda text: text == "all" or parse_variants(text)),
     "seeds": fails(parse_seeds),
     "curriculum": fails(lambda text: canonical(TASKS["A"], text)),
+    "also_evaluate": fails(lambda text: shifted(TASKS["A"], text)),
     "resume": fails(is_run_id),
     "analyses": fails(lambda text: text.strip() == "all"),
     "older_than": fails(duration),

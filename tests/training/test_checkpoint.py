@@ -105,6 +105,7 @@ def test_a_run_cut_off_after_any_step_ends_the_same_to_the_bit(
         {"task": "B", "tau": None},
         {"precision": "bf16"},
         {"data_seed": 5},
+        {"also_evaluate": "out_of_distribution"},
         {"schedule": "linear", "beta2": 0.95},
         {"target": "bayes", "curriculum": "nuisance", "tau": 3.0},
         {"lr": 0.3},  # the best epoch is not the last

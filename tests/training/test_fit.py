@@ -1,13 +1,14 @@
 """Training is repeatable, keeps its best epoch, stops at a bad loss, and learns."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from icl_mlflow.evaluation import log_loss, predict
+from icl_mlflow.evaluation import log_loss, predict, scores
 from icl_mlflow.training.build import initial_model, problem, training_batch
 from icl_mlflow.training.fit import (
     Epoch,
@@ -122,6 +123,29 @@ def test_the_kept_weights_are_those_of_the_best_epoch_not_of_the_last() -> None:
     logit_B = predict(fitted.model, validation.seen)
     assert log_loss(logit_B, validation.label_B) == min(losses)
     assert not fitted.model.training
+
+
+def test_epochs_are_evaluated_elsewhere_too_and_nothing_else_changes() -> None:
+    plain = tiny(lr=0.3, epochs=6, variant="noisy_labels_0.2")
+    settings = replace(plain, also_evaluate="all")
+    assert settings.identity == plain.identity
+    fitted, without = fit(settings), fit(plain)
+    assert equal_weights(fitted.model.state_dict(), without.model.state_dict())
+    shifts = {"out_of_distribution": 9.0, "no_nuisance": 0.0}
+    assert fitted.best_epoch is not None
+    metrics = fitted.history[fitted.best_epoch].metrics
+    for name, tau in shifts.items():
+        there = tiny(tau=tau, variant="noisy_labels_0.2")
+        truth = evaluation_episodes(there, problem(there), "validation")
+        found = scores(predict(fitted.model, truth.seen), truth)
+        for metric in ("loss", "accuracy", "excess_risk"):
+            assert metrics[f"{name}/{metric}"] == found[metric]
+    own = [
+        {n: v for n, v in epoch.items() if n.split("/")[0] not in shifts}
+        for epoch in repeatable(fitted)
+    ]
+    assert own == repeatable(without)
+    assert len({epoch.metrics["no_nuisance/loss"] for epoch in fitted.history}) == 6
 
 
 def test_the_final_metrics_are_those_of_the_kept_weights_on_the_test_set() -> None:

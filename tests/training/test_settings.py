@@ -71,6 +71,7 @@ def test_a_wrong_setting_is_refused_by_name(
         ({"tau": 1e9}, "tau must be at most 100000.0, not 1000000000.0"),
         ({"curriculum": "easy"}, "no curriculum 'easy'; choose one of: none, all, nui"),
         ({"task": "B", "curriculum": "nuisance"}, "choose one of: none, all, or sev"),
+        ({"also_evaluate": "ood"}, "no shift 'ood'; choose one of: none, all, out_of"),
         ({"n_heads": 5}, "n_heads=5 does not divide d_model=128; choose one of: 1, 2"),
     ],
 )
@@ -136,6 +137,9 @@ def test_what_is_resolved_names_the_tasks_own_values() -> None:
     found = resolved(TrainSettings(task="B", sigma_max=2.0))
     assert (found["sigma_min"], found["sigma_max"]) == (0.5, 2.0)
     assert "tau" not in found
+    assert resolved(TrainSettings(also_evaluate="all"))["also_evaluate"] == (
+        "no_nuisance+out_of_distribution"
+    )
     assert resolved(TrainSettings(curriculum="all"))["curriculum"] == (
         "nuisance+separation"
     )

@@ -28,9 +28,9 @@ TINY: dict[str, Any] = {
 CHANGES: list[dict[str, Any]] = [
     {"tau": 0.0},
     {"tau": 0.0, "seed": 1},
-    {"variant": "shuffled_labels"},
+    {"variant": "shuffled_labels", "also_evaluate": "out_of_distribution"},
     {"variant": "frozen_query_key+noisy_labels_0.2", "seed": 3},
-    {"task": "B", "lr": 1e-3, "val_episodes": 200},
+    {"task": "B", "lr": 1e-3, "val_episodes": 200, "also_evaluate": "wide_range"},
 ]
 
 
