@@ -106,15 +106,21 @@ def history(members: Sequence[Member]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def paper_table(members: Sequence[Member]) -> pd.DataFrame:
-    """The paper's own table: last-epoch accuracies with its 1.96-interval."""
+def paper_table(curves: pd.DataFrame, by: Sequence[str] = ("variant",)) -> pd.DataFrame:
+    """The paper's own table: last-epoch accuracies with its 1.96-interval.
+
+    Args:
+        curves: one row a run and epoch: of `history`.
+        by: columns that tell the rows of the table apart; runs that agree in them
+            differ in their seed alone.
+    """
+    last = curves.sort_values("epoch", kind="stable").groupby([*by, "seed"]).tail(1)
     rows = []
-    for name in dict.fromkeys(member.variant for member in members):
-        last = [m.history.iloc[-1] for m in members if m.variant == name]
-        row: dict[str, str | int] = {"variant": name, "n_seeds": len(last)}
+    for key, group in last.sort_index().groupby(list(by), sort=False):
+        row: dict[str, object] = dict(zip(by, key, strict=True))
+        row["n_seeds"] = len(group)
         for metric in ("train", "val"):
-            values = [float(r[f"{metric}/accuracy"]) for r in last]
-            interval = normal_interval_paper(values)
+            interval = normal_interval_paper(group[f"{metric}/accuracy"].to_numpy())
             half = interval.high - interval.mean
             shown = f"{interval.mean:.4f}"
             row[f"{metric}_accuracy"] = (

@@ -91,49 +91,33 @@ def small_multiples(
 
 
 def one_variant(history: pd.DataFrame, found: Ceilings, title: str) -> Figure:
-    """Validation accuracy of one variant against the epoch."""
-    drawn, (axes,) = style.figure(panel=(5.4, 4.0))
+    """Training and validation accuracy of one variant against the epoch."""
+    drawn, (axes,) = style.figure(panel=(5.8, 4.2))
+    seeds(axes, history, "train/accuracy", "training", style.TRAINING)
     curve(axes, history, found)
-    axes.set(xlabel="epoch", ylabel="validation accuracy", title=title)
-    axes.set_ylim(_limits(history, [found]))
-    axes.legend(fontsize="small", loc="lower right")
+    axes.set(xlabel="epoch", ylabel="accuracy", title=title)
+    axes.set_ylim(_limits(history, [found], ("train/accuracy", "val/accuracy")))
+    axes.legend(fontsize="x-small", loc="best", framealpha=0.9)
     return drawn
 
 
-def _limits(history: pd.DataFrame, ceilings: Sequence[Ceilings]) -> tuple[float, float]:
+def _limits(
+    history: pd.DataFrame,
+    ceilings: Sequence[Ceilings],
+    columns: Sequence[str] = ("val/accuracy",),
+) -> tuple[float, float]:
     """Around chance, every ceiling and every seed."""
     tops = [c.accuracy for found in ceilings for c in (found.shown, found.ideal)]
     tops = [top for top in tops if not math.isnan(top)]
-    shown = [0.5, *tops, history["val/accuracy"].min(), history["val/accuracy"].max()]
+    ends = [end for name in columns for end in history[name].agg(["min", "max"])]
+    shown = [0.5, *tops, *ends]
     margin = 0.06 * (max(shown) - min(shown)) + 0.005
     return min(shown) - margin, max(shown) + margin
 
 
 def curve(axes: Axes, history: pd.DataFrame, found: Ceilings) -> None:
-    """Every seed as a thin line, their median with its band, and both ceilings."""
-    n_seeds = history["seed"].nunique()
-    for _, seed in history.groupby("seed"):
-        axes.plot(
-            seed["epoch"], seed["val/accuracy"], color=style.MODEL, alpha=0.35, lw=0.8
-        )
-    epochs, medians, low, high = [], [], [], []
-    for epoch, group in history.groupby("epoch"):
-        interval = order_interval(group["val/accuracy"].to_numpy())
-        epochs.append(float(str(epoch)))
-        medians.append(float(group["val/accuracy"].median()))
-        low.append(interval.low)
-        high.append(interval.high)
-    label = "median of seeds" if n_seeds > 1 else "the one seed"
-    axes.plot(epochs, medians, color=style.MODEL, lw=1.8, label=label)
-    axes.fill_between(
-        epochs,
-        low,
-        high,
-        color=style.MODEL,
-        alpha=0.18,
-        lw=0,
-        label=band_meaning(n_seeds) if n_seeds > 1 else None,
-    )
+    """Validation accuracy of every seed, their median with its band, both ceilings."""
+    seeds(axes, history, "val/accuracy", "validation", style.MODEL)
     lines = {"information shown": found.shown, "ideal learner": found.ideal}
     looks = {"information shown": ("--", style.BAYES), "ideal learner": (":", "black")}
     for name, ceiling in lines.items():
@@ -143,3 +127,27 @@ def curve(axes: Axes, history: pd.DataFrame, found: Ceilings) -> None:
         axes.axhline(ceiling.accuracy, color=color, linestyle=line, lw=1.2, label=name)
     axes.axhline(0.5, color=style.CHANCE, linestyle="-.", lw=1.0, label="chance")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def seeds(
+    axes: Axes, history: pd.DataFrame, column: str, label: str, color: str
+) -> None:
+    """Every seed as a thin line, and their median with its band, against the epoch."""
+    n_seeds = history["seed"].nunique()
+    for _, seed in history.groupby("seed"):
+        axes.plot(seed["epoch"], seed[column], color=color, alpha=0.35, lw=0.8)
+    by_epoch = history.groupby("epoch")[column]
+    median = by_epoch.median()
+    of_seeds = "median of seeds" if n_seeds > 1 else "the one seed"
+    axes.plot(median.index, median, color=color, lw=1.8, label=f"{label}: {of_seeds}")
+    if n_seeds > 1:
+        intervals = [order_interval(values.to_numpy()) for _, values in by_epoch]
+        axes.fill_between(
+            median.index,
+            [interval.low for interval in intervals],
+            [interval.high for interval in intervals],
+            color=color,
+            alpha=0.18,
+            lw=0,
+            label=f"{label}: {band_meaning(n_seeds)}",
+        )

@@ -1,9 +1,10 @@
 """Are the heads whose weights copy labels the ones that the answer needs?
 
-Every head's OV alignment beside the increase in excess risk when its output is replaced
-by its mean over episodes, or by zero as published. One model has few heads, so the
-figure pools the heads of all models given. A head may also write labels negatively, and
-a later layer turn it round; hence the correlation with the size of the alignment too.
+Every head's OV alignment beside the increase in excess risk, and the drop in accuracy,
+when its output is replaced by its mean over episodes, or by zero as published. One
+model has few heads, so the figure pools the heads of all models given. A head may also
+write labels negatively, and a later layer turn it round; hence the correlation with the
+size of the alignment too.
 """
 
 import math
@@ -24,16 +25,27 @@ from icl_mlflow.statistics import (
 )
 
 _WAYS = {"mean": "mean", "zero": "zero (as published)"}
+#: Column to its axis: the harm that is judged, and the one that was published.
+_IMPACTS = {
+    "impact": "increase in excess risk (nats)",
+    "accuracy_drop": "drop in accuracy",
+}
+#: Column to the beginning of its numbers' names.
+_PREFIXES = {"impact": "", "accuracy_drop": "accuracy_"}
 _MARKERS = "osv^Dp*X"
 
 
 def measure(subject: Subject) -> pd.DataFrame:
-    """One row per way, layer and head: alignment, and impact (nats) with interval."""
+    """One row per way, layer and head: alignment, and both harms with intervals.
+
+    ``impact`` is the increase in excess risk in nats; ``accuracy_drop`` in [0, 1].
+    """
     alignment = ov_alignment.measure(subject)[["layer", "head", "alignment"]]
     impact = head_ablation.measure(subject).rename(
         columns=lambda name: str(name).replace("excess_risk_increase", "impact")
     )
-    columns = ["way", "layer", "head", "impact", "impact_low", "impact_high"]
+    harms = [f"{name}{end}" for name in _IMPACTS for end in ("", "_low", "_high")]
+    columns = ["way", "layer", "head", *harms]
     return impact.loc[impact["way"].isin(_WAYS), columns].merge(
         alignment, on=["layer", "head"]
     )
@@ -44,12 +56,15 @@ def summarise(frame: pd.DataFrame) -> dict[str, float]:
     numbers: dict[str, float] = {}
     for way, part in frame.groupby("way", sort=False):
         signed, size = part["alignment"], part["alignment"].abs()
-        numbers |= {
-            f"{way}_pearson": pearson_interval(signed, part["impact"]).mean,
-            f"{way}_spearman": spearman_interval(signed, part["impact"]).mean,
-            f"{way}_size_pearson": pearson_interval(size, part["impact"]).mean,
-            f"{way}_size_spearman": spearman_interval(size, part["impact"]).mean,
-        }
+        for name, prefix in _PREFIXES.items():
+            impact = part[name]
+            key = f"{prefix}{way}"
+            numbers |= {
+                f"{key}_pearson": pearson_interval(signed, impact).mean,
+                f"{key}_spearman": spearman_interval(signed, impact).mean,
+                f"{key}_size_pearson": pearson_interval(size, impact).mean,
+                f"{key}_size_spearman": spearman_interval(size, impact).mean,
+            }
     return numbers
 
 
@@ -72,38 +87,44 @@ def pool(frame: pd.DataFrame) -> dict[str, Interval]:
 
 
 def draw(frame: pd.DataFrame) -> Figure:
-    """Impact against alignment, the heads of all models together."""
+    """Both harms against alignment, the heads of all models together."""
     pooled = pool(frame)
-    drawn, panels = style.figure(1, len(_WAYS), panel=(5.4, 4.4))
-    for axes, (way, label) in zip(panels, _WAYS.items(), strict=True):
-        part = frame[frame["way"] == way]
-        _scatter(axes, part)
-        axes.set(
-            xlabel="OV alignment: cosine of label written with read-out",
-            ylabel="increase in excess risk (nats)",
-        )
-        axes.set_title(
-            f"replaced by {label}; {len(part)} heads\n"
-            f"Spearman {_shown(pooled[f'pooled_{way}_spearman'])}, "
-            f"of its size {_shown(pooled[f'pooled_{way}_size_spearman'])}",
-            fontsize="small",
-        )
+    drawn, panels = style.figure(len(_IMPACTS), len(_WAYS), panel=(5.4, 4.4))
+    rest = iter(panels)
+    for harm, named in _IMPACTS.items():
+        for way, label in _WAYS.items():
+            axes, part = next(rest), frame[frame["way"] == way]
+            _scatter(axes, part, harm)
+            r = pearson_interval(part["alignment"], part[harm]).mean
+            rho = spearman_interval(part["alignment"], part[harm]).mean
+            told = f"Pearson {r:+.2f}, Spearman {rho:+.2f}"
+            if harm == "impact":
+                told = (
+                    f"Pearson {r:+.2f}, "
+                    f"Spearman {_shown(pooled[f'pooled_{way}_spearman'])}, "
+                    f"of its size {_shown(pooled[f'pooled_{way}_size_spearman'])}"
+                )
+            axes.set(xlabel="OV alignment: cosine of label written with read-out")
+            axes.set_ylabel(named)
+            axes.set_title(
+                f"replaced by {label}; {len(part)} heads\n{told}", fontsize="small"
+            )
     panels[0].legend(fontsize="x-small")
     return drawn
 
 
-def _scatter(axes: Axes, frame: pd.DataFrame) -> None:
+def _scatter(axes: Axes, frame: pd.DataFrame, harm: str) -> None:
     axes.axvline(0, color="black", linewidth=0.8)
     axes.axhline(0, color="black", linewidth=0.8)
     models = frame.groupby("model", sort=False)
     for index, (model, part) in enumerate(models):
         marker = _MARKERS[index % len(_MARKERS)]
         for layer, heads in part.groupby("layer"):
-            impact = heads["impact"]
+            impact = heads[harm]
             axes.errorbar(
                 heads["alignment"],
                 impact,
-                yerr=[impact - heads["impact_low"], heads["impact_high"] - impact],
+                yerr=[impact - heads[f"{harm}_low"], heads[f"{harm}_high"] - impact],
                 color=style.CYCLE[(int(str(layer)) - 1) % len(style.CYCLE)],
                 marker=marker,
                 linestyle="none",

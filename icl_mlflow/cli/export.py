@@ -14,12 +14,17 @@ _FORMATS = ("csv", "parquet", "latex", "md")
 _EXAMPLE = """\b
 Example:
   icl-mlflow export 4f2a8c... --format md
-  icl-mlflow export 4f2a8c... --format parquet --output tables
+  icl-mlflow export 4f2a8c... 90d1e7... --format parquet --output tables
+  icl-mlflow export --experiment Default
 """
 
 
 @click.command(context_settings=CONTEXT, epilog=_EXAMPLE)
-@click.argument("run_id")
+@click.argument("run_ids", metavar="[RUN_ID]...", nargs=-1)
+@click.option(
+    "--experiment",
+    help="All finished training runs of this MLflow experiment, joined with the rest.",
+)
 @click.option(
     "--format",
     "file_format",
@@ -30,14 +35,20 @@ Example:
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder to write into (export-RUN_ID if not given).",
+    help="Folder to write into (export-RUN_ID, or export-EXPERIMENT, if not given).",
 )
-def export(run_id: str, file_format: str, output: Path | None) -> None:
-    """Write the learning curves and results of RUN_ID to files.
+def export(
+    run_ids: tuple[str, ...],
+    experiment: str | None,
+    file_format: str,
+    output: Path | None,
+) -> None:
+    """Write the learning curves and results of runs to files, joined in one table each.
 
-    RUN_ID is a training run, or a parent run for all training runs below it. Written
-    are history and results of every run, and their means over seeds with the range
-    of the seeds.
+    A RUN_ID is a training run, or a parent run for all training runs below it. Written
+    are history and results of every run, their means over seeds with the range of the
+    seeds, and the table that the paper prints. Only runs of the same settings share a
+    mean; what tells others apart is in the column "settings".
     """
     ask_store_with_runs(to_write=False)
     # Imported here, so that --help and bad input need neither torch nor mlflow.
@@ -45,9 +56,17 @@ def export(run_id: str, file_format: str, output: Path | None) -> None:
     from icl_mlflow.tracking.store import StoreError
 
     with usage_errors(ValueError, StoreError):
-        exported = pull_tables(run_id)
-    folder = output or Path(f"export-{run_id}")
+        exported = pull_tables(run_ids, experiment)
+    folder = output or Path(f"export-{_name(run_ids, experiment)}")
     with usage_errors(OSError):
         files = write(exported, folder, file_format)
     for file in files:
         show(str(file))
+
+
+def _name(run_ids: tuple[str, ...], experiment: str | None) -> str:
+    """What is exported, as part of a folder's name."""
+    if experiment is not None:
+        return "".join(c if c.isalnum() or c in "-_." else "_" for c in experiment)
+    more = len(run_ids) - 1
+    return f"{run_ids[0]}-and-{more}-more" if more else run_ids[0]

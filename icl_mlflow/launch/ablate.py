@@ -172,7 +172,7 @@ def _compare(
     log.table("ablation", table)
     log.text("tables/ablation.md", markdown(readable))
     log.text("tables/ablation.tex", latex(readable))
-    log.table("paper", ablation.paper_table(members))
+    log.table("paper", ablation.paper_table(history))
     log.text(HISTORY, csv(history))
     log.figure("differences", ablation_figures.forest(table, title))
     log.figure(

@@ -1,25 +1,37 @@
 """The learning curves and results of runs as tables, and tables as files."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from icl_mlflow.analysis.ablation import paper_table
 from icl_mlflow.analysis.answer import over_models
 from icl_mlflow.analysis.tables import csv, latex, markdown, with_interval
-from icl_mlflow.tracking.history import TrainingRecord, training_records
+from icl_mlflow.launch.told_apart import told_apart
+from icl_mlflow.tracking.history import (
+    TrainingRecord,
+    experiment_records,
+    training_records,
+)
+from icl_mlflow.tracking.models import ModelError, models_of_run
 from icl_mlflow.tracking.store import open_client
 
-_BY = ["task", "variant"]
+#: Runs that agree in these differ in their seed alone.
+_BY = ["task", "variant", "settings"]
 _ENDS = ("/low", "/high")
 _DIGITS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """What runs went through and reached, pulled from MLflow.
+    """What runs went through and reached, pulled from MLflow, in one table each.
+
+    Every row tells task, variant, ``settings`` (those in which not all runs of the
+    variant agree), seed, run and registered model.
 
     Attributes:
         history: one row per run and epoch.
@@ -27,12 +39,15 @@ class Exported:
             in ``.../low`` and ``.../high``.
         results: one row a run: test metrics of the best epoch.
         results_mean: one row a variant: means over seeds, with their range.
+        paper: one row a variant: accuracies of the last epoch with the interval of
+            arXiv 2603.10573; empty where nothing was trained.
     """
 
     history: pd.DataFrame
     history_mean: pd.DataFrame
     results: pd.DataFrame
     results_mean: pd.DataFrame
+    paper: pd.DataFrame
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -42,39 +57,94 @@ class Exported:
             "history_mean": self.history_mean,
             "results": self.results,
             "results_mean": self.results_mean,
+            **({} if self.paper.empty else {"paper": self.paper}),
         }
 
 
-def pull_tables(run_id: str) -> Exported:
-    """The tables of a training run, or of all training runs below a parent.
+def pull_tables(run_ids: Sequence[str], experiment: str | None = None) -> Exported:
+    """The tables of training runs, joined.
+
+    Args:
+        run_ids: training runs, and parents, which stand for all training runs below.
+        experiment: the name of one whose finished training runs are all taken too.
 
     Raises:
-        ValueError: the run is unknown, deleted or still running, or is no training run.
+        ValueError: nothing is named; a run is unknown, deleted or still running, or is
+            no training run; or there is no such experiment.
         StoreError: the tracking store cannot be used.
     """
-    return tables_of(training_records(open_client(), run_id))
+    if not run_ids and experiment is None:
+        raise ValueError("give the id of a run, several of them, or an experiment")
+    client = open_client()
+    found = [one for run_id in run_ids for one in training_records(client, run_id)]
+    if experiment is not None:
+        found += experiment_records(client, experiment)
+    records = _once(found)
+    models = {}
+    for record in records:
+        try:
+            (model,) = models_of_run(client, record.run_id)
+        except ModelError:  # it was deleted, or waits to be registered
+            continue
+        models[record.run_id] = model.reference
+    return tables_of(records, models)
 
 
-def tables_of(records: tuple[TrainingRecord, ...]) -> Exported:
-    """The tables of these runs."""
+def _once(records: Sequence[TrainingRecord]) -> list[TrainingRecord]:
+    """Of several trainings of the same settings the newest: one seed counts once."""
+    newest: dict[str, TrainingRecord] = {}
+    for record in sorted(records, key=lambda record: record.start_time):
+        newest[record.identity] = record
+    return sorted(newest.values(), key=lambda r: (r.task, r.variant, r.seed))
+
+
+def tables_of(records: Sequence[TrainingRecord], models: Mapping[str, str]) -> Exported:
+    """The tables of these runs.
+
+    Args:
+        records: one a run.
+        models: run id to what the registry calls its model.
+    """
+    settings = told_apart(records)
+    named: dict[str, dict[str, Any]] = {
+        record.run_id: {
+            "task": record.task,
+            "variant": record.variant,
+            "settings": settings[record.run_id],
+            "seed": record.seed,
+            "run_id": record.run_id,
+            "model": models.get(record.run_id, ""),
+        }
+        for record in records
+    }
     history = pd.concat(
-        [record.history.assign(**_identity(record)) for record in records],
+        [record.history.assign(**named[record.run_id]) for record in records],
         ignore_index=True,
     )
-    first = list(_identity(records[0]))
+    first = list(named[records[0].run_id])
     history = history[first + [c for c in history.columns if c not in first]]
     results = pd.DataFrame(
         [
-            {**_identity(record), "best_epoch": record.best_epoch, **record.test}
+            {**named[record.run_id], "best_epoch": record.best_epoch, **record.test}
             for record in records
         ]
     )
+    told = [name for name in first if name not in _BY]
     return Exported(
         history=history,
-        history_mean=means(history, [*_BY, "epoch"], ["seed", "run_id"]),
+        history_mean=means(history, [*_BY, "epoch"], told),
         results=results,
-        results_mean=means(results, _BY, ["seed", "run_id", "best_epoch"]),
+        results_mean=means(results, _BY, [*told, "best_epoch"]),
+        paper=_paper(history),
     )
+
+
+def _paper(history: pd.DataFrame) -> pd.DataFrame:
+    """The paper's table of the runs that were trained and say how it went."""
+    if "val/accuracy" not in history or "train/accuracy" not in history:
+        return pd.DataFrame()
+    measured = history.dropna(subset=["train/accuracy", "val/accuracy"])
+    return paper_table(measured, _BY)
 
 
 def means(frame: pd.DataFrame, by: list[str], left_out: list[str]) -> pd.DataFrame:
@@ -142,15 +212,6 @@ def write(exported: Exported, folder: Path, file_format: str) -> list[Path]:
         writer(frame, file)
         files.append(file)
     return files
-
-
-def _identity(record: TrainingRecord) -> dict[str, str | int]:
-    return {
-        "task": record.task,
-        "variant": record.variant,
-        "seed": record.seed,
-        "run_id": record.run_id,
-    }
 
 
 def _write_csv(frame: pd.DataFrame, file: Path) -> None:

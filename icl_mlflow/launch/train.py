@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from icl_mlflow.analysis import learning_curves
+from icl_mlflow.analysis import ablation, learning_curves
 from icl_mlflow.analysis.answer import over_models
 from icl_mlflow.analysis.tables import csv
 from icl_mlflow.launch.member import train_member
@@ -149,6 +149,8 @@ def _log_means(
         lines = learning_curves.references(chosen.task, validation)
         title = f"{settings.task}-{settings.variant}, {len(members)} seeds"
         log.text(HISTORY, csv(curves))
+        named = curves.assign(variant=settings.variant)
+        log.table("paper", ablation.paper_table(named))
         log.figure("learning_curves", learning_curves.draw(curves, lines, title))
 
 

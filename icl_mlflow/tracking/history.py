@@ -1,13 +1,15 @@
 """The metrics of training runs, epoch by epoch, read back from MLflow."""
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from icl_mlflow.tracking.runs import child_runs, ended_run, one_line_errors
+from icl_mlflow.tracking.reading import ModelError
+from icl_mlflow.tracking.runs import all_runs, child_runs, ended_run, one_line_errors
 
 _FINAL = "test/"
 
@@ -27,6 +29,10 @@ class TrainingRecord:
         name: of the run.
         task, variant: their names.
         seed: its number.
+        identity: hash of its settings; of its file, if it was imported.
+        start_time: in milliseconds.
+        params: as the run shows them.
+        source: where an imported model is from; empty for one that was trained here.
         best_epoch: whose weights were kept; None without training.
         history: one row an epoch: ``epoch`` and every metric by its name.
         test: final metrics by tracked name.
@@ -37,6 +43,10 @@ class TrainingRecord:
     task: str
     variant: str
     seed: int
+    identity: str
+    start_time: int
+    params: Mapping[str, str]
+    source: str
     best_epoch: int | None
     history: pd.DataFrame
     test: dict[str, float]
@@ -70,10 +80,34 @@ def training_records(client: MlflowClient, run_id: str) -> tuple[TrainingRecord,
         records = _records(client, trained)
     if not records:
         raise NoHistoryError(f"none of the runs below {run_id} can be read")
-    return tuple(sorted(records, key=lambda record: (record.variant, record.seed)))
+    return tuple(sorted(records, key=_by_variant_and_seed))
 
 
-def _records(client: MlflowClient, runs: list[Run]) -> list[TrainingRecord]:
+def experiment_records(client: MlflowClient, name: str) -> tuple[TrainingRecord, ...]:
+    """The records of all finished training runs of an experiment.
+
+    Raises:
+        NoHistoryError: there are none.
+        ModelError: there is no such experiment, or MLflow fails.
+    """
+    query = "tags.kind = 'train' AND attributes.status = 'FINISHED'"
+    with one_line_errors(client):
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            known = ", ".join(sorted(e.name for e in client.search_experiments()))
+            raise ModelError(f"there is no experiment {name!r}; there are: {known}")
+        runs = all_runs(client, found.experiment_id, query)
+        records = _records(client, runs)
+    if not records:
+        raise NoHistoryError(f"no training has finished in experiment {name!r}")
+    return tuple(sorted(records, key=_by_variant_and_seed))
+
+
+def _by_variant_and_seed(record: TrainingRecord) -> tuple[str, int]:
+    return record.variant, record.seed
+
+
+def _records(client: MlflowClient, runs: Sequence[Run]) -> list[TrainingRecord]:
     """The records of those that can be read; of the others, a line each."""
     found = []
     for run in runs:
@@ -101,6 +135,10 @@ def _record(client: MlflowClient, run: Run) -> TrainingRecord:
         task=task,
         variant=variant,
         seed=seed,
+        identity=tags.get("settings_hash", run.info.run_id),
+        start_time=run.info.start_time,
+        params=run.data.params,
+        source=tags.get("source", ""),
         best_epoch=best_epoch,
         history=_history(client, run),
         test={k: value for k, value in metrics.items() if k.startswith(_FINAL)},

@@ -78,14 +78,17 @@ def ended_run(client: MlflowClient, run_id: str) -> Run:
 
 def child_runs(client: MlflowClient, run: Run) -> list[Run]:
     """The runs below a run, and those that a suite reused; deleted ones left out."""
-    found = _reused_runs(client, run)
+    query = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{run.info.run_id}'"
+    below = all_runs(client, run.info.experiment_id, query)
+    return [*_reused_runs(client, run), *below]
+
+
+def all_runs(client: MlflowClient, experiment_id: str, query: str) -> list[Run]:
+    """Every run of an experiment that matches a query, from however many pages."""
+    found: list[Run] = []
     token = None
     while True:
-        page = client.search_runs(
-            [run.info.experiment_id],
-            f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{run.info.run_id}'",
-            page_token=token,
-        )
+        page = client.search_runs([experiment_id], query, page_token=token)
         found += page
         token = page.token
         if not token:

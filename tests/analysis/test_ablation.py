@@ -261,7 +261,7 @@ def test_curves_that_still_fall_are_told() -> None:
 
 def test_the_paper_table_is_the_papers() -> None:
     members = [member("baseline", seed, 0.1) for seed in range(3)]
-    (row,) = paper_table(members).to_dict("records")
+    (row,) = paper_table(history(members)).to_dict("records")
     # val accuracies .70, .71, .72: sd .01, so 1.96 * .01 / sqrt(3) = .0113.
     assert row["val_accuracy"] == "0.7100 ± 0.0113"
     assert row["train_accuracy"] == "0.7600 ± 0.0000"
@@ -337,10 +337,13 @@ def test_figures_hold_every_curve_and_ceiling() -> None:
         assert low < 0.3
         assert high > 0.99
     for axes in (one_variant(frame, easy, "title").axes[0],):
-        (band,) = axes.collections
-        ends = band.get_paths()[0].vertices[:, 1]
+        training, validation = axes.collections
+        ends = validation.get_paths()[0].vertices[:, 1]
         assert ends.min() >= 0.3 - 1e-9
         assert ends.max() <= 0.97 + 1e-9
+        assert set(training.get_paths()[0].vertices[:, 1]) == {0.5, 0.76}
+        thin = [line for line in axes.lines if line.get_linewidth() < 1]
+        assert len(thin) == 6  # every seed, training and validation
 
 
 def test_the_forest_shows_every_seed() -> None:

@@ -24,6 +24,8 @@ def test_rows_are_those_of_the_two_analyses(subject_of: Callable[..., Subject]) 
         head = (row["layer"], row["head"])
         harm = ablation.loc[(row["way"], *head), "excess_risk_increase"]
         assert row["impact"] == harm
+        drop = ablation.loc[(row["way"], *head), "accuracy_drop"]
+        assert row["accuracy_drop"] == drop
         assert row["alignment"] == alignment.loc[head, "alignment"]
 
 
@@ -33,12 +35,16 @@ def test_a_planted_relation_is_found() -> None:
     table = pd.DataFrame({"alignment": alignment, "layer": 1, "head": range(1, 7)})
     table = table.assign(impact=table["alignment"].abs(), way="mean")
     frame = pd.concat([table, table.assign(way="zero", impact=-table["alignment"])])
+    frame = frame.assign(accuracy_drop=2 * frame["alignment"] - 1)
     numbers = ALIGNMENT_VS_IMPACT.summarise(frame)
     assert numbers["mean_size_spearman"] == pytest.approx(1)
     assert numbers["mean_size_pearson"] == pytest.approx(1)
     assert numbers["zero_spearman"] == pytest.approx(-1)
     exact = spearmanr(table["alignment"], table["impact"]).statistic
     assert numbers["mean_spearman"] == pytest.approx(exact)
+    # On the published axis: Pearson of a straight line.
+    assert numbers["accuracy_zero_pearson"] == pytest.approx(1)
+    assert numbers["accuracy_mean_spearman"] == pytest.approx(1)
 
 
 def test_the_figure_pools_the_heads_of_all_models(
@@ -50,6 +56,11 @@ def test_the_figure_pools_the_heads_of_all_models(
     ]
     drawn = ALIGNMENT_VS_IMPACT.draw(pd.concat(tables, ignore_index=True))
     assert all("24 heads" in axes.get_title() for axes in drawn.axes)
+    assert all("Pearson" in axes.get_title() for axes in drawn.axes)
+    assert [axes.get_ylabel() for axes in drawn.axes] == [
+        *["increase in excess risk (nats)"] * 2,
+        *["drop in accuracy"] * 2,
+    ]
 
 
 def test_pooled_numbers_are_over_the_heads_of_all_models() -> None:

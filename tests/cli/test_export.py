@@ -10,7 +10,7 @@ import pytest
 from icl_mlflow.tracking.store import Store
 
 Icl = Callable[..., Any]
-TABLES = ("history", "history_mean", "results", "results_mean")
+TABLES = ("history", "history_mean", "results", "results_mean", "paper")
 
 
 READERS = {"csv": pd.read_csv, "parquet": pd.read_parquet}
@@ -32,7 +32,9 @@ def test_numbers_are_those_of_mlflow(
     assert ended.code == 0, ended.err
     files = [Path(line) for line in ended.out.splitlines()]
     assert files == [folder / f"{name}.{file_format}" for name in TABLES]
-    history, history_mean, results, results_mean = map(READERS[file_format], files)
+    history, history_mean, results, results_mean, paper = map(
+        READERS[file_format], files
+    )
     client = trained_store.client
     for seed, run_id in enumerate(trained_runs.baseline_seeds):
         curve = history[history["run_id"] == run_id]
@@ -51,6 +53,9 @@ def test_numbers_are_those_of_mlflow(
     assert row["test/accuracy/high"] == max(accuracies)
     by_epoch = history.groupby("epoch")["val/loss"].mean()
     assert list(history_mean["val/loss"]) == pytest.approx(list(by_epoch))
+    last = history.groupby("seed").tail(1)["val/accuracy"]
+    half = 1.96 * last.std() / 2**0.5
+    assert list(paper["val_accuracy"]) == [f"{last.mean():.4f} ± {half:.4f}"]
 
 
 @pytest.mark.usefixtures("trained_store")
@@ -102,3 +107,64 @@ def test_what_cannot_be_exported_is_refused_before_anything_is_written(
         assert line.startswith("Error: ")
         assert message in line
     assert set(new_folder.iterdir()) == before
+
+
+def test_several_runs_are_joined_in_one_table(
+    icl: Icl, trained_store: Store, trained_runs: Any, new_folder: Path
+) -> None:
+    """Parents, a single run, and the same run twice: every training once."""
+    given = [trained_runs.baseline, trained_runs.no_labels, trained_runs.task_b]
+    ended = icl("export", *given, trained_runs.baseline_seeds[0])
+    assert ended.code == 0, ended.err
+    folder = new_folder / f"export-{trained_runs.baseline}-and-3-more"
+    results = pd.read_csv(folder / "results.csv")
+    told = results[["task", "variant", "seed"]].values.tolist()
+    assert told == [
+        *(["A", "baseline", seed] for seed in (0, 1)),
+        *(["A", "no_labels", seed] for seed in (0, 1)),
+        ["B", "baseline", 0],
+    ]
+    assert list(results["model"])[-1] == "models:/icl-B-baseline/1"
+    means = pd.read_csv(folder / "results_mean.csv")
+    assert list(means["seeds"]) == [2, 2, 1]
+    assert list(pd.read_csv(folder / "paper.csv")["n_seeds"]) == [2, 2, 1]
+    whole = icl("export", "--experiment", trained_store.experiment_name)
+    assert whole.code == 0, whole.err
+    assert pd.read_csv("export-trained/results.csv").equals(results)
+
+
+def test_runs_of_other_settings_share_no_mean(
+    icl: Icl, trained_store: Store, trained_runs: Any, new_folder: Path
+) -> None:
+    tiny = ["--preset", "smoke", "--train_episodes", "256", "--val_episodes", "64"]
+    tiny += ["--test_episodes", "64", "--experiment", "trained", "--seeds", "0,1"]
+    assert icl("train", *tiny, "--lr", "1e-3", "--jobs", "1").code == 0
+    (parent,) = trained_store.client.search_runs(
+        [trained_store.experiment_id], "tags.kind = 'suite'", max_results=1
+    )
+    assert icl("export", trained_runs.baseline, parent.info.run_id).code == 0
+    folder = new_folder / f"export-{trained_runs.baseline}-and-1-more"
+    means = pd.read_csv(folder / "results_mean.csv")
+    assert sorted(means["settings"]) == ["lr=0.0003", "lr=0.001"]
+    assert list(means["seeds"]) == [2, 2]
+    # What `train --seeds` leaves on its parent is the paper's table too.
+    ours = pd.read_csv(folder / "paper.csv").set_index("settings")
+    file = trained_store.client.download_artifacts(
+        parent.info.run_id, "tables/paper.csv", str(new_folder)
+    )
+    (row,) = pd.read_csv(file).to_dict("records")
+    assert row["variant"] == "baseline"
+    assert row["val_accuracy"] == ours.loc["lr=0.001", "val_accuracy"]
+
+
+@pytest.mark.usefixtures("trained_store")
+def test_an_experiment_that_is_not_there_is_refused(icl: Icl) -> None:
+    for arguments, message in (
+        ([], "give the id of a run, several of them, or an experiment"),
+        (["--experiment", "traind"], "no experiment 'traind'; there are: "),
+        (["--experiment", "Default"], "no training has finished in experiment"),
+    ):
+        ended = icl("export", *arguments)
+        assert ended.code == 2
+        (line,) = ended.err.splitlines()
+        assert message in line
