@@ -6,4 +6,4 @@ from importlib.util import find_spec
 pytest_plugins = ["tests.faults.ledger"]
 
 # It needs an extra, which may be missing.
-collect_ignore = [] if find_spec("ray") else ["icl_mlflow/launch/ray_cluster.py"]
+collect_ignore = [] if find_spec("ray") else ["icl_mlflow/suite/engines/ray_pool.py"]

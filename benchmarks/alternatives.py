@@ -19,10 +19,10 @@ from icl_mlflow.models import Transformer
 from icl_mlflow.models.forward import logits
 from icl_mlflow.tasks import TASKS
 from icl_mlflow.tasks.base import with_parameters
-from icl_mlflow.training.build import Problem, initial_model, problem, training_batch
 from icl_mlflow.training.device import compute_threads
 from icl_mlflow.training.fit import evaluation_episodes
-from icl_mlflow.training.progress import snapshot
+from icl_mlflow.training.member_state import snapshot
+from icl_mlflow.training.problem import Problem, initial_model, problem, training_batch
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.training.step import Forward, Optimisation
 from icl_mlflow.variants.context import flip_labels

@@ -4,8 +4,8 @@ import subprocess
 from collections.abc import Sequence
 
 from benchmarks.contest import Meter
-from icl_mlflow.tracking.results import finished_runs
-from icl_mlflow.tracking.store import connect
+from icl_mlflow.tracking.runs.results import finished_runs
+from icl_mlflow.tracking.store.connection import connect
 
 
 def command(arguments: Sequence[str], meter: Meter, *, code: int = 0) -> None:

@@ -18,8 +18,12 @@ from benchmarks.frontier_report import write_report
 from benchmarks.machine import this_machine
 from benchmarks.recipes import PLAN, RECIPES, Trial, trials
 from benchmarks.record import Made, add, is_current, read
-from icl_mlflow.launch.processes import Outcome, run_in_processes, usable_cores
-from icl_mlflow.suite import parse_seeds
+from icl_mlflow.suite.engines.process_pool import (
+    Outcome,
+    run_in_processes,
+    usable_cores,
+)
+from icl_mlflow.suite.grid import parse_seeds
 from icl_mlflow.training.fit import fit
 
 _RESULTS = Path(__file__).with_name("results")

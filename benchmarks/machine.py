@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from icl_mlflow.launch.processes import usable_cores
+from icl_mlflow.suite.engines.process_pool import usable_cores
 
 _PACKAGES = ("torch", "numpy", "mlflow", "lightning", "icl-mlflow")
 _CPUINFO = Path("/proc/cpuinfo")

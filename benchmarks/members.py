@@ -20,14 +20,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from icl_mlflow.launch.execution import ENGINES, Execution
-from icl_mlflow.launch.processes import usable_cores
-from icl_mlflow.launch.ready import several_seeds
-from icl_mlflow.launch.train import train_seeds
-from icl_mlflow.tracking.results import finished_runs
-from icl_mlflow.tracking.store import connect
+from icl_mlflow.suite.engines.process_pool import usable_cores
+from icl_mlflow.suite.execution import ENGINES, Execution
+from icl_mlflow.suite.request import several_seeds
+from icl_mlflow.tracking.runs.results import finished_runs
+from icl_mlflow.tracking.store.connection import connect
 from icl_mlflow.training.fit import fit
 from icl_mlflow.training.settings import TrainSettings
+from icl_mlflow.workflows.train import train_seeds
 
 SETTINGS = TrainSettings.preset("smoke", device="cpu", threads=1)
 ROWS = ("metrics", "latest_metrics", "params", "tags", "model_version_tags")

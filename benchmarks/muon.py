@@ -11,8 +11,8 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from icl_mlflow.models import Transformer
 from icl_mlflow.models.forward import logits
-from icl_mlflow.training.build import Batch
-from icl_mlflow.training.recipe import optimizer_and_schedule
+from icl_mlflow.training.optimizer import optimizer_and_schedule
+from icl_mlflow.training.problem import Batch
 from icl_mlflow.training.settings import TrainSettings
 
 _PEAK = 0.003

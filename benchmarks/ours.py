@@ -9,13 +9,13 @@ from benchmarks.contest import Meter
 from benchmarks.marks import repeat_draws, repeat_steps
 from icl_mlflow.evaluation import evaluation_set, predict, scores
 from icl_mlflow.tasks import TASKS
-from icl_mlflow.training.build import (
+from icl_mlflow.training.device import compute_threads
+from icl_mlflow.training.problem import (
     Batch,
     initial_model,
     problem,
     training_batch,
 )
-from icl_mlflow.training.device import compute_threads
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.training.step import Optimisation
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from icl_mlflow.analysis.decision import Evidence
+from icl_mlflow.analysis.ablation.decision import Evidence
 
 #: The excess risk of a model that only guesses, on task A: nats.
 PLATEAU = 0.2463

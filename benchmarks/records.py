@@ -24,7 +24,7 @@ from mlflow.tracking import MlflowClient
 from benchmarks.frontier_report import PUBLISHED
 from benchmarks.machine import load, now, this_machine
 from benchmarks.record import add_line, read_lines
-from icl_mlflow.suite import parse_seeds
+from icl_mlflow.suite.grid import parse_seeds
 from icl_mlflow.tasks import TASKS
 from icl_mlflow.training.settings import PRESETS
 

@@ -23,12 +23,12 @@ from statistics import median
 
 import torch
 
-from icl_mlflow.suite import grid
-from icl_mlflow.training.build import Batch, initial_model, problem, training_batch
+from icl_mlflow.suite.grid import grid
 from icl_mlflow.training.device import compute_threads, matrix_products, pick_device
+from icl_mlflow.training.problem import Batch, initial_model, problem, training_batch
 from icl_mlflow.training.settings import PRESETS, TrainSettings
-from icl_mlflow.training.stacked_step import StackedOptimisation
-from icl_mlflow.training.stacks import member_bytes
+from icl_mlflow.training.stacked.planning import member_bytes
+from icl_mlflow.training.stacked.step import StackedOptimisation
 from icl_mlflow.training.step import Optimisation
 
 NOTEBOOK = Path(__file__).parents[2] / "shared" / "notebook" / "baseline.py"

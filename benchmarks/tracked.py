@@ -1,10 +1,10 @@
 """What tracking does while a model trains, as a piece of work."""
 
 from benchmarks.contest import Meter
-from icl_mlflow.tracking.run import open_run
-from icl_mlflow.tracking.store import connect
-from icl_mlflow.training.build import initial_model
+from icl_mlflow.tracking.runs.lifecycle import open_run
+from icl_mlflow.tracking.store.connection import connect
 from icl_mlflow.training.fit import fit
+from icl_mlflow.training.problem import initial_model
 from icl_mlflow.training.settings import TrainSettings
 
 

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from icl_mlflow.estimators import ESTIMATORS
     from icl_mlflow.estimators.predictor import bayes, estimator, oracle
     from icl_mlflow.evaluation import evaluation_set, predict, scores
-    from icl_mlflow.launch.execution import Execution
     from icl_mlflow.models import Architecture, Transformer
     from icl_mlflow.published.checkpoint import read_published
+    from icl_mlflow.suite.execution import Execution
     from icl_mlflow.tasks import TASKS
-    from icl_mlflow.tracking.models import load_model
+    from icl_mlflow.tracking.models.lookup import load_model
     from icl_mlflow.training.fit import fit
     from icl_mlflow.training.settings import TrainSettings
     from icl_mlflow.variants import VARIANTS
@@ -43,7 +43,7 @@ _PLACES = {
     "Architecture": "icl_mlflow.models",
     "CompareSettings": "icl_mlflow.analysis.settings",
     "Episodes": "icl_mlflow.episodes",
-    "Execution": "icl_mlflow.launch.execution",
+    "Execution": "icl_mlflow.suite.execution",
     "TrainSettings": "icl_mlflow.training.settings",
     "Transformer": "icl_mlflow.models",
     "analyze": "icl_mlflow.api",
@@ -52,7 +52,7 @@ _PLACES = {
     "estimator": "icl_mlflow.estimators.predictor",
     "evaluation_set": "icl_mlflow.evaluation",
     "fit": "icl_mlflow.training.fit",
-    "load_model": "icl_mlflow.tracking.models",
+    "load_model": "icl_mlflow.tracking.models.lookup",
     "oracle": "icl_mlflow.estimators.predictor",
     "predict": "icl_mlflow.evaluation",
     "read_published": "icl_mlflow.published.checkpoint",

@@ -18,29 +18,29 @@ from typing import Any, overload
 
 from icl_mlflow.analysis.settings import AnalyzeSettings, CompareSettings
 from icl_mlflow.cli.progress import epochs_progress, progress, training_progress
-from icl_mlflow.launch import ablate as suites
-from icl_mlflow.launch.analyze import Analyzed, carry_out, prepare
-from icl_mlflow.launch.compare import (
-    Compared,
-    carry_out_comparison,
-    prepare_comparison,
-)
-from icl_mlflow.launch.execution import Execution
-from icl_mlflow.launch.keywords import execution_of, settings_of, source_of
-from icl_mlflow.launch.ready import (
+from icl_mlflow.suite.execution import Execution
+from icl_mlflow.suite.grid import Names, Seeds, names_text
+from icl_mlflow.suite.request import (
     Request,
     one_model,
     several_seeds,
     several_variants,
 )
-from icl_mlflow.launch.train import Listener, train_one, train_seeds
-from icl_mlflow.launch.trained import Trained, TrainedSeeds
-from icl_mlflow.suite import Names, Seeds, names_text
-from icl_mlflow.tracking.manners import manners
-from icl_mlflow.tracking.runs import Reference, reference_of
-from icl_mlflow.tracking.store import connect
+from icl_mlflow.suite.training_result import Trained, TrainedSeeds
+from icl_mlflow.tracking.runs.query import Reference, reference_of
+from icl_mlflow.tracking.store.connection import connect
+from icl_mlflow.tracking.store.quiet import manners
 from icl_mlflow.training.fit import Epoch
 from icl_mlflow.training.settings import TrainSettings
+from icl_mlflow.workflows import ablate as suites
+from icl_mlflow.workflows.analyze import Analyzed, carry_out, prepare
+from icl_mlflow.workflows.compare import (
+    Compared,
+    carry_out_comparison,
+    prepare_comparison,
+)
+from icl_mlflow.workflows.keywords import execution_of, settings_of, source_of
+from icl_mlflow.workflows.train import Listener, train_one, train_seeds
 
 #: Called with the name of a run and each of its epochs.
 OnEpoch = Callable[[str, Epoch], None]

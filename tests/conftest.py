@@ -13,10 +13,10 @@ import pytest
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
 
-from icl_mlflow.launch.member import train_member
-from icl_mlflow.tracking import location
-from icl_mlflow.tracking.run import open_run
-from icl_mlflow.tracking.store import Store, connect
+from icl_mlflow.suite.member import train_member
+from icl_mlflow.tracking.runs.lifecycle import open_run
+from icl_mlflow.tracking.store import uri as location
+from icl_mlflow.tracking.store.connection import Store, connect
 from icl_mlflow.training.settings import TrainSettings
 from tests.server import Server
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import icl_mlflow as icl
-from icl_mlflow.tracking.store import Store
+from icl_mlflow.tracking.store.connection import Store
 from tests.conftest import TrainedRuns
 
 README = (Path(__file__).parents[1] / "README.md").read_text()

@@ -12,7 +12,7 @@ from benchmarks.busy import neighbours
 from benchmarks.contest import Contestant, contest
 from benchmarks.plan import Plan
 from benchmarks.table import Table, milliseconds, short, spread
-from icl_mlflow.launch.processes import usable_cores
+from icl_mlflow.suite.engines.process_pool import usable_cores
 
 #: Processes that keep a core busy.
 _NEIGHBOURS = (0, 1, 4, 16)

@@ -11,7 +11,7 @@ from benchmarks.contest import Contestant, contest
 from benchmarks.plain import plain
 from benchmarks.plan import Plan
 from benchmarks.table import NONE, Table, milliseconds, per_second, spread, times
-from icl_mlflow.launch.processes import usable_cores
+from icl_mlflow.suite.engines.process_pool import usable_cores
 
 _GOALS = {"ours, bf16": "4.0x"}
 

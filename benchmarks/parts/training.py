@@ -25,7 +25,7 @@ from benchmarks.table import (
     spread,
     times,
 )
-from icl_mlflow.training.build import problem
+from icl_mlflow.training.problem import problem
 
 _GOALS = {"ours, fp32": "2.3x", "ours, bf16": "3.7x"}
 _PEAKS = {"fp32": torch.float32, "bf16": torch.bfloat16}

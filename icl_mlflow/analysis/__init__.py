@@ -7,26 +7,28 @@ from icl_mlflow.registry import Registry
 if TYPE_CHECKING:
     from icl_mlflow.analysis.base import Analysis
 
-_HERE = "icl_mlflow.analysis"
+_PERFORMANCE = "icl_mlflow.analysis.performance"
+_ROBUSTNESS = "icl_mlflow.analysis.robustness"
+_MECHANISM = "icl_mlflow.analysis.mechanism"
 
 ANALYSES: "Registry[Analysis]" = Registry(
     "analysis",
     {
-        "scoreboard": f"{_HERE}.scoreboard:SCOREBOARD",
-        "calibration": f"{_HERE}.calibration:CALIBRATION",
-        "llr_regression": f"{_HERE}.llr_regression:LLR_REGRESSION",
-        "kernel_regression": f"{_HERE}.kernel_regression:KERNEL_REGRESSION",
-        "logit_lens": f"{_HERE}.logit_lens:LOGIT_LENS",
-        "ov_alignment": f"{_HERE}.ov_alignment:OV_ALIGNMENT",
-        "head_ablation": f"{_HERE}.head_ablation:HEAD_ABLATION",
-        "alignment_vs_impact": f"{_HERE}.alignment_vs_impact:ALIGNMENT_VS_IMPACT",
-        "entropy_error": f"{_HERE}.entropy_error:ENTROPY_ERROR",
-        "risk_decomposition": f"{_HERE}.risk_decomposition:RISK_DECOMPOSITION",
-        "context_length": f"{_HERE}.context_length:CONTEXT_LENGTH",
-        "parameter_sweep": f"{_HERE}.parameter_sweep:PARAMETER_SWEEP",
-        "named_shifts": f"{_HERE}.named_shifts:NAMED_SHIFTS",
-        "label_noise": f"{_HERE}.label_noise:LABEL_NOISE",
-        "class_imbalance": f"{_HERE}.class_imbalance:CLASS_IMBALANCE",
+        "scoreboard": f"{_PERFORMANCE}.scoreboard:SCOREBOARD",
+        "calibration": f"{_PERFORMANCE}.calibration:CALIBRATION",
+        "llr_regression": f"{_PERFORMANCE}.llr_regression:LLR_REGRESSION",
+        "kernel_regression": f"{_MECHANISM}.kernel_regression:KERNEL_REGRESSION",
+        "logit_lens": f"{_MECHANISM}.logit_lens:LOGIT_LENS",
+        "ov_alignment": f"{_MECHANISM}.ov_alignment:OV_ALIGNMENT",
+        "head_ablation": f"{_MECHANISM}.head_ablation:HEAD_ABLATION",
+        "alignment_vs_impact": f"{_MECHANISM}.alignment_vs_impact:ALIGNMENT_VS_IMPACT",
+        "entropy_error": f"{_PERFORMANCE}.entropy_error:ENTROPY_ERROR",
+        "risk_decomposition": f"{_PERFORMANCE}.risk_decomposition:RISK_DECOMPOSITION",
+        "context_length": f"{_PERFORMANCE}.context_length:CONTEXT_LENGTH",
+        "parameter_sweep": f"{_ROBUSTNESS}.parameter_sweep:PARAMETER_SWEEP",
+        "named_shifts": f"{_ROBUSTNESS}.named_shifts:NAMED_SHIFTS",
+        "label_noise": f"{_ROBUSTNESS}.label_noise:LABEL_NOISE",
+        "class_imbalance": f"{_ROBUSTNESS}.class_imbalance:CLASS_IMBALANCE",
     },
     group="icl_mlflow.analyses",
 )

@@ -18,7 +18,7 @@ from icl_mlflow.evaluation import EvaluationSet, Predictor, predict
 from icl_mlflow.models import Transformer
 from icl_mlflow.statistics import Interval
 from icl_mlflow.tasks.base import Task
-from icl_mlflow.training.build import Problem
+from icl_mlflow.training.problem import Problem
 from icl_mlflow.training.settings import TrainSettings
 
 T = TypeVar("T")

@@ -14,8 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from icl_mlflow.analysis import ends, style
-from icl_mlflow.analysis.told import band_meaning
+from icl_mlflow.analysis import interval_columns as ends
+from icl_mlflow.analysis import style
+from icl_mlflow.analysis.sentences import band_meaning
 from icl_mlflow.evaluation import excess_risk, expected_accuracy
 from icl_mlflow.statistics import Interval, mean_interval, order_interval
 

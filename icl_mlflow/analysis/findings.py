@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from icl_mlflow.analysis.told import seeds_told
+from icl_mlflow.analysis.sentences import seeds_told
 from icl_mlflow.statistics import Interval
 
 

@@ -9,8 +9,8 @@ from icl_mlflow.evaluation import EvaluationSet, evaluation_set
 from icl_mlflow.models import Transformer
 from icl_mlflow.streams import generator
 from icl_mlflow.tasks.base import Task, parameters, with_parameters
-from icl_mlflow.training.build import Problem, problem
 from icl_mlflow.training.device import pick_device
+from icl_mlflow.training.problem import Problem, problem
 from icl_mlflow.training.settings import TrainSettings
 
 #: The random stream of the episodes of every analysis.

@@ -14,14 +14,14 @@ from icl_mlflow.cli.progress import (
     say_what_smoke_is,
 )
 from icl_mlflow.cli.store import ask_store
-from icl_mlflow.launch.execution import Execution
-from icl_mlflow.launch.settings import AblateSettings, LaunchSettings
+from icl_mlflow.suite.execution import Execution
 from icl_mlflow.training.settings import PRESETS, TrainSettings
 from icl_mlflow.variants import VARIANTS
+from icl_mlflow.workflows.settings import AblateSettings, LaunchSettings
 
 if TYPE_CHECKING:
-    from icl_mlflow.launch.ablate import Suite
-    from icl_mlflow.tracking.store import Store
+    from icl_mlflow.tracking.store.connection import Store
+    from icl_mlflow.workflows.ablate import Suite
 
 
 def _list(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 click calls it
@@ -75,17 +75,17 @@ def ablate(
     else:
         ask_store()
     # Imported here, so that --help and bad input need neither torch nor mlflow.
-    from icl_mlflow.launch.ready import several_variants
+    from icl_mlflow.suite.request import several_variants
 
     with usage_errors(ValueError):
         request = several_variants(settings, chosen.variants, chosen.seeds, execution)
     if launch.dry_run:
-        from icl_mlflow.launch.plan import plan_members
+        from icl_mlflow.workflows.dry_run import plan_members
 
         show(*plan_members(request.members, execution).splitlines())
         return
-    from icl_mlflow.launch.ablate import plan_suite
-    from icl_mlflow.tracking.store import StoreError, connect
+    from icl_mlflow.tracking.store.connection import StoreError, connect
+    from icl_mlflow.workflows.ablate import plan_suite
 
     with usage_errors(StoreError):
         store = connect(launch.experiment)
@@ -95,9 +95,9 @@ def ablate(
 
 
 def _train_and_compare(store: "Store", suite: "Suite") -> None:
-    from icl_mlflow.launch import ablate as launcher
-    from icl_mlflow.launch.engine_errors import EngineNotStartedError
-    from icl_mlflow.launch.members import MembersFailedError, MembersNotStoredError
+    from icl_mlflow.suite.engines.errors import EngineNotStartedError
+    from icl_mlflow.suite.run_suite import MembersFailedError, MembersNotStoredError
+    from icl_mlflow.workflows import ablate as launcher
 
     request, missing = suite.request, len(suite.missing)
     show(

@@ -10,10 +10,10 @@ from icl_mlflow.cli.errors import check_dry_run, exit_code, usage_errors
 from icl_mlflow.cli.options import CONTEXT, options
 from icl_mlflow.cli.progress import progress
 from icl_mlflow.cli.store import ask_store_with_runs
-from icl_mlflow.launch.settings import DryRunSettings
+from icl_mlflow.workflows.settings import DryRunSettings
 
 if TYPE_CHECKING:
-    from icl_mlflow.launch.analyze import Analyzed
+    from icl_mlflow.workflows.analyze import Analyzed
 
 
 _EXAMPLE = """\b
@@ -33,12 +33,12 @@ def analyze(settings: AnalyzeSettings, how: DryRunSettings) -> None:
         check_dry_run("analyze")
     ask_store_with_runs(to_write=not how.dry_run)
     # Imported here, so that --help and bad input need neither torch nor mlflow.
-    from icl_mlflow.launch.analyze import carry_out, prepare
-    from icl_mlflow.launch.measuring import MeasuringFailedError
-    from icl_mlflow.tracking.store import StoreError
+    from icl_mlflow.tracking.store.connection import StoreError
+    from icl_mlflow.workflows.analysis.measure import MeasuringFailedError
+    from icl_mlflow.workflows.analyze import carry_out, prepare
 
     if how.dry_run:
-        from icl_mlflow.launch.analysis_plan import plan_analysis
+        from icl_mlflow.workflows.analysis.plan import plan_analysis
 
         with usage_errors(ValueError, StoreError):
             lines = plan_analysis(settings).splitlines()

@@ -26,8 +26,8 @@ def compare(settings: CompareSettings) -> None:
     """
     ask_store_with_runs(to_write=True)
     # Imported here, so that --help and bad input need neither torch nor mlflow.
-    from icl_mlflow.launch.compare import carry_out_comparison, prepare_comparison
-    from icl_mlflow.tracking.store import StoreError
+    from icl_mlflow.tracking.store.connection import StoreError
+    from icl_mlflow.workflows.compare import carry_out_comparison, prepare_comparison
 
     with usage_errors(ValueError, StoreError):
         prepared = prepare_comparison(settings)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import click
 
 from icl_mlflow.cli.console import show_error
-from icl_mlflow.tracking.location import redacted
+from icl_mlflow.tracking.store.uri import redacted
 
 #: Characters of a message; of a longer one the middle is left out.
 _LONGEST = 2_000

@@ -52,8 +52,8 @@ def export(
     """
     ask_store_with_runs(to_write=False)
     # Imported here, so that --help and bad input need neither torch nor mlflow.
-    from icl_mlflow.launch.export import pull_tables, write
-    from icl_mlflow.tracking.store import StoreError
+    from icl_mlflow.tracking.store.connection import StoreError
+    from icl_mlflow.workflows.export import pull_tables, write
 
     with usage_errors(ValueError, StoreError):
         exported = pull_tables(run_ids, experiment)

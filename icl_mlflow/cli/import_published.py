@@ -10,8 +10,8 @@ from icl_mlflow.cli.options import CONTEXT, options
 from icl_mlflow.published.settings import ImportSettings
 
 if TYPE_CHECKING:
-    from icl_mlflow.launch.import_published import PublishedImport, RefusedFile
-    from icl_mlflow.launch.published_model import ImportedModel
+    from icl_mlflow.workflows.import_published import PublishedImport, RefusedFile
+    from icl_mlflow.workflows.published_model import ImportedModel
 
 _EXAMPLE = """\b
 Example:
@@ -31,9 +31,9 @@ def import_published(settings: ImportSettings) -> None:
     nothing.
     """
     # Imported here, so that --help and bad input need neither torch nor mlflow.
-    from icl_mlflow.launch.import_published import import_published as carry_out
-    from icl_mlflow.launch.import_published import published_files
-    from icl_mlflow.tracking.store import StoreError, connect
+    from icl_mlflow.tracking.store.connection import StoreError, connect
+    from icl_mlflow.workflows.import_published import import_published as carry_out
+    from icl_mlflow.workflows.import_published import published_files
 
     with usage_errors(ValueError):
         published_files(settings.path)
@@ -49,7 +49,7 @@ def import_published(settings: ImportSettings) -> None:
 
 
 def _tell(found: "ImportedModel | RefusedFile") -> None:
-    from icl_mlflow.launch.import_published import RefusedFile
+    from icl_mlflow.workflows.import_published import RefusedFile
 
     if isinstance(found, RefusedFile):
         say(found.reason)

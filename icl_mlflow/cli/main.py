@@ -17,9 +17,9 @@ import click
 from icl_mlflow.cli.console import has_reader, prepare_streams
 from icl_mlflow.cli.errors import say
 from icl_mlflow.cli.options import CONTEXT
-from icl_mlflow.tracking.location import is_of_storage
-from icl_mlflow.tracking.manners import manners
-from icl_mlflow.tracking.signals import ENDING, leave, leaving_at_once, unwind
+from icl_mlflow.tracking.local.signals import ENDING, leave, leaving_at_once, unwind
+from icl_mlflow.tracking.store.quiet import manners
+from icl_mlflow.tracking.store.uri import is_of_storage
 
 #: Name to the place of the command and its line in ``--help``.
 COMMANDS = {

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from icl_mlflow.cli.console import show, show_error
-from icl_mlflow.tracking.signals import ended_by
+from icl_mlflow.tracking.local.signals import ended_by
 
 if TYPE_CHECKING:
-    from icl_mlflow.launch.train import Listener
-    from icl_mlflow.training.progress import Epoch
+    from icl_mlflow.training.member_state import Epoch
     from icl_mlflow.training.settings import TrainSettings
+    from icl_mlflow.workflows.train import Listener
 
 #: What whoever stops a suite should know.
 SUITE_GOES_ON = "stopped; run the same command again: members go on where they were"
@@ -60,7 +60,7 @@ def progress(
 @contextmanager
 def training_progress(settings: "TrainSettings") -> Iterator["Listener"]:
     """Yield what hears of the training of one model and shows how far it is."""
-    from icl_mlflow.launch.train import Listener
+    from icl_mlflow.workflows.train import Listener
 
     with progress(settings.total_steps, settings.run_name) as advance:
         yield Listener(
@@ -172,7 +172,7 @@ class EpochLines:
 
 
 def _left(seconds: float) -> str:
-    from icl_mlflow.launch.estimate import shown_duration
+    from icl_mlflow.suite.engines.estimate import shown_duration
 
     return f"about {shown_duration(seconds)} left"
 

@@ -12,7 +12,7 @@ from icl_mlflow.cli.options import CONTEXT
 from icl_mlflow.cli.store import ask_store_with_runs
 
 if TYPE_CHECKING:
-    from icl_mlflow.tracking.reaping import DeadRun
+    from icl_mlflow.tracking.runs.reap import DeadRun
 
 _EXAMPLE = """\b
 Example:
@@ -63,15 +63,15 @@ def reap(older_than: str, untaken: str, *, yes: bool) -> None:
         limits = duration(older_than), duration(untaken, "untaken")
     ask_store_with_runs(to_write=yes)
     # Imported here, so that --help and bad input need neither torch nor mlflow.
-    from icl_mlflow.tracking.location import tracking_uri
-    from icl_mlflow.tracking.running import may_be_running
+    from icl_mlflow.tracking.runs.running import may_be_running
+    from icl_mlflow.tracking.store.uri import tracking_uri
 
     if not may_be_running(tracking_uri()):
         show("no dead runs")
         return
-    from icl_mlflow.tracking.reading import ModelError
-    from icl_mlflow.tracking.reaping import dead_runs, mark_killed
-    from icl_mlflow.tracking.store import StoreError, open_client
+    from icl_mlflow.tracking.local.safe_read import ModelError
+    from icl_mlflow.tracking.runs.reap import dead_runs, mark_killed
+    from icl_mlflow.tracking.store.connection import StoreError, open_client
 
     with usage_errors(StoreError, ModelError):
         client = open_client()

@@ -11,8 +11,8 @@ def ask_store(*, to_write: bool = True) -> None:
 
     A database that is there already is asked later: that takes MLflow.
     """
-    from icl_mlflow.tracking.location import StoreError, tracking_uri
-    from icl_mlflow.tracking.preflight import check_outside
+    from icl_mlflow.tracking.store.preflight import check_outside
+    from icl_mlflow.tracking.store.uri import StoreError, tracking_uri
 
     with usage_errors(StoreError):
         check_outside(tracking_uri(), to_write=to_write)
@@ -20,8 +20,8 @@ def ask_store(*, to_write: bool = True) -> None:
 
 def ask_store_with_runs(*, to_write: bool) -> None:
     """Refuse, as bad input, a store that there are no runs in yet."""
-    from icl_mlflow.tracking.location import StoreError, tracking_uri
-    from icl_mlflow.tracking.preflight import check_exists
+    from icl_mlflow.tracking.store.preflight import check_exists
+    from icl_mlflow.tracking.store.uri import StoreError, tracking_uri
 
     with usage_errors(StoreError):
         check_exists(tracking_uri())

@@ -10,7 +10,7 @@ from icl_mlflow.cli.errors import say, usage_errors
 from icl_mlflow.cli.options import CONTEXT
 
 if TYPE_CHECKING:
-    from icl_mlflow.tracking.sync import Synced
+    from icl_mlflow.tracking.outbox.sync import Synced
 
 _EXAMPLE = """\b
 Example:
@@ -36,9 +36,13 @@ def sync(folder: Path | None) -> None:
     given again at any time, also after it was interrupted.
     """
     # Imported here, so that --help and bad input need neither torch nor mlflow.
-    from icl_mlflow.tracking.location import StoreError
-    from icl_mlflow.tracking.state import runs_folder
-    from icl_mlflow.tracking.waiting import resumable_runs, state_in, waiting_runs
+    from icl_mlflow.tracking.local.claims import runs_folder
+    from icl_mlflow.tracking.outbox.pending import (
+        resumable_runs,
+        state_in,
+        waiting_runs,
+    )
+    from icl_mlflow.tracking.store.uri import StoreError
 
     with usage_errors(StoreError):
         usual = runs_folder()
@@ -59,15 +63,15 @@ def sync(folder: Path | None) -> None:
 
 
 def _tidy_up() -> list[str]:
-    from icl_mlflow.tracking.sync import tidy_up
+    from icl_mlflow.tracking.outbox.sync import tidy_up
 
     return tidy_up()
 
 
 def _deliver(run_id: str, usual: Path) -> "Synced | None":
     """Deliver the records of one run, and say what became of them."""
-    from icl_mlflow.tracking.sync import needed_variables
-    from icl_mlflow.tracking.sync import sync as deliver
+    from icl_mlflow.tracking.outbox.sync import needed_variables
+    from icl_mlflow.tracking.outbox.sync import sync as deliver
 
     done = deliver(run_id)
     if done is None:

@@ -16,14 +16,14 @@ from icl_mlflow.cli.progress import (
     training_progress,
 )
 from icl_mlflow.cli.store import ask_store
-from icl_mlflow.launch.execution import Execution
-from icl_mlflow.launch.settings import LaunchSettings, SeedSettings
+from icl_mlflow.suite.execution import Execution
 from icl_mlflow.training.settings import PRESETS, TrainSettings
+from icl_mlflow.workflows.settings import LaunchSettings, SeedSettings
 
 if TYPE_CHECKING:
-    from icl_mlflow.launch.ready import Request
-    from icl_mlflow.launch.trained import Trained
-    from icl_mlflow.tracking.store import Store
+    from icl_mlflow.suite.request import Request
+    from icl_mlflow.suite.training_result import Trained
+    from icl_mlflow.tracking.store.connection import Store
 
 
 _EXAMPLE = """\b
@@ -50,7 +50,7 @@ def train(
     else:
         ask_store()
     # Imported here, so that --help and bad input need neither torch nor mlflow.
-    from icl_mlflow.launch.ready import one_model, several_seeds
+    from icl_mlflow.suite.request import one_model, several_seeds
 
     with usage_errors(ValueError):
         if several.seeds is None:
@@ -58,11 +58,11 @@ def train(
         else:
             request = several_seeds(settings, several.seeds, execution)
     if launch.dry_run:
-        from icl_mlflow.launch.plan import plan_members
+        from icl_mlflow.workflows.dry_run import plan_members
 
         show(*plan_members(request.members, execution).splitlines())
         return
-    from icl_mlflow.tracking.store import StoreError, connect
+    from icl_mlflow.tracking.store.connection import StoreError, connect
 
     with usage_errors(StoreError):
         store = connect(launch.experiment, may_resume=several.seeds is None)
@@ -74,10 +74,10 @@ def train(
 
 
 def _train_one(store: "Store", request: "Request") -> None:
-    from icl_mlflow.launch.train import train_one
-    from icl_mlflow.tracking.resume import NotResumableError
-    from icl_mlflow.tracking.state import RunInUseError
+    from icl_mlflow.tracking.local.claims import RunInUseError
+    from icl_mlflow.tracking.runs.resume import NotResumableError
     from icl_mlflow.training.fit import NonFiniteLossError
+    from icl_mlflow.workflows.train import train_one
 
     name = request.settings.run_name
     standing = [f"{name} had not begun; run the same command again"]
@@ -98,9 +98,9 @@ def _train_one(store: "Store", request: "Request") -> None:
 
 
 def _train_seeds(store: "Store", request: "Request") -> None:
-    from icl_mlflow.launch.engine_errors import EngineNotStartedError
-    from icl_mlflow.launch.members import MembersFailedError, MembersNotStoredError
-    from icl_mlflow.launch.train import train_seeds
+    from icl_mlflow.suite.engines.errors import EngineNotStartedError
+    from icl_mlflow.suite.run_suite import MembersFailedError, MembersNotStoredError
+    from icl_mlflow.workflows.train import train_seeds
 
     n_seeds = len(request.seeds)
     with (

@@ -1,6 +1,6 @@
 """Everything kept in MLflow, and the only place that imports it.
 
-store.py finds and checks the tracking store, run.py writes a run, registration.py
-stores its model, models.py finds and loads one. package.py is the format of a stored
-model: weights and JSON, never code.
+`store` finds and checks the tracking store, `outbox` takes what a run writes from disk
+to it, `runs` opens, ends and finds runs, `models` stores and loads models, and `local`
+is what this machine keeps. `pyfunc` stays here: stored models name it.
 """

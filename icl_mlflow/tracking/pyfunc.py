@@ -20,7 +20,7 @@ from mlflow.types import Schema, TensorSpec
 from numpy.typing import NDArray
 
 from icl_mlflow.models import Transformer
-from icl_mlflow.tracking.package import LoadedModel, read_package
+from icl_mlflow.tracking.models.format import LoadedModel, read_package
 from icl_mlflow.version import VERSION
 
 #: The folder that holds a package, and where MLflow puts it inside a model.

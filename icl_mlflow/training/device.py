@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import torch
 
 from icl_mlflow.training.allocator import keep_freed_memory
-from icl_mlflow.training.waiting import considerate_threads
+from icl_mlflow.training.openmp import considerate_threads
 
 
 def pick_device(name: str) -> torch.device:
@@ -33,7 +33,7 @@ def pick_device(name: str) -> torch.device:
 def compute_threads(wanted: int) -> Iterator[None]:
     """Compute with so many CPU threads, then give back what there was.
 
-    Several of them heed what else the machine does: `icl_mlflow.training.waiting`.
+    Several of them heed what else the machine does: `icl_mlflow.training.openmp`.
     """
     keep_freed_memory()
     before = torch.get_num_threads()

@@ -13,12 +13,12 @@ from torch import Tensor
 from icl_mlflow.evaluation import EvaluationSet, evaluation_set, predict, scores
 from icl_mlflow.models import Transformer
 from icl_mlflow.streams import generator
-from icl_mlflow.training.aside import Aside
-from icl_mlflow.training.build import Problem, initial_model, problem, training_batch
 from icl_mlflow.training.checkpoint import CheckpointNotWrittenError, Checkpoints
 from icl_mlflow.training.device import compute_threads, matrix_products, pick_device
-from icl_mlflow.training.measured import training_metrics, validation_metrics
-from icl_mlflow.training.progress import Epoch, Progress, Weights
+from icl_mlflow.training.gradient_thread import Aside
+from icl_mlflow.training.member_state import Epoch, Progress, Weights
+from icl_mlflow.training.metrics import training_metrics, validation_metrics
+from icl_mlflow.training.problem import Problem, initial_model, problem, training_batch
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.training.step import Optimisation, Slope
 

@@ -12,9 +12,9 @@ from torch.optim.lr_scheduler import LRScheduler
 from icl_mlflow.models import Architecture, Transformer
 from icl_mlflow.models.embedding import Parameters
 from icl_mlflow.models.forward import logits
-from icl_mlflow.training.build import Batch
-from icl_mlflow.training.packing import Packing
-from icl_mlflow.training.recipe import optimizer_and_schedule
+from icl_mlflow.training.flat_parameters import Packing
+from icl_mlflow.training.optimizer import optimizer_and_schedule
+from icl_mlflow.training.problem import Batch
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants.base import Freeze
 

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from icl_mlflow.analysis.answer import Measured, answers
 from icl_mlflow.analysis.base import Analysis
+from icl_mlflow.analysis.report.answer import Measured, answers
 
 
 def concluded(analysis: Analysis, *frames: pd.DataFrame, guesses: bool = False) -> str:

@@ -14,7 +14,7 @@ from icl_mlflow.analysis.subject import Trainee, subjects
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.evaluation import Predictor
 from icl_mlflow.tasks.base import Task
-from icl_mlflow.training.build import initial_model
+from icl_mlflow.training.problem import initial_model
 from icl_mlflow.training.settings import TrainSettings
 
 SubjectOf = Callable[..., Subject]

@@ -15,18 +15,14 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from icl_mlflow.analysis import (
-    kernel_regression,
-    llr_regression,
-    logit_lens,
-    ov_alignment,
-)
 from icl_mlflow.analysis.base import Subject
+from icl_mlflow.analysis.mechanism import kernel_regression, logit_lens, ov_alignment
+from icl_mlflow.analysis.performance import llr_regression
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.evaluation import EvaluationSet, evaluation_set
 from icl_mlflow.models import Architecture, Transformer
 from icl_mlflow.tasks import TASKS
-from icl_mlflow.training.build import problem
+from icl_mlflow.training.problem import problem
 from icl_mlflow.training.settings import TrainSettings
 from tests.notebook import load, needs_notebook, undone
 

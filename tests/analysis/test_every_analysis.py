@@ -11,8 +11,8 @@ import torch
 from matplotlib.figure import Figure
 
 from icl_mlflow.analysis import ANALYSES, curves
-from icl_mlflow.analysis.answer import Measured, answers
 from icl_mlflow.analysis.base import Analysis, Subject
+from icl_mlflow.analysis.report.answer import Measured, answers
 from icl_mlflow.tasks import TASKS
 from icl_mlflow.tasks.base import knows_corrupted_labels, parameters
 from icl_mlflow.variants import VARIANTS

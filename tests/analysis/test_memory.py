@@ -13,7 +13,7 @@ import resource, sys
 from icl_mlflow.analysis import ANALYSES
 from icl_mlflow.analysis.settings import Asked
 from icl_mlflow.analysis.subject import Trainee, subjects
-from icl_mlflow.training.build import initial_model
+from icl_mlflow.training.problem import initial_model
 from icl_mlflow.training.settings import TrainSettings
 
 settings = TrainSettings(n_context=2_048, device="cpu", threads=1)

@@ -25,13 +25,13 @@ from benchmarks.alternatives import (
 from benchmarks.muon import MuonOptimisation
 from icl_mlflow.models.forward import logits
 from icl_mlflow.tasks import TASKS
-from icl_mlflow.training.build import (
+from icl_mlflow.training.fit import fit
+from icl_mlflow.training.problem import (
     Problem,
     initial_model,
     problem,
     training_batch,
 )
-from icl_mlflow.training.fit import fit
 from icl_mlflow.training.settings import TrainSettings
 
 SETTINGS = TrainSettings.preset(

@@ -10,7 +10,7 @@ from benchmarks import flops
 from benchmarks.textbook import Textbook
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.models import Transformer
-from icl_mlflow.training.build import initial_model, problem, training_batch
+from icl_mlflow.training.problem import initial_model, problem, training_batch
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.training.step import Optimisation
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from icl_mlflow.cli.main import run
-from icl_mlflow.tracking.signals import ENDING
+from icl_mlflow.tracking.local.signals import ENDING
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from icl_mlflow.tracking.models import models_of_run
-from icl_mlflow.tracking.store import Store
+from icl_mlflow.tracking.models.lookup import models_of_run
+from icl_mlflow.tracking.store.connection import Store
 
 Icl = Callable[..., Any]
 

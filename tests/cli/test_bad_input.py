@@ -20,25 +20,25 @@ from icl_mlflow.analysis.settings import AnalyzeSettings, CompareSettings
 from icl_mlflow.cli.main import COMMANDS, cli
 from icl_mlflow.cli.options import declarations
 from icl_mlflow.cli.reap import duration
-from icl_mlflow.launch.execution import Execution
-from icl_mlflow.launch.import_published import published_files
-from icl_mlflow.launch.settings import (
+from icl_mlflow.published.experiment import experiment
+from icl_mlflow.published.settings import ImportSettings
+from icl_mlflow.settings import value_type
+from icl_mlflow.suite.execution import Execution
+from icl_mlflow.suite.grid import parse_seeds, parse_variants
+from icl_mlflow.tasks import TASKS
+from icl_mlflow.tasks.curricula import canonical
+from icl_mlflow.tasks.shifts import shifted
+from icl_mlflow.tracking.local.claims import is_run_id
+from icl_mlflow.tracking.store.connection import Store
+from icl_mlflow.training.settings import TrainSettings
+from icl_mlflow.variants import VARIANTS
+from icl_mlflow.workflows.import_published import published_files
+from icl_mlflow.workflows.settings import (
     AblateSettings,
     DryRunSettings,
     LaunchSettings,
     SeedSettings,
 )
-from icl_mlflow.published.experiment import experiment
-from icl_mlflow.published.settings import ImportSettings
-from icl_mlflow.settings import value_type
-from icl_mlflow.suite import parse_seeds, parse_variants
-from icl_mlflow.tasks import TASKS
-from icl_mlflow.tasks.curricula import canonical
-from icl_mlflow.tasks.shifts import shifted
-from icl_mlflow.tracking.state import is_run_id
-from icl_mlflow.tracking.store import Store
-from icl_mlflow.training.settings import TrainSettings
-from icl_mlflow.variants import VARIANTS
 from tests.faults.ledger import Tally
 
 #: How many inputs a command gets; more with `make test-faults`.

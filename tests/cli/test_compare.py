@@ -9,7 +9,7 @@ from scipy import stats
 
 from icl_mlflow import TASKS, CompareSettings, compare, load_model
 from icl_mlflow.evaluation import evaluation_set, predict, scores
-from icl_mlflow.tracking.store import Store
+from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.variants import VARIANTS
 
 Icl = Callable[..., Any]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from icl_mlflow.tracking.store import Store
+from icl_mlflow.tracking.store.connection import Store
 
 Icl = Callable[..., Any]
 

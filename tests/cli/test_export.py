@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from icl_mlflow.tracking.store import Store
+from icl_mlflow.tracking.store.connection import Store
 
 Icl = Callable[..., Any]
 TABLES = ("history", "history_mean", "results", "results_mean", "paper")

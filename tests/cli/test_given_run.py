@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from mlflow.entities import Run
 
-from icl_mlflow.launch.member import train_member
-from icl_mlflow.tracking.run import open_run
-from icl_mlflow.tracking.store import Store
+from icl_mlflow.suite.member import train_member
+from icl_mlflow.tracking.runs.lifecycle import open_run
+from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.training.settings import TrainSettings
 
 Icl = Callable[..., Any]
@@ -27,8 +27,8 @@ OPTIONS = [
 #: Has a run until its input ends, and says its id.
 HOLD = """
     import sys
-    from icl_mlflow.tracking.run import open_run
-    from icl_mlflow.tracking.store import connect
+    from icl_mlflow.tracking.runs.lifecycle import open_run
+    from icl_mlflow.tracking.store.connection import connect
     with open_run(connect("tests"), name="a", kind="train", params={}, tags={},
                   description="") as log:
         assert log.wait()

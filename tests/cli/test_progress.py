@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from icl_mlflow.tracking.store import Store
+from icl_mlflow.tracking.store.connection import Store
 from tests.cli.test_train import TINY, Icl
 
 LINE = re.compile(

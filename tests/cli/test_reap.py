@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from icl_mlflow.tracking.heartbeat import heartbeat
-from icl_mlflow.tracking.store import Store
+from icl_mlflow.tracking.local.liveness import heartbeat
+from icl_mlflow.tracking.store.connection import Store
 
 Icl = Callable[..., Any]
 

@@ -13,16 +13,16 @@ from typing import Any
 
 import pytest
 
-from icl_mlflow.tracking.state import begin_checkpoints, claimed, state_folder
-from icl_mlflow.tracking.store import Store
+from icl_mlflow.tracking.local.claims import begin_checkpoints, claimed, state_folder
+from icl_mlflow.tracking.store.connection import Store
 
 Icl = Callable[..., Any]
 
 #: Training that is killed while its database is away.
 KILLED = """
     import os
-    from icl_mlflow.tracking.run import open_run
-    from icl_mlflow.tracking.store import connect
+    from icl_mlflow.tracking.runs.lifecycle import open_run
+    from icl_mlflow.tracking.store.connection import connect
     with open_run(connect("tests"), name="a", kind="train", params={}, tags={},
                   description="") as log:
         assert log.wait()

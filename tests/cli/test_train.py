@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from mlflow.entities import Run
 
-from icl_mlflow.tracking.models import load_model
-from icl_mlflow.tracking.store import Store
+from icl_mlflow.tracking.models.lookup import load_model
+from icl_mlflow.tracking.store.connection import Store
 
 TINY = [
     "--preset", "smoke", "--train_episodes", "256", "--val_episodes", "64",

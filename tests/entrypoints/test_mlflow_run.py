@@ -12,7 +12,7 @@ import pytest
 from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
-from icl_mlflow.tracking.store import Store
+from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.training.settings import TrainSettings
 
 ROOT = Path(__file__).parents[2]

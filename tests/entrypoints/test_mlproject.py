@@ -10,7 +10,7 @@ import click
 import pytest
 import yaml
 
-from icl_mlflow.tracking import projects
+from icl_mlflow.tracking.runs import projects
 
 ROOT = Path(__file__).parents[2]
 ENTRY_POINTS: dict[str, Any] = yaml.safe_load((ROOT / "MLproject").read_text())[

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from icl_mlflow.tracking.store import connect
+from icl_mlflow.tracking.store.connection import connect
 from tests.faults.forked import end_all
 from tests.faults.proxy import Proxy, proxy
 from tests.faults.trainings import SMALL, Outcome, Workplace, outcome

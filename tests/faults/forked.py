@@ -17,8 +17,8 @@ _CONTEXT.set_forkserver_preload(
     [
         "mlflow.store.tracking.sqlalchemy_store",
         "mlflow.store.model_registry.sqlalchemy_store",
-        "icl_mlflow.launch.ablate",
-        "icl_mlflow.launch.train",
+        "icl_mlflow.workflows.ablate",
+        "icl_mlflow.workflows.train",
         "icl_mlflow.cli.train",
         "icl_mlflow.cli.ablate",
     ]

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from icl_mlflow.tracking.outbox import Outbox
-from icl_mlflow.tracking.package import (
+from icl_mlflow.tracking.models.format import (
     DESCRIPTION_FILE,
     WEIGHTS_FILE,
     LoadedModel,
@@ -19,8 +18,9 @@ from icl_mlflow.tracking.package import (
     read_package,
     write_package,
 )
-from icl_mlflow.tracking.records import Metrics, Params, Record, Status
-from icl_mlflow.training.build import initial_model
+from icl_mlflow.tracking.outbox.outbox import Outbox
+from icl_mlflow.tracking.outbox.records import Metrics, Params, Record, Status
+from icl_mlflow.training.problem import initial_model
 from icl_mlflow.training.settings import TrainSettings
 from tests.faults.damage import EXAMPLES, Damage, flipped, truncated
 from tests.faults.ledger import Tally

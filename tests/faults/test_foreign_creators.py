@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from icl_mlflow.tracking import schema
-from icl_mlflow.tracking.store import StoreError, connect
+from icl_mlflow.tracking.store import schema
+from icl_mlflow.tracking.store.connection import StoreError, connect
 from tests.faults.ledger import Tally
 from tests.faults.trainings import SMALL, Workplace, missing_steps, repeated_steps
 
@@ -34,8 +34,8 @@ OURS = 3
 MEETING = """
 import os, sys, time, traceback
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-from icl_mlflow.tracking.run import open_run
-from icl_mlflow.tracking.store import connect
+from icl_mlflow.tracking.runs.lifecycle import open_run
+from icl_mlflow.tracking.store.connection import connect
 
 def foreign(number):
     SqlAlchemyStore("sqlite:///mlflow.db", "./mlruns")
@@ -168,8 +168,8 @@ def busy_before(module: str, name: str, database: Path, seconds: float) -> None:
 @pytest.mark.parametrize(
     ("module", "name"),
     [
-        ("icl_mlflow.tracking.run", "_create"),  # a new run
-        ("icl_mlflow.tracking.resume", "_newest"),  # one to go on with
+        ("icl_mlflow.tracking.runs.lifecycle", "_create"),  # a new run
+        ("icl_mlflow.tracking.runs.resume", "_newest"),  # one to go on with
     ],
 )
 def test_a_run_is_opened_on_a_busy_file(

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from icl_mlflow.tracking.store import connect
+from icl_mlflow.tracking.store.connection import connect
 from tests.disk import small_disk
 from tests.faults.ledger import Tally
 from tests.faults.trainings import (

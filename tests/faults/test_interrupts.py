@@ -14,8 +14,8 @@ import pytest
 from mlflow import MlflowClient
 
 from benchmarks.busy import neighbours
-from icl_mlflow.tracking.store import connect
-from icl_mlflow.tracking.sync import sync
+from icl_mlflow.tracking.outbox.sync import sync
+from icl_mlflow.tracking.store.connection import connect
 from tests.faults.forked import start
 from tests.faults.ledger import Tally
 from tests.faults.proxy import Proxy

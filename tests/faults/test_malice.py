@@ -22,12 +22,12 @@ import pytest
 import torch
 
 from icl_mlflow.published.checkpoint import read_published
-from icl_mlflow.tracking.journal import encoded
-from icl_mlflow.tracking.package import DESCRIPTION_FILE, WEIGHTS_FILE
+from icl_mlflow.tracking.models.format import DESCRIPTION_FILE, WEIGHTS_FILE
+from icl_mlflow.tracking.outbox.journal import encoded
 from icl_mlflow.tracking.pyfunc import DATA_FOLDER
-from icl_mlflow.tracking.run import open_run
-from icl_mlflow.tracking.store import Store
-from icl_mlflow.training.build import initial_model
+from icl_mlflow.tracking.runs.lifecycle import open_run
+from icl_mlflow.tracking.store.connection import Store
+from icl_mlflow.training.problem import initial_model
 from icl_mlflow.training.settings import TrainSettings
 from tests.cli.conftest import icl
 from tests.faults.ledger import Tally

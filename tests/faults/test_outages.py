@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from icl_mlflow.tracking import dispatch
-from icl_mlflow.tracking.run import RunLog, open_run
-from icl_mlflow.tracking.state import local_runs, runs_folder
-from icl_mlflow.tracking.store import Store, connect
-from icl_mlflow.tracking.sync import sync
-from icl_mlflow.tracking.waiting import waiting_runs
-from icl_mlflow.training.build import initial_model
+from icl_mlflow.tracking.local.claims import local_runs, runs_folder
+from icl_mlflow.tracking.outbox import writer
+from icl_mlflow.tracking.outbox.pending import waiting_runs
+from icl_mlflow.tracking.outbox.sync import sync
+from icl_mlflow.tracking.runs.lifecycle import RunLog, open_run
+from icl_mlflow.tracking.store.connection import Store, connect
+from icl_mlflow.training.problem import initial_model
 from icl_mlflow.training.settings import TrainSettings
 from tests.faults.ledger import Tally
 from tests.faults.proxy import ANSWERS, Proxy
@@ -127,7 +127,7 @@ def undelivered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> str:
     """A run that the server has not heard the end of; its id."""
-    monkeypatch.setattr(dispatch, "_PATIENCE_IN_TROUBLE", 0.5)
+    monkeypatch.setattr(writer, "_PATIENCE_IN_TROUBLE", 0.5)
     with caplog.at_level(logging.WARNING), open_run(connect("o"), **OPENING) as log:
         write(log, range(5))
         before_server.mode = "away"

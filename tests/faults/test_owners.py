@@ -17,7 +17,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from icl_mlflow.tracking import heartbeat, ownership, sender
+from icl_mlflow.tracking.local import liveness
+from icl_mlflow.tracking.outbox import sender
+from icl_mlflow.tracking.runs import ownership
 from tests.faults.ledger import Tally
 from tests.faults.trainings import (
     EPOCHS,
@@ -43,7 +45,7 @@ BEAT, LISTENING = 0.3, 3.0
 
 def on_machine(name: str) -> None:
     """Be on another machine, which is as patient as a test."""
-    heartbeat._machine = lambda: name  # type: ignore[assignment]
+    liveness._machine = lambda: name  # type: ignore[assignment]
     sender.BEAT = BEAT
     ownership.LISTENING = LISTENING
 

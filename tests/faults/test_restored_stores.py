@@ -12,12 +12,12 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from icl_mlflow.tracking import dispatch
-from icl_mlflow.tracking.run import RunLog, open_run
-from icl_mlflow.tracking.state import local_runs
-from icl_mlflow.tracking.store import Store, connect
-from icl_mlflow.tracking.sync import sync
-from icl_mlflow.training.build import initial_model
+from icl_mlflow.tracking.local.claims import local_runs
+from icl_mlflow.tracking.outbox import writer
+from icl_mlflow.tracking.outbox.sync import sync
+from icl_mlflow.tracking.runs.lifecycle import RunLog, open_run
+from icl_mlflow.tracking.store.connection import Store, connect
+from icl_mlflow.training.problem import initial_model
 from tests.faults.ledger import Tally
 from tests.faults.proxy import Proxy
 from tests.faults.test_outages import OPENING, SETTINGS, assert_all_there, write
@@ -73,7 +73,7 @@ def backup(
     folder = tmp_path_factory.mktemp("store")
     copies = tmp_path_factory.mktemp("copies")
     shutil.copy(empty_database, folder)
-    monkeypatch.setattr(dispatch, "_PATIENCE_IN_TROUBLE", PATIENCE)
+    monkeypatch.setattr(writer, "_PATIENCE_IN_TROUBLE", PATIENCE)
     server = Server(folder) if request.param == "server" else None
     uri = server.uri if server else f"sqlite:///{folder}/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
@@ -244,7 +244,7 @@ def test_what_is_no_store_acknowledges_nothing(
     tally: Callable[..., Tally],
 ) -> None:
     counts = tally("answer 200 that is not MLflow's, until the end; sync")
-    monkeypatch.setattr(dispatch, "_PATIENCE_IN_TROUBLE", PATIENCE)
+    monkeypatch.setattr(writer, "_PATIENCE_IN_TROUBLE", PATIENCE)
     with open_run(connect("restored"), **OPENING) as log:
         write(log, range(5))
         assert log.wait()

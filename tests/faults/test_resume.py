@@ -70,7 +70,7 @@ def die_in(module: str, name: str, call: int) -> None:
 
 
 SAVING = "icl_mlflow.training.checkpoint"
-MEMBER = "icl_mlflow.launch.member"
+MEMBER = "icl_mlflow.suite.member"
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ MEMBER = "icl_mlflow.launch.member"
                 (SAVING, "_sync_folder", 3),
                 (MEMBER, "begin_checkpoints", 1),
                 (MEMBER, "_finish", 1),
-                ("icl_mlflow.tracking.registration", "_link", 1),
+                ("icl_mlflow.tracking.models.registration", "_link", 1),
                 (MEMBER, "end_checkpoints", 1),
             )
         ),

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from icl_mlflow.tracking.store import connect
+from icl_mlflow.tracking.store.connection import connect
 from tests.faults.ledger import Tally
 from tests.server import Server
 
@@ -26,8 +26,8 @@ ROWS = 25
 #: Forked after the slow imports, so that all of them really meet in the store.
 STARTERS = """
 import os, sys, traceback
-from icl_mlflow.tracking.run import open_run
-from icl_mlflow.tracking.store import connect
+from icl_mlflow.tracking.runs.lifecycle import open_run
+from icl_mlflow.tracking.store.connection import connect
 
 def work(number):
     with open_run(connect("together"), name=f"run{number}", kind="train",

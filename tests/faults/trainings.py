@@ -12,8 +12,8 @@ from pathlib import Path
 import pandas as pd
 from mlflow.entities import Run
 
-from icl_mlflow.tracking.results import HISTORY
-from icl_mlflow.tracking.store import Store
+from icl_mlflow.tracking.runs.results import HISTORY
+from icl_mlflow.tracking.store.connection import Store
 from tests.faults.forked import start
 
 EPOCHS = 12

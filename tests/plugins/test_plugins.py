@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from icl_mlflow.estimators.ceilings import ceilings, readings
-from icl_mlflow.tracking.store import Store
+from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.variants import VARIANTS
 from tests.plugins.installed import BROKEN, TOY, install
 from tests.plugins.toy_icl.sign import TOY as TASK

@@ -12,7 +12,7 @@ from icl_mlflow.cli.options import declarations
 from icl_mlflow.settings import setting, task_parameters, values_of
 from icl_mlflow.tasks import TASKS
 from icl_mlflow.tasks.parameters import _read, declared, defaults, takes_task_parameters
-from icl_mlflow.training.build import problem
+from icl_mlflow.training.problem import problem
 from icl_mlflow.training.settings import TrainSettings
 from tests.tasks.contract import every_task
 

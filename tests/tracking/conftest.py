@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from icl_mlflow.models import Transformer
-from icl_mlflow.tracking.registration import Registered
-from icl_mlflow.tracking.run import open_run
-from icl_mlflow.tracking.store import Store
-from icl_mlflow.training.build import initial_model
+from icl_mlflow.tracking.models.registration import Registered
+from icl_mlflow.tracking.runs.lifecycle import open_run
+from icl_mlflow.tracking.store.connection import Store
+from icl_mlflow.training.problem import initial_model
 from icl_mlflow.training.settings import TrainSettings
 
 TINY: Mapping[str, Any] = {"dim": 3, "n_context": 4, "d_model": 8, "n_heads": 2}

@@ -4,14 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from icl_mlflow.tracking.store import connect
+from icl_mlflow.tracking.store.connection import connect
 
 # Forked after the slow imports, so that all eight really meet in the store.
 EIGHT = """
 import os
-from icl_mlflow.tracking.run import open_run
-from icl_mlflow.tracking.store import connect
-from icl_mlflow.training.build import initial_model
+from icl_mlflow.tracking.runs.lifecycle import open_run
+from icl_mlflow.tracking.store.connection import connect
+from icl_mlflow.training.problem import initial_model
 from icl_mlflow.training.settings import TrainSettings
 
 settings = TrainSettings(dim=3, n_context=4, d_model=8, n_heads=2)

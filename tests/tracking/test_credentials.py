@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from icl_mlflow.tracking.location import StoreError
-from icl_mlflow.tracking.models import ModelError, load_model, models_of_run
-from icl_mlflow.tracking.results import read_member
-from icl_mlflow.tracking.store import Store, connect
-from icl_mlflow.tracking.sync import sync
+from icl_mlflow.tracking.models.lookup import ModelError, load_model, models_of_run
+from icl_mlflow.tracking.outbox.sync import sync
+from icl_mlflow.tracking.runs.results import read_member
+from icl_mlflow.tracking.store.connection import Store, connect
+from icl_mlflow.tracking.store.uri import StoreError
 
 WORD = "a-token-of-mine"
 

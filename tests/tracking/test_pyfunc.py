@@ -14,8 +14,8 @@ import yaml
 from mlflow.models import get_model_info
 
 from icl_mlflow.models import Transformer
-from icl_mlflow.tracking.models import load_model
-from icl_mlflow.tracking.store import Store
+from icl_mlflow.tracking.models.lookup import load_model
+from icl_mlflow.tracking.store.connection import Store
 
 Keep = Any  # the fixture in conftest.py
 
@@ -102,7 +102,7 @@ def test_the_mlflow_model_holds_neither_pickle_nor_code(
 NEW_PROCESS = """
 import sys
 import mlflow, numpy as np, torch
-from icl_mlflow.tracking.models import load_model
+from icl_mlflow.tracking.models.lookup import load_model
 run_id, version, folder = sys.argv[1:]
 arrays = dict(np.load(f"{folder}/episode.npz"))
 expected = arrays.pop("logits")

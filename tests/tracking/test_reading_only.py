@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from icl_mlflow.tracking.state import is_claimed
-from icl_mlflow.tracking.store import Store
-from tests.tracking.test_state import HOLDER, RUN
+from icl_mlflow.tracking.local.claims import is_claimed
+from icl_mlflow.tracking.store.connection import Store
+from tests.tracking.local.test_claims import HOLDER, RUN
 
 SOMEBODY_ELSE = 65534
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from icl_mlflow.launch.member import train_member
-from icl_mlflow.tracking.location import redacted
-from icl_mlflow.tracking.store import Store
+from icl_mlflow.suite.member import train_member
+from icl_mlflow.tracking.store.connection import Store
+from icl_mlflow.tracking.store.uri import redacted
 from icl_mlflow.training.settings import TrainSettings
 from tests.cli.conftest import icl
 

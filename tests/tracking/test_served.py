@@ -18,8 +18,8 @@ import requests
 import torch
 
 from icl_mlflow.models import Transformer
-from icl_mlflow.tracking.registration import packaged
-from icl_mlflow.training.build import initial_model
+from icl_mlflow.tracking.models.registration import packaged
+from icl_mlflow.training.problem import initial_model
 from icl_mlflow.training.settings import TrainSettings
 
 SETTINGS = TrainSettings(dim=3, n_context=4, d_model=8, n_heads=2)

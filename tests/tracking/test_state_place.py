@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from icl_mlflow.tracking.location import StoreError
-from icl_mlflow.tracking.run import open_run
-from icl_mlflow.tracking.state import runs_folder
-from icl_mlflow.tracking.store import Store, connect
+from icl_mlflow.tracking.local.claims import runs_folder
+from icl_mlflow.tracking.runs.lifecycle import open_run
+from icl_mlflow.tracking.store.connection import Store, connect
+from icl_mlflow.tracking.store.uri import StoreError
 from tests.faults.forked import end_all, start
 from tests.faults.test_outages import OPENING
 from tests.faults.trainings import SMALL, Workplace, kill, wait_for_checkpoints

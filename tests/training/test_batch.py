@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from icl_mlflow.tasks import TASKS
-from icl_mlflow.training.build import initial_model, problem, training_batch
+from icl_mlflow.training.problem import initial_model, problem, training_batch
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants import VARIANTS
 from icl_mlflow.variants.applicable import check_applicable

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from icl_mlflow.evaluation import log_loss, predict, scores
-from icl_mlflow.training.build import initial_model, problem, training_batch
 from icl_mlflow.training.fit import (
     Epoch,
     Fitted,
@@ -17,6 +16,7 @@ from icl_mlflow.training.fit import (
     evaluation_episodes,
     fit,
 )
+from icl_mlflow.training.problem import initial_model, problem, training_batch
 from icl_mlflow.training.settings import TrainSettings
 
 #: Sixty steps of a tiny model on an easy problem: well under a second.

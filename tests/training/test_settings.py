@@ -7,8 +7,8 @@ import pytest
 
 from icl_mlflow.tasks.shifted_mean import ShiftedMean
 from icl_mlflow.tasks.variance import Variance
-from icl_mlflow.training.build import initial_model, problem, resolved
 from icl_mlflow.training.device import pick_device
+from icl_mlflow.training.problem import initial_model, problem, resolved
 from icl_mlflow.training.settings import PRESETS, TrainSettings
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from icl_mlflow.models import Transformer
-from icl_mlflow.training.build import initial_model, problem, training_batch
+from icl_mlflow.training.problem import initial_model, problem, training_batch
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.training.step import Optimisation, Step
 from icl_mlflow.variants.base import nothing_frozen

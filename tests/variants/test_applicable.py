@@ -2,7 +2,7 @@
 
 import pytest
 
-from icl_mlflow.training.build import problem
+from icl_mlflow.training.problem import problem
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants import VARIANTS
 from icl_mlflow.variants.applicable import applicable_tasks, check_applicable

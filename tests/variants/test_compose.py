@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from icl_mlflow.training.build import initial_model, problem, training_batch
+from icl_mlflow.training.problem import initial_model, problem, training_batch
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants import VARIANTS
 from icl_mlflow.variants.base import Variant

@@ -5,8 +5,8 @@ from functools import cache
 import pytest
 import torch
 
-from icl_mlflow.training.build import initial_model, problem
 from icl_mlflow.training.fit import Fitted, evaluation_episodes, fit
+from icl_mlflow.training.problem import initial_model, problem
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants import VARIANTS
 from icl_mlflow.variants.applicable import applicable_tasks

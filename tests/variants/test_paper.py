@@ -11,8 +11,8 @@ import torch
 from icl_mlflow.estimators.ceilings import ceilings, readings
 from icl_mlflow.models import Transformer
 from icl_mlflow.tasks import TASKS
-from icl_mlflow.training.build import problem, training_batch
 from icl_mlflow.training.fit import evaluation_episodes, fit
+from icl_mlflow.training.problem import problem, training_batch
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants import VARIANTS
 from icl_mlflow.variants.base import unchanged

@@ -1,0 +1,1 @@
+"""What does each variant cost, and what may be concluded from it?"""

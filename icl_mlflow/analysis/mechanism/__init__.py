@@ -1,0 +1,1 @@
+"""What does the model compute, and where? Questions that look inside."""

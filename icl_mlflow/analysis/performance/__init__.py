@@ -1,0 +1,1 @@
+"""Is the model right? Its answers beside exact Bayes."""

@@ -1,0 +1,1 @@
+"""How far does the model carry away from what it was trained on?"""

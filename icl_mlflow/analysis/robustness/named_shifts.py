@@ -1,0 +1,114 @@
+"""What does each named shift of the task cost, all of them of the same dimension?
+
+The shifts belong to the task; the model's input stays as wide as it was. Beside the
+model stand the exact Bayes predictor of the shifted prior, and of the training prior.
+"""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from icl_mlflow.analysis import curves, style
+from icl_mlflow.analysis import interval_columns as ends
+from icl_mlflow.analysis.ablation.decision import SMALLEST_OF_INTEREST
+from icl_mlflow.analysis.base import Analysis, Subject
+from icl_mlflow.analysis.episodes import drawn
+from icl_mlflow.analysis.findings import Conclusion, Findings, all_of
+from icl_mlflow.evaluation import predict
+from icl_mlflow.tasks.base import parameters, with_parameters
+
+_MOST = 2_000
+_UNSHIFTED = "as trained"
+
+
+def measure(subject: Subject) -> pd.DataFrame:
+    """One row per shift and predictor; the columns of `curves.point`."""
+    trained_on = subject.problem.task
+    rows = []
+    for shift, changes in {_UNSHIFTED: {}, **trained_on.shifts}.items():
+        task = with_parameters(trained_on, changes)
+        truth = drawn(subject, task, most=_MOST)
+        answers = {
+            curves.MODEL: predict(subject.predictor, truth.seen),
+            curves.BAYES: truth.bayes_B,
+            curves.TRAINED_BAYES: trained_on.bayes_logit(truth.episodes),
+        }
+        told = "\n".join(f"{name} = {parameters(task)[name]:g}" for name in changes)
+        where = {"shift": shift, "parameters": told}
+        rows += curves.point(where, answers, truth.bayes_B)
+        rows.append(curves.known_accuracy(where, task.oracle().accuracy))
+    return pd.DataFrame(rows)
+
+
+def summarise(frame: pd.DataFrame) -> dict[str, float]:
+    """Accuracy and excess risk (nats) under each shift, model and references."""
+    names = {curves.MODEL: "", curves.TRAINED_BAYES: "training_prior_"}
+    numbers: dict[str, float] = {}
+    for row in frame.to_dict("records"):
+        for metric in ("accuracy", "excess_risk") if row["predictor"] in names else ():
+            key = f"{row['shift']}_{names[row['predictor']]}{metric}".replace(" ", "_")
+            numbers |= ends.numbers_of_row(key, row, metric)
+    return numbers
+
+
+def draw(frame: pd.DataFrame) -> Figure:
+    """Accuracy and excess risk under each shift."""
+    drawn_figure, panels = style.figure(1, 2, panel=(5.6, 4.2))
+    frame = frame.assign(where=_label(frame))
+    places = {name: place for place, name in enumerate(frame["where"].unique())}
+    frame = frame.assign(place=frame["where"].map(places))
+    curves.draw_pair(
+        panels, frame, "place", "shift of the task", "linear", joined=False
+    )
+    for axes in panels:
+        axes.set_xticks(range(len(places)), list(places), fontsize="small")
+        axes.set_xlim(-0.5, len(places) - 0.5)
+    panels[0].legend(fontsize="small")
+    return drawn_figure
+
+
+def _label(frame: pd.DataFrame) -> pd.Series:
+    name = frame["shift"].str.replace("_", " ")
+    return name.where(frame["parameters"] == "", name + "\n" + frame["parameters"])
+
+
+def _verdict(found: Findings) -> Conclusion:
+    ending = "_excess_risk"
+    shifts = [
+        name.removesuffix(ending)
+        for name in found.numbers
+        if name.endswith(ending) and "training_prior" not in name
+    ]
+    bars = {s: found[f"{s}_training_prior_excess_risk"] for s in shifts}
+    carries = all_of(
+        *(
+            found.below(f"{shift}{ending}", bar + SMALLEST_OF_INTEREST)
+            for shift, bar in bars.items()
+        )
+    )
+    told = "; ".join(
+        f"{shift.replace('_', ' ')}, {found.told(f'{shift}{ending}', 'nats')}, "
+        f"unsuspecting Bayes {bar:.4f}"
+        for shift, bar in bars.items()
+    )
+    return Conclusion(
+        carries,
+        f"above Bayes that knows the shift, the model and Bayes with the training "
+        f"prior have: {told}; within {SMALLEST_OF_INTEREST} of the latter is yes",
+    )
+
+
+def _refuses(subject: Subject) -> str | None:
+    if not subject.problem.task.shifts:
+        return f"the task of {subject.name} has no named shifts"
+    return None
+
+
+NAMED_SHIFTS = Analysis(
+    question="Does the model bear the named shifts as well as Bayes that expects none?",
+    measure=measure,
+    summarise=summarise,
+    draw=draw,
+    verdict=_verdict,
+    refuses=_refuses,
+    most_episodes=_MOST,
+)

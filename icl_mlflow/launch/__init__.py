@@ -1,1 +1,0 @@
-"""Running members: one here, many in parallel processes."""

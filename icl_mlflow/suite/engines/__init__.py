@@ -1,0 +1,1 @@
+"""By what members are trained: processes, stacks or Ray; chosen, estimated, run."""

@@ -1,0 +1,275 @@
+"""One member of a suite: train it, log it, register its model.
+
+A single `train` and every member of a suite go through this one function.
+"""
+
+import contextlib
+import logging
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+
+from icl_mlflow.evaluation import bayes_accuracy
+from icl_mlflow.settings import values_of
+from icl_mlflow.suite.engines.stack_checkpoints import stack_checkpoints
+from icl_mlflow.suite.member_artifacts import log_last_good, log_results
+from icl_mlflow.suite.member_log import train_log
+from icl_mlflow.suite.request import check_ready
+from icl_mlflow.suite.training_result import Trained
+from icl_mlflow.tracking.local.claims import (
+    AUTO,
+    begin_checkpoints,
+    end_checkpoints,
+)
+from icl_mlflow.tracking.local.signals import signals_put_off
+from icl_mlflow.tracking.local.stack_state import stack_of
+from icl_mlflow.tracking.runs.lifecycle import RunLog, open_run
+from icl_mlflow.tracking.runs.resume import (
+    command_with_settings,
+    run_to_open,
+    run_to_resume,
+)
+from icl_mlflow.tracking.store.connection import Store
+from icl_mlflow.training.checkpoint import newest_file
+from icl_mlflow.training.device import pick_device
+from icl_mlflow.training.fit import Epoch, Fitted, NonFiniteLossError, fit
+from icl_mlflow.training.precision import precision_reason
+from icl_mlflow.training.problem import data_digest, problem, resolved
+from icl_mlflow.training.settings import TrainSettings
+from icl_mlflow.training.stacked.fit import fit_stacked
+
+
+def train_member(
+    store: Store,
+    settings: TrainSettings,
+    *,
+    parent_run_id: str | None = None,
+    resume: str = AUTO,
+    on_resume: Callable[[str], None] = lambda _: None,
+    on_start: Callable[[], None] = lambda: None,
+    on_step: Callable[[], None] = lambda: None,
+    on_epoch: Callable[[Epoch], None] = lambda _: None,
+    on_stop: Callable[[str], None] = lambda _: None,
+) -> Trained:
+    """Train one model in a run of its own and register it.
+
+    A run that was cut off goes on where it was, as if nothing had happened.
+
+    Args:
+        store: where to track it.
+        settings: what to train.
+        parent_run_id: the suite's run.
+        resume: ``auto`` to go on with the newest unfinished run of these settings,
+            ``never``, or the id of the run to go on with.
+        on_resume: called with the id of the run that is gone on with.
+        on_start: called once the run is open.
+        on_step: called for every step of the run.
+        on_epoch: called with every finished epoch of the run.
+        on_stop: called with where it stands, its checkpoint and the command that goes
+            on, in one line, when KeyboardInterrupt or SystemExit ends it.
+
+    Raises:
+        ValueError: settings that contradict each other; no run is created then.
+        NotResumableError: the run that ``resume`` names cannot be gone on with.
+        RunInUseError: another process has it.
+        NonFiniteLossError: the run is FAILED; the last good weights are kept with it.
+    """
+    with member_run(
+        store, settings, parent_run_id, resume=resume, on_resume=on_resume
+    ) as run:
+        on_start()
+
+        def report(epoch: Epoch) -> None:
+            run.report(epoch)
+            on_epoch(epoch)
+
+        try:
+            fitted = _fitted(run, settings, on_step, report)
+        except NonFiniteLossError as error:
+            run.keep_last_good(error)
+            raise
+        except (KeyboardInterrupt, SystemExit):
+            on_stop(run.standing(settings))
+            raise
+        trained = run.finish(fitted)
+    # Not before the run has ended: until then it can be gone on with.
+    end_checkpoints(trained.run_id)
+    return trained
+
+
+def _fitted(
+    run: "MemberRun",
+    settings: TrainSettings,
+    on_step: Callable[[], None],
+    on_epoch: Callable[[Epoch], None],
+) -> Fitted:
+    """Train in an open run; as a stack of one if it has begun in a stack."""
+    if stack_of(run.run_id) is None:
+        return fit(
+            settings,
+            on_step=on_step,
+            on_epoch=on_epoch,
+            checkpoints=run.checkpoints,
+            uninterrupted=signals_put_off,
+        )
+    with stack_checkpoints([run.run_id]) as keeping:
+        (ended,) = fit_stacked(
+            [settings],
+            keeping=keeping,
+            on_step=on_step,
+            on_epoch=lambda _index, epoch: on_epoch(epoch),
+        )
+    if isinstance(ended, NonFiniteLossError):
+        raise ended
+    return ended
+
+
+class MemberRun:
+    """The open run of a member: hears its epochs, and how its training ended.
+
+    Args:
+        log: where all of it is kept.
+        logger: whose lines become an artifact of the run.
+        checkpoints: where its training keeps checkpoints; None for nowhere.
+    """
+
+    def __init__(
+        self, log: RunLog, logger: logging.Logger, checkpoints: Path | None
+    ) -> None:
+        self.run_id, self.checkpoints = log.run_id, checkpoints
+        self._log, self._logger = log, logger
+
+    def report(self, epoch: Epoch) -> None:
+        """An epoch has been finished."""
+        self._logger.info("epoch %d: %s", epoch.epoch, _shown(epoch.metrics))
+        self._log.metrics(epoch.metrics, step=epoch.epoch)
+
+    def finish(self, fitted: Fitted) -> Trained:
+        """The training is over: keep its results and register its model."""
+        best, test = fitted.best_epoch, _shown(fitted.test)
+        self._logger.info("best epoch %s; %s", best, test)
+        return _finish(self._log, fitted)
+
+    def standing(self, settings: TrainSettings) -> str:
+        """Where the training stands, its checkpoint and the command that goes on."""
+        newest = self.checkpoints and newest_file(self.checkpoints)
+        if not newest:
+            return f"{settings.run_name} stopped before its first checkpoint"
+        step, file = newest
+        return (
+            f"{settings.run_name} stopped at step {step} of {settings.total_steps}; "
+            f"checkpoint {file}; go on with: "
+            f"{command_with_settings(self._log.run_id, settings)}"
+        )
+
+    def keep_last_good(self, error: NonFiniteLossError) -> None:
+        """The training diverged: keep the weights from before."""
+        self._logger.info("stopped: %s", error)
+        log_last_good(self._log, error)
+        if self.checkpoints is not None:  # it would end there again
+            shutil.rmtree(self.checkpoints)
+
+
+@contextlib.contextmanager
+def member_run(
+    store: Store,
+    settings: TrainSettings,
+    parent_run_id: str | None = None,
+    *,
+    resume: str | None = None,
+    on_resume: Callable[[str], None] = lambda _: None,
+) -> Iterator[MemberRun]:
+    """Open the run of one member; see `train_member`.
+
+    Args:
+        store: as there.
+        settings: as there.
+        parent_run_id: as there.
+        resume: as there; None for a training that keeps no checkpoints.
+        on_resume: as there.
+
+    Raises:
+        ValueError: settings that contradict each other; no run is created then.
+        NotResumableError: the run that ``resume`` names cannot be gone on with.
+        RunInUseError: another process has it.
+    """
+    check_ready(settings)
+    # Members of a suite are not what the environment names.
+    find = run_to_resume if parent_run_id else run_to_open
+    earlier = find(store, settings.identity, resume) if resume else None
+    if earlier is not None:
+        on_resume(earlier.run_id)
+    with (
+        open_run(
+            store,
+            name=settings.run_name,
+            kind="train",
+            params=resolved(settings),
+            tags=_tags(settings),
+            description=_description(settings),
+            parent_run_id=parent_run_id,
+            run_id=earlier.run_id if earlier else None,
+            last_sign=earlier.sign if earlier else None,
+        ) as log,
+        train_log(log) as logger,
+    ):
+        checkpoints = None if resume is None else begin_checkpoints(log.run_id)
+        log.json("settings.json", values_of(settings))
+        log.dataset(
+            f"episodes-{settings.task}",
+            data_digest(settings),
+            profile=resolved(settings),
+            context="training",
+        )
+        yield MemberRun(log, logger, checkpoints)
+
+
+def _tags(settings: TrainSettings) -> dict[str, str]:
+    return {
+        "task": settings.task,
+        "variant": settings.variant,
+        "seed": str(settings.seed),
+        "settings_hash": settings.identity,
+        "device": str(pick_device(settings.device)),
+        "precision_reason": precision_reason(settings),
+        "torch_version": torch.__version__,
+    }
+
+
+def _description(settings: TrainSettings) -> str:
+    question = problem(settings).variant.question
+    return (
+        f"**{question}**\n\n"
+        f"Task {settings.task}, variant `{settings.variant}`, seed {settings.seed}: "
+        f"{settings.epochs} epochs of {settings.train_episodes} episodes with "
+        f"{settings.n_context} context points. Settings: `settings.json`."
+    )
+
+
+def _shown(metrics: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.5g}" for name, value in metrics.items())
+
+
+def _finish(log: RunLog, fitted: Fitted) -> Trained:
+    """Everything that is logged once training is over."""
+    settings, history = fitted.settings, fitted.history
+    last = {} if fitted.best_epoch is None else history[fitted.best_epoch].metrics
+    best = {name: value for name, value in last.items() if name.startswith("val/")}
+    if fitted.best_epoch is not None:
+        log.tags({"best_epoch": fitted.best_epoch})
+    log_results(log, fitted)
+    # Last, so that a run that fails before has no registered model.
+    registered = log.model(fitted.model, settings, best | fitted.test)
+    log.metrics(fitted.test, step=len(history), of_model=True)
+    return Trained(
+        settings=settings,
+        run_id=log.run_id,
+        model_uri=registered.uri if registered else None,
+        epochs=history,
+        best_epoch=fitted.best_epoch,
+        test=fitted.test,
+        bayes_accuracy=bayes_accuracy(fitted.test_set.bayes_B),
+        ui_link=log.ui_link(),
+    )

@@ -1,0 +1,1 @@
+"""What this machine keeps: claims, signs of life, folders, and safe reading."""

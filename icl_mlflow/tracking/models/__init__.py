@@ -1,0 +1,1 @@
+"""Stored models: their format, registration, look-up and download."""

@@ -1,0 +1,155 @@
+"""Of which run of which store the records in a folder are, and what it has of them."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from icl_mlflow.tracking.local.claims import is_run_id
+from icl_mlflow.tracking.local.safe_read import LONGEST_JSON, content_of, json_of
+from icl_mlflow.tracking.outbox.journal import Damage, naming, read, sync_folder
+
+#: The folder's files: whose the records are, and the journal of what is delivered.
+ABOUT, DELIVERED = "about.json", "delivered"
+
+#: Of the folder and all in it; a higher one is written by a later version of this
+#: package, and not touched.
+_FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """For which run of which store the records are.
+
+    Attributes:
+        run_id, name: of the run.
+        experiment_id: of its experiment.
+        place: the tracking URI without secrets.
+        experiment: its name.
+        tags, params: what the run had when it was opened, which no record says.
+    """
+
+    run_id: str
+    name: str
+    experiment_id: str
+    place: str
+    experiment: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """What the store has.
+
+    Attributes:
+        through: all records before this byte have been seen to.
+        refused: where those records end that the store will not take.
+        model_id: of the run's stored model, once there is one.
+        run_id: of the run that was made in place of the one that is gone, if any was.
+    """
+
+    through: int = 0
+    refused: tuple[int, ...] = ()
+    model_id: str | None = None
+    run_id: str | None = None
+
+
+class LaterFormatError(ValueError):
+    """A journal was written by a later version of this package; one line."""
+
+
+def write_about(folder: Path, about: About) -> None:
+    """Say for which run the records are, before there is one.
+
+    Raises:
+        LaterFormatError: a later version of this package has written there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    check_format(folder)
+    draft = folder / f"{ABOUT}.draft"
+    with naming(draft), draft.open("w", encoding="utf-8") as file:
+        json.dump({"format": _FORMAT, **asdict(about)}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(folder / ABOUT)
+    sync_folder(folder)
+
+
+def check_format(folder: Path) -> None:
+    """Check that no later version of this package has written there.
+
+    Raises:
+        LaterFormatError: names the file.
+    """
+    try:
+        read_about(folder)
+    except LaterFormatError:
+        raise
+    except ValueError:
+        pass  # there is nothing, or it is damaged: to be written anew
+
+
+def read_about(folder: Path) -> About:
+    """For which run the records are.
+
+    Raises:
+        ValueError: the file is damaged, or of a later version of this package.
+    """
+    file = folder / ABOUT
+    try:
+        content = dict(json_of(content_of(file, LONGEST_JSON)))
+        # What was written before there were formats has none.
+        number = content.pop("format", _FORMAT)
+        about = About(**content) if number == _FORMAT else None
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{file} is damaged: {error}") from error
+    if about is None:
+        raise LaterFormatError(
+            f"{file} has format {number!r}, but this version of icl-mlflow reads "
+            f"format {_FORMAT}; install a later one"
+        )
+    if not _is_text(about):
+        raise ValueError(f"{file} is damaged: not all of it is text")
+    names = {about.run_id, last_progress(folder / DELIVERED).run_id}
+    if folder.parent.name not in names:
+        raise ValueError(f"{file} is about another run")
+    return about
+
+
+def _is_text(about: About) -> bool:
+    pairs = asdict(about)
+    maps = [pairs.pop(name) for name in ("tags", "params")]
+    if not all(isinstance(each, dict) for each in maps):
+        return False
+    texts = [*pairs.values(), *(value for each in maps for value in each.values())]
+    return all(isinstance(value, str) for value in texts)
+
+
+def last_progress(file: Path) -> Progress:
+    """The last line that can be read: what came after it is delivered once more."""
+    progress = Progress()
+    for found in read(file) if file.exists() else ():
+        if not isinstance(found, Damage):
+            progress = _progress(found.content) or progress
+    return progress
+
+
+def _progress(content: Mapping[str, Any]) -> Progress | None:
+    """What a line says; None for what has not been written here."""
+    match content:
+        case {
+            "through": int(through),
+            "refused": [*refused],
+            "model_id": (None | str()) as model_id,
+        } if all(isinstance(end, int) for end in refused):
+            run_id = content.get("run_id") or ""
+            return Progress(
+                through=through,
+                refused=tuple(refused),
+                model_id=model_id,
+                run_id=run_id if is_run_id(str(run_id)) else None,
+            )
+    return None

@@ -1,0 +1,187 @@
+"""The folder in which a run's records wait for delivery, and what has been delivered.
+
+``journal/`` of the run's state holds ``records`` (see `journal`), ``delivered`` (a
+journal as well, whose last line counts), ``files/`` by SHA-256, and ``about.json``:
+which run of which store they are for, without any password.
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from icl_mlflow.tracking.local.claims import JOURNAL, state_folder
+from icl_mlflow.tracking.outbox.destination import DELIVERED, Progress, last_progress
+from icl_mlflow.tracking.outbox.journal import (
+    Damage,
+    Journal,
+    naming,
+    read,
+    sync_folder,
+)
+from icl_mlflow.tracking.outbox.records import Record, from_json, to_json
+
+_RECORDS, _FILES = "records", "files"
+
+
+class DamagedFileError(ValueError):
+    """A file that was kept is gone, or is not what was kept."""
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A record that waits, and where it ends in the journal."""
+
+    record: Record
+    end: int
+
+
+class Outbox:
+    """Records of one run, for the one process that has claimed it.
+
+    Attributes:
+        folder: in which all is.
+        progress: what has been delivered.
+        damaged: records that can no longer be read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / _FILES).mkdir(parents=True, exist_ok=True)
+        self._records = Journal(folder / _RECORDS)
+        self._delivered = Journal(folder / DELIVERED)
+        self.progress = last_progress(folder / DELIVERED)
+        self.damaged: list[Damage] = []
+
+    def put(self, record: Record) -> Pending:
+        """Write a record down."""
+        return Pending(record, self._records.append(to_json(record)).end)
+
+    def keep(self, file: Path) -> str:
+        """Take a copy of a file; its SHA-256, under which it is kept."""
+        draft = self.folder / _FILES / f"{os.urandom(8).hex()}.draft"
+        digest = hashlib.sha256()
+        try:
+            with naming(draft), file.open("rb") as source, draft.open("xb") as target:
+                while block := source.read(1 << 20):
+                    digest.update(block)
+                    target.write(block)
+                target.flush()
+                os.fsync(target.fileno())
+            draft.replace(self.kept(digest.hexdigest()))
+        finally:
+            draft.unlink(missing_ok=True)
+        sync_folder(self.folder / _FILES)
+        return digest.hexdigest()
+
+    def kept(self, sha256: str) -> Path:
+        """Where a file is that was kept."""
+        return self.folder / _FILES / sha256
+
+    def size(self, sha256: str) -> int | None:
+        """Bytes of a file that was kept; None if it is gone."""
+        try:
+            return self.kept(sha256).lstat().st_size
+        except OSError:
+            return None
+
+    def copy(self, sha256: str, target: Path) -> None:
+        """Copy a file that was kept, and check that it still is what it was.
+
+        Raises:
+            DamagedFileError: it is not; links are not followed.
+        """
+        digest = hashlib.sha256()
+        try:
+            descriptor = os.open(self.kept(sha256), os.O_RDONLY | os.O_NOFOLLOW)
+            with os.fdopen(descriptor, "rb") as source, target.open("xb") as copy:
+                while block := source.read(1 << 20):
+                    digest.update(block)
+                    copy.write(block)
+        except FileNotFoundError:
+            raise DamagedFileError(f"the file for {target.name} is gone") from None
+        if digest.hexdigest() != sha256:
+            raise DamagedFileError(f"the file for {target.name} is damaged")
+
+    def pending(self) -> Iterator[Pending]:
+        """Every record that the store does not have, in order; refused ones again."""
+        self.damaged = []
+        for found in self._found():
+            if isinstance(found, Damage):
+                self.damaged.append(found)
+            elif (
+                found.end > self.progress.through or found.end in self.progress.refused
+            ):
+                yield found
+
+    def written(self) -> Iterator[Pending]:
+        """Every record that was ever written down here and can be read."""
+        for found in self._found():
+            if not isinstance(found, Damage):
+                yield found
+
+    def _found(self) -> Iterator[Pending | Damage]:
+        """Every line; one that says nothing that a run can be told is damage too."""
+        for line, found in enumerate(read(self.folder / _RECORDS), 1):
+            if isinstance(found, Damage):
+                yield found
+                continue
+            try:
+                yield Pending(from_json(found.content), found.end)
+            except ValueError:
+                yield Damage(found.start, found.end, line)
+
+    def delivered(self, ends: Collection[int], model_id: str | None = None) -> None:
+        """Remember that the store has the records that end there."""
+        refused = tuple(end for end in self.progress.refused if end not in ends)
+        self._remember(
+            replace(
+                self.progress,
+                through=max(*ends, self.progress.through),
+                refused=refused,
+                model_id=model_id or self.progress.model_id,
+            )
+        )
+
+    def refuse(self, end: int) -> None:
+        """Remember that the store will not take the record that ends there."""
+        self._remember(
+            replace(
+                self.progress,
+                through=max(end, self.progress.through),
+                refused=tuple({*self.progress.refused, end}),
+            )
+        )
+
+    def begin_anew(self, run_id: str) -> None:
+        """Remember that another run gets everything, because the one before is gone."""
+        self._remember(Progress(run_id=run_id))
+
+    def sync(self) -> None:
+        """Have every record on the disk."""
+        self._records.sync()
+
+    def close(self) -> None:
+        """Leave everything on the disk."""
+        self._records.close()
+        self._delivered.close()
+
+    def discard(self) -> None:
+        """Close, and remove everything: it has been delivered."""
+        self.close()
+        shutil.rmtree(self.folder)
+
+    def _remember(self, progress: Progress) -> None:
+        self.progress = progress
+        # Without room for it the store is asked again for what it has had since.
+        with contextlib.suppress(OSError):
+            self._delivered.append(asdict(self.progress))
+            self._delivered.sync()
+
+
+def outbox_folder(run_id: str) -> Path:
+    """Where the records of a run wait."""
+    return state_folder(run_id) / JOURNAL

@@ -1,0 +1,238 @@
+"""Everything that an open run writes goes to disk here, and from there to the store."""
+
+import logging
+import time
+from pathlib import Path
+
+from mlflow.exceptions import MlflowException
+
+from icl_mlflow.tracking.local.claims import runs_folder
+from icl_mlflow.tracking.local.signals import signals_put_off
+from icl_mlflow.tracking.models.registration import Registered
+from icl_mlflow.tracking.outbox.delivery import UNKEPT, Courier
+from icl_mlflow.tracking.outbox.destination import About, write_about
+from icl_mlflow.tracking.outbox.outbox import Outbox, outbox_folder
+from icl_mlflow.tracking.outbox.records import Metrics, Record, Status
+from icl_mlflow.tracking.outbox.sender import Sender
+from icl_mlflow.tracking.outbox.store_writes import Delivery
+from icl_mlflow.tracking.runs.ownership import Ownership
+from icl_mlflow.tracking.store.connection import Store, StoreError
+from icl_mlflow.tracking.store.failures import meaning
+from icl_mlflow.tracking.store.preflight import within_limit
+from icl_mlflow.tracking.store.uri import without_secrets
+
+#: Seconds that the end of a run waits without a record being delivered: while the store
+#: seems well, and while it is in trouble; in all; and for a run that is being killed.
+_PATIENCE, _PATIENCE_IN_TROUBLE, _PATIENCE_IN_ALL, _PATIENCE_KILLED = 30, 10, 120, 1.0
+
+#: Seconds that the store gets to hear what could not be written down.
+_TELLING = 2.0
+
+#: Seconds after which a wait is announced.
+_SILENT = 2.0
+
+_logger = logging.getLogger(__name__)
+
+
+class Dispatch:
+    """The outbox of a run that this process has claimed, and its sender.
+
+    Args:
+        store: where the run is.
+        about: the run.
+        ownership: of the run.
+
+    Raises:
+        LaterFormatError: a later version of this package has written there.
+        OSError: there is no place to write.
+    """
+
+    def __init__(self, store: Store, about: About, ownership: Ownership) -> None:
+        self._store, self._ownership = store, ownership
+        folder = outbox_folder(about.run_id)
+        write_about(folder, about)
+        self._outbox = Outbox(folder)
+        self._delivery = Delivery(store, about, self._outbox)
+        self._courier = Courier(self._outbox, self._delivery)
+        self._has_ended = False
+        self._sender = Sender(self._courier, self._beat)
+
+    @property
+    def run_id(self) -> str:
+        """Of the run: another one since the store has lost the first, if it has."""
+        return self._delivery.run_id
+
+    def put(self, record: Record) -> None:
+        """Write a record down, to be delivered soon.
+
+        Raises:
+            OSError: the disk is full, say.
+            RunInUseError: another process has taken the run for dead.
+        """
+        if self._sender.stopped_by is not None:
+            raise self._sender.stopped_by
+        with signals_put_off():
+            self._courier.put(record)
+
+    def keep(self, file: Path) -> str:
+        """Take a copy of a file; its SHA-256, for a record to name."""
+        return self._outbox.keep(file)
+
+    def points(self) -> set[tuple[str, int]]:
+        """The metrics of the run that were ever written down here, by (key, step)."""
+        return {
+            (key, step)
+            for one in self._outbox.written()
+            if isinstance(one.record, Metrics)
+            for key, _, _, step in one.record.points
+        }
+
+    def sync(self) -> None:
+        """Have every record on the disk, which the system does soon by itself."""
+        self._outbox.sync()
+
+    def wait(self) -> bool:
+        """Wait a while until all is delivered; whether it is."""
+        return self._sender.wait(_Patience(self._courier, self._sender))
+
+    @property
+    def registered(self) -> Registered | None:
+        """The model of the run, if it has been registered by now."""
+        return self._delivery.registered
+
+    def end(self, status: str) -> None:
+        """Write down how the run ended, deliver what is left, and say what is not.
+
+        Raises:
+            OSError: the disk is full; the run is FAILED then, if the store hears of it.
+        """
+        self._has_ended = True
+        if self._sender.stopped_by is not None:
+            # The run is another's, and so is the word on how it ends.
+            self._sender.stop(patience=1)
+            self._outbox.discard()
+            return
+        try:
+            self.put(Status(status=status, time=now_ms()))
+        except OSError:
+            self._tell("FAILED" if status == "FINISHED" else status)
+            raise
+        self._courier.conclude()
+        try:
+            self._wait_for_delivery(hurry=status == "KILLED")
+        finally:
+            with signals_put_off():
+                self._close()
+
+    def _tell(self, status: str) -> None:
+        """Tell the store how the run ended, where that cannot be written down."""
+
+        def tell() -> None:
+            self._store.check_there()
+            self._store.client.set_terminated(self.run_id, status)
+
+        try:
+            within_limit(tell, self._store.tracking_uri, _TELLING)
+        except StoreError as failure:
+            _logger.warning("run %s still says RUNNING: %s", self.run_id, failure)
+
+    def _wait_for_delivery(self, *, hurry: bool) -> None:
+        if hurry:
+            deadline = time.monotonic() + _PATIENCE_KILLED
+            self._sender.wait(lambda: deadline - time.monotonic())
+            return
+        patience = _Patience(self._courier, self._sender)
+        announced = time.monotonic() + _SILENT
+        if self._sender.wait(lambda: announced - time.monotonic()):
+            return
+        _logger.warning(
+            "waiting for %s to take %d records of run %s ...",
+            self._store.place,
+            self._courier.n_waiting,
+            self.run_id,
+        )
+        self._sender.wait(patience)
+
+    def _close(self) -> None:
+        is_busy, trouble = self._courier.is_busy, self._sender.trouble
+        self._sender.stop(patience=0 if is_busy else 1)
+        if is_busy or self._courier.n_left:
+            self._outbox.close()
+            self._warn(trouble)
+        else:
+            self._outbox.discard()
+
+    def _warn(self, trouble: Exception | None) -> None:
+        courier = self._courier
+        if not courier.n_left:
+            _logger.warning(
+                "not verified that all of run %s is kept: %s %s; ask again with: "
+                "icl-mlflow sync %s",
+                self.run_id,
+                self._store.place,
+                self._reason(trouble),
+                runs_folder().parent,
+            )
+            return
+        if courier.n_waiting:
+            reason = self._reason(trouble)
+        elif courier.n_unkept:
+            reason = UNKEPT
+        else:
+            reason = f"refused: {courier.refusals[0]}"
+        _logger.warning(
+            "%s of run %s not delivered: %s %s; send them with: icl-mlflow sync %s",
+            _counted(courier.n_left),
+            self.run_id,
+            self._store.place,
+            reason,
+            runs_folder().parent,
+        )
+
+    def _reason(self, trouble: Exception | None) -> str:
+        if trouble is None:
+            return "takes too long"
+        text = without_secrets(str(trouble), self._store.tracking_uri)
+        return meaning(trouble) or f"failed: {text}"
+
+    def _beat(self, back: bool) -> None:  # noqa: FBT001 - the sender calls it
+        self._store.check_there()
+        if back:
+            self._store.reopen()
+        if self._ownership.run_id != self.run_id:  # the run was made anew
+            self._ownership = Ownership(self._store.client, self.run_id)
+        try:
+            self._ownership.renew()
+        except MlflowException:
+            if not self._delivery.make_anew_if_gone():
+                raise
+            self._courier.begin_anew()
+        if back and not self._has_ended:
+            # Somebody may have taken it for dead.
+            self._store.client.update_run(self.run_id, status="RUNNING")
+
+
+def now_ms() -> int:
+    """The time as MLflow counts it."""
+    return int(time.time() * 1000)
+
+
+class _Patience:
+    """For how many seconds more to wait, given what has been delivered lately."""
+
+    def __init__(self, courier: Courier, sender: Sender) -> None:
+        self._courier, self._sender = courier, sender
+        self._begun = self._progressed = time.monotonic()
+        self._n_waiting = courier.n_waiting
+
+    def __call__(self) -> float:
+        now = time.monotonic()
+        if self._courier.n_waiting != self._n_waiting:
+            self._n_waiting, self._progressed = self._courier.n_waiting, now
+        patience = _PATIENCE_IN_TROUBLE if self._sender.trouble else _PATIENCE
+        until = min(self._progressed + patience, self._begun + _PATIENCE_IN_ALL)
+        return until - now
+
+
+def _counted(n: int) -> str:
+    return "1 record" if n == 1 else f"{n} records"

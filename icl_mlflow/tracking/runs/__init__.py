@@ -1,0 +1,1 @@
+"""Runs: opened, owned, written, ended, found again and gone on with."""

@@ -1,0 +1,268 @@
+"""What a run is told: the one object through which everything is logged."""
+
+import json
+import math
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+import pandas as pd
+from matplotlib.figure import Figure
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
+from mlflow.utils.validation import _validate_batch_log_data
+
+from icl_mlflow.analysis.report.tables import csv
+from icl_mlflow.models import Transformer
+from icl_mlflow.settings import values_of
+from icl_mlflow.tracking.local.temporary import temporary_folder
+from icl_mlflow.tracking.models.registration import (
+    Registered,
+    packaged,
+    registered_name,
+)
+from icl_mlflow.tracking.outbox.records import (
+    Artifact,
+    DatasetInput,
+    Metrics,
+    ModelVersion,
+    Params,
+    Tags,
+)
+from icl_mlflow.tracking.outbox.store_writes import METRICS_PER_BATCH, PAIRS_PER_BATCH
+from icl_mlflow.tracking.outbox.writer import Dispatch
+from icl_mlflow.tracking.store.connection import Store
+from icl_mlflow.tracking.store.uri import redacted
+from icl_mlflow.training.settings import TrainSettings
+from icl_mlflow.version import VERSION
+
+T = TypeVar("T")
+
+NON_FINITE_TAG = "non_finite_metrics"
+
+# What MLflow takes in one value.
+_LONGEST_TAG = 8000
+_LONGEST_DIGEST = 36
+
+
+class RunLog:
+    """Everything that is written to one open run goes through here.
+
+    Nothing waits for the store: all is written down on this machine first, and what
+    MLflow would refuse is refused at once.
+
+    Attributes:
+        store: where the run is.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        dispatch: Dispatch,
+        known: Collection[tuple[str, int]] = (),
+        kept_tags: Collection[str] = (),
+    ) -> None:
+        """Open it for writing.
+
+        Args:
+            store: where the run is.
+            dispatch: takes what is written.
+            known: metrics that are there already, by step.
+            kept_tags: tags of the run that its user has set, and that stay.
+        """
+        self.store = store
+        self._dispatch = dispatch
+        self._known, self._kept_tags = frozenset(known), frozenset(kept_tags)
+        self._noted: list[str] = []
+
+    @property
+    def run_id(self) -> str:
+        """Its id: another one since its store was restored without it, if it was."""
+        return self._dispatch.run_id
+
+    def metrics(
+        self,
+        values: Mapping[str, float],
+        step: int | None = None,
+        *,
+        of_model: bool = False,
+    ) -> None:
+        """Log metrics of one step; also of the model that the run has kept, if wanted.
+
+        MLflow cannot hold an infinity (it returns as 1.8e308), so a value that is not
+        finite is named in the tag ``non_finite_metrics`` instead. A plus sign, as in
+        the names of combined variants, becomes a colon: MLflow takes none in a metric.
+        A run that was opened again keeps what it had at the same step.
+        """
+        self.metric_series([(step or 0, values)], of_model=of_model)
+
+    def metric_series(
+        self,
+        rows: Sequence[tuple[int, Mapping[str, float]]],
+        *,
+        of_model: bool = False,
+    ) -> None:
+        """Log many steps at once, as (step, values)."""
+        now = int(time.time() * 1000)
+        flat = [
+            Metric(key.replace("+", ":"), float(value), now, step)
+            for step, values in rows
+            for key, value in values.items()
+        ]
+        finite = [metric for metric in flat if math.isfinite(metric.value)]
+        _validate_batch_log_data(finite, [], [])
+        points = [
+            (metric.key, metric.value, metric.timestamp, metric.step)
+            for metric in finite
+            if (metric.key, metric.step) not in self._known
+        ]
+        for some in _batches(points, METRICS_PER_BATCH):
+            self._dispatch.put(Metrics(points=some, of_model=of_model))
+        self._note([metric for metric in flat if not math.isfinite(metric.value)])
+
+    def tags(self, values: Mapping[str, object], run_id: str | None = None) -> None:
+        """Set tags; a tag set before gets the new value.
+
+        Args:
+            values: by name.
+            run_id: of another run, which gets them instead.
+        """
+        kept = self._kept_tags if run_id is None else ()
+        pairs = [
+            RunTag(key, redacted(str(value)))
+            for key, value in values.items()
+            if key not in kept
+        ]
+        _, _, pairs = _validate_batch_log_data([], [], pairs)
+        for some in _batches(pairs, PAIRS_PER_BATCH):
+            self._dispatch.put(
+                Tags(values={tag.key: tag.value for tag in some}, run_id=run_id)
+            )
+
+    def description(self, markdown: str) -> None:
+        """Say what the run is, in place of what was said here when it was opened."""
+        self.tags({MLFLOW_RUN_NOTE: markdown})
+
+    def params(self, values: Mapping[str, object]) -> None:
+        """Log params; None stands for one that is not given and is left out."""
+        given = [Param(k, redacted(str(v))) for k, v in values.items() if v is not None]
+        _, pairs, _ = _validate_batch_log_data([], given, [])
+        for some in _batches(pairs, PAIRS_PER_BATCH):
+            self._dispatch.put(
+                Params(values={param.key: param.value for param in some})
+            )
+
+    def dataset(
+        self, name: str, digest: str, profile: Mapping[str, object], context: str
+    ) -> None:
+        """Record which episodes the run used.
+
+        Args:
+            name: such as ``episodes-A``; the UI's runs table shows it.
+            digest: identifies how they are drawn; the first 36 characters are kept.
+            profile: how they are drawn, for readers.
+            context: what for: ``training``, ``evaluation``, ...
+        """
+        self._dispatch.put(
+            DatasetInput(
+                name=name,
+                digest=digest[:_LONGEST_DIGEST],
+                source=json.dumps({"drawn by": f"icl-mlflow {VERSION}"}),
+                profile=json.dumps(profile),
+                context=context,
+            )
+        )
+
+    def figure(self, name: str, figure: Figure) -> None:
+        """Keep a figure as ``figures/NAME.png``."""
+        with temporary_folder() as folder:
+            file = Path(folder, f"{name}.png")
+            figure.savefig(file, dpi=150)
+            self.artifact(file, "figures")
+
+    def table(self, name: str, table: pd.DataFrame) -> None:
+        """Keep a table as ``tables/NAME.csv``, without its index."""
+        self.text(f"tables/{name}.csv", csv(table))
+
+    def json(self, path: str, content: object) -> None:
+        """Keep ``content`` as indented JSON at ``path`` among the artifacts."""
+        self.text(path, json.dumps(content, indent=2) + "\n")
+
+    def text(self, path: str, text: str) -> None:
+        """Keep ``text`` at ``path`` among the artifacts."""
+        with temporary_folder() as folder:
+            file = Path(folder, Path(path).name)
+            file.write_text(redacted(text), encoding="utf-8")
+            within = Path(path).parent.as_posix()
+            self.artifact(file, None if within == "." else within)
+
+    def artifact(self, local_path: Path, folder: str | None = None) -> None:
+        """Keep a file, as it is now, under its own name in ``folder``."""
+        path = PurePosixPath(folder or "", local_path.name)
+        sha256 = self._dispatch.keep(local_path)
+        self._dispatch.put(Artifact(path=str(path), sha256=sha256))
+
+    def model(
+        self,
+        model: Transformer,
+        settings: TrainSettings,
+        metrics: Mapping[str, float],
+        *,
+        name: str | None = None,
+        facts: Mapping[str, str] | None = None,
+    ) -> Registered | None:
+        """Store and register a trained model; see `tracking.models.registration`.
+
+        This waits for the store, some seconds at most. None stands for a registration
+        that waits with everything else for a store that cannot be reached.
+
+        Args:
+            model: the weights to keep.
+            settings: that it was trained with.
+            metrics: tags of its version, by tracked name.
+            name: of the registered model; that of its task and variant if not given.
+            facts: further tags of the stored model and the version.
+        """
+        with temporary_folder() as folder:
+            root, known = packaged(Path(folder), self.run_id, model, settings)
+            files = {
+                file.relative_to(root).as_posix(): self._dispatch.keep(file)
+                for file in sorted(root.rglob("*"))
+                if file.is_file()
+            }
+        given = {k: str(v) for k, v in values_of(settings).items() if v is not None}
+        self._dispatch.put(
+            ModelVersion(
+                name=name or registered_name(settings),
+                sha256=known["sha256"],
+                files=files,
+                params=given,
+                facts={**known, **(facts or {})},
+                results={name: str(value) for name, value in metrics.items()},
+            )
+        )
+        self._dispatch.wait()
+        return self._dispatch.registered
+
+    def sync(self) -> None:
+        """Have all that was logged on the disk, which otherwise follows in a moment."""
+        self._dispatch.sync()
+
+    def wait(self) -> bool:
+        """Wait some seconds until the store has all that was logged; whether it has."""
+        return self._dispatch.wait()
+
+    def ui_link(self) -> str:
+        """The run's page in the UI."""
+        return self.store.run_link(self.run_id)
+
+    def _note(self, non_finite: Sequence[Metric]) -> None:
+        if non_finite:
+            self._noted += [f"{m.key}={m.value} at step {m.step}" for m in non_finite]
+            self.tags({NON_FINITE_TAG: "; ".join(self._noted)[:_LONGEST_TAG]})
+
+
+def _batches(items: Sequence[T], size: int) -> Iterator[tuple[T, ...]]:
+    for start in range(0, len(items), size):
+        yield tuple(items[start : start + size])

@@ -1,0 +1,1 @@
+"""The tracking store: where it is, whether it can be used, what its failures mean."""

@@ -1,0 +1,68 @@
+"""What a failed request to a store means, in words for the one who made it."""
+
+import os
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import requests
+
+from icl_mlflow.tracking.store.server import authorization
+
+_USER, _PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
+_TOKEN = "MLFLOW_TRACKING_TOKEN"  # nosec B105  # noqa: S105 -- a name
+
+#: What a sign in the text of an error means.
+_MEANINGS = {
+    "suitable tls ca certificate bundle": "cannot be checked: the file of "
+    "MLFLOW_TRACKING_SERVER_CERT_PATH, REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE is missing",
+    "proxy": "is behind a proxy that cannot be reached; look at HTTP_PROXY, "
+    "HTTPS_PROXY, ALL_PROXY, or put the host into NO_PROXY",
+    "certificate": "has a certificate that is not trusted; "
+    "set MLFLOW_TRACKING_SERVER_CERT_PATH to its authority's file",
+    "wrong version number": "does not speak TLS; try http://",
+    "refused": "is not reachable: connection refused; is the server running?",
+    "timed out": "does not answer in time",
+    "resolve": "has a host name that cannot be resolved",
+    "name or service": "has a host name that cannot be resolved",
+    "unreachable": "is not reachable: no route to the host",
+    "connection aborted": "is not reachable: the connection broke off",
+    "database is locked": "is locked by another program",
+}
+
+
+def refusal(uri: str, answer: requests.Response) -> str:
+    """What an answer means that is no list of experiments."""
+    code = answer.status_code
+    if code == HTTPStatus.FORBIDDEN and "host header" in answer.text.lower():
+        return "does not accept this host name; start it with --allowed-hosts"
+    if code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        return f"does not let us in (HTTP {code}): {_credentials(uri)}"
+    if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return f"is in trouble: it answers HTTP {code}"
+    return f"is not an MLflow tracking server (it answers HTTP {code} to a listing)"
+
+
+def _credentials(uri: str) -> str:
+    """What is wrong with the credentials that were sent, or that none were."""
+    sent = authorization().get("Authorization", "")
+    if sent.startswith("Basic") or urlsplit(uri).password:
+        return f"it does not accept the user and password; look at {_USER}, {_PASSWORD}"
+    if sent:
+        return f"it does not accept the token of {_TOKEN}"
+    if os.environ.get(_USER):
+        return f"it wants a password; set {_PASSWORD}"
+    return f"it wants a password; set {_USER} and {_PASSWORD}, or {_TOKEN}"
+
+
+def meaning(error: BaseException) -> str:
+    """What a failed request means, from the exceptions behind it; empty if unknown."""
+    causes = " ".join(str(cause) for cause in _chain(error)).lower()
+    return next((text for sign, text in _MEANINGS.items() if sign in causes), "")
+
+
+def _chain(error: BaseException | None) -> list[BaseException]:
+    found: list[BaseException] = []
+    while error is not None:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return found

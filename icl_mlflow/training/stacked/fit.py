@@ -1,0 +1,299 @@
+"""Train many models of one shape in lock-step: what `fit` does, for all at once.
+
+Each model sees its own stream of episodes, by its own variant and seed, is validated on
+its own set and keeps its own best epoch. A model whose loss is no longer finite fails
+alone. On CUDA nothing waits for the device within an epoch. A stack that was cut off
+goes on after its last epoch.
+"""
+
+import math
+import time
+from collections.abc import Callable, Hashable, Sequence
+
+import torch
+from torch import Tensor
+
+from icl_mlflow.evaluation import EvaluationSet
+from icl_mlflow.training.checkpoint import Checkpoints
+from icl_mlflow.training.device import compute_threads, matrix_products, pick_device
+from icl_mlflow.training.fit import (
+    Epoch,
+    Fitted,
+    NonFiniteLossError,
+    evaluation_episodes,
+    tested,
+)
+from icl_mlflow.training.member_state import best_epoch
+from icl_mlflow.training.metrics import training_metrics, validation_metrics
+from icl_mlflow.training.problem import (
+    Batch,
+    Problem,
+    initial_model,
+    problem,
+    training_batch,
+)
+from icl_mlflow.training.settings import TrainSettings
+from icl_mlflow.training.stacked.checkpoint import Keeping, StackState, newest, packed
+from icl_mlflow.training.stacked.planning import check_stackable
+from icl_mlflow.training.stacked.step import StackedOptimisation, Taken
+
+#: How a model of a stack ended.
+Ended = Fitted | NonFiniteLossError
+
+
+def fit_stacked(
+    members: Sequence[TrainSettings],
+    *,
+    keeping: Keeping | None = None,
+    on_step: Callable[[], None] = lambda: None,
+    on_epoch: Callable[[int, Epoch], None] = lambda _index, _epoch: None,
+    on_end: Callable[[int, Ended], None] = lambda _index, _ended: None,
+) -> list[Ended]:
+    """Train all members at once; how each ended, in order.
+
+    The numbers are those of `fit` but for rounding: the products of a stack may be
+    summed in another order.
+
+    Args:
+        members: that can be stacked (`icl_mlflow.training.stacked.planning`).
+        keeping: where checkpoints are kept, one after every epoch, and where training
+            goes on from; None for nowhere.
+        on_step: called after every step of the stack; for those of an earlier call, at
+            the start.
+        on_epoch: called with the index of a member and each of its finished epochs;
+            with those of an earlier call, at the start.
+        on_end: called with the index of a member and how it ended, as soon as it has.
+
+    Raises:
+        ValueError: members that cannot be stacked, or a device that is not here.
+        CheckpointNotWrittenError: the disk is full.
+    """
+    check_stackable(members)
+    with compute_threads(members[0].threads):
+        training = _Stack(members, keeping, on_step, on_epoch, on_end)
+        training.go_on()
+        training.train()
+        return training.finish()
+
+
+class _Stack:
+    """A stack under way; the arguments are those of `fit_stacked`."""
+
+    def __init__(
+        self,
+        members: Sequence[TrainSettings],
+        keeping: Keeping | None,
+        on_step: Callable[[], None],
+        on_epoch: Callable[[int, Epoch], None],
+        on_end: Callable[[int, Ended], None],
+    ) -> None:
+        self._settings = members[0]
+        self._identities = [settings.identity for settings in members]
+        self._keeping = keeping
+        if keeping is not None:
+            self._checkpoints = Checkpoints(keeping.folder, keeping.folder.name)
+        self._on_step, self._on_epoch, self._on_end = on_step, on_epoch, on_end
+        device = pick_device(self._settings.device)
+        models = [initial_model(settings).to(device) for settings in members]
+        self._stack = StackedOptimisation(members, models)
+        sets = _EvaluationSets()
+        self._members = [
+            _Member(settings, index, self._stack, sets)
+            for index, settings in enumerate(members)
+        ]
+        self._ended: dict[int, Ended] = {}
+        self._n_epochs = 0
+
+    def go_on(self) -> None:
+        """Become what an earlier call has kept of these members, if it has."""
+        keeping, length = self._keeping, self._settings.steps_per_epoch
+        if keeping is None or keeping.source is None:
+            return
+        state = newest(keeping.source, self._identities, self._stack.n_entries, length)
+        if state is None:
+            return
+        self._stack.restore(state.parts, state.step)
+        self._n_epochs = state.step // length
+        for index, member in enumerate(self._members):
+            member.restore(state.histories[index], state.parts["best"][index])
+        self._keep()  # in the folder of this call, before the other one is given up
+        for _ in range(state.step):
+            self._on_step()
+        for index, history in enumerate(state.histories):
+            for epoch in history:
+                self._on_epoch(index, epoch)
+
+    def train(self) -> None:
+        """Train the epochs that are left."""
+        length = self._settings.steps_per_epoch
+        for epoch in range(self._n_epochs, self._settings.epochs):
+            started = time.perf_counter()
+            with matrix_products(self._settings.precision):
+                for step in range(epoch * length, (epoch + 1) * length):
+                    self._stack.step([member.batch(step) for member in self._members])
+                    self._on_step()
+            steps = range(epoch * length, (epoch + 1) * length)
+            taken = self._stack.taken(steps)  # waits for the device
+            finished = self._validate(epoch, taken, time.perf_counter() - started)
+            self._n_epochs += 1
+            self._keep()
+            # Told only what is kept, so that nobody hears two versions of an epoch.
+            for index, one in finished.items():
+                self._on_epoch(index, one)
+
+    def finish(self) -> list[Ended]:
+        """Test every member that is still there."""
+        for index, member in enumerate(self._members):
+            if index not in self._ended:
+                self._end(index, member.fitted())
+        return [self._ended[index] for index in range(len(self._members))]
+
+    def _validate(self, epoch: int, taken: Taken, seconds: float) -> dict[int, Epoch]:
+        """The epoch of every member that has come through it."""
+        finished = {}
+        for index, member in enumerate(self._members):
+            if index in self._ended:
+                continue
+            try:
+                finished[index] = member.finish_epoch(epoch, taken, seconds)
+            except NonFiniteLossError as error:
+                self._end(index, error)
+        return finished
+
+    def _end(self, index: int, ended: Ended) -> None:
+        self._ended[index] = ended
+        self._on_end(index, ended)
+
+    def _keep(self) -> None:
+        """Keep the members that are still there."""
+        left = [i for i in range(len(self._members)) if i not in self._ended]
+        if self._keeping is None or not left:
+            return
+        rows = torch.tensor(left)
+        parts = {name: part[rows] for name, part in self._stack.kept().items()}
+        best = [self._members[index].best_P for index in left]
+        state = StackState(
+            step=self._n_epochs * self._settings.steps_per_epoch,
+            parts=parts | {"best": torch.stack(best).cpu()},
+            histories=tuple(self._members[index].history for index in left),
+        )
+        identities = [self._identities[index] for index in left]
+        self._checkpoints.write(packed(identities, state))
+        self._keeping.on_kept()
+
+
+class _Member:
+    """One model of a stack: what it sees, its history, and its best weights.
+
+    Args:
+        settings: what it is.
+        index: its place in the stack.
+        stack: that moves it.
+        sets: where its evaluation episodes are.
+    """
+
+    def __init__(
+        self,
+        settings: TrainSettings,
+        index: int,
+        stack: StackedOptimisation,
+        sets: "_EvaluationSets",
+    ) -> None:
+        self._settings, self._index, self._stack = settings, index, stack
+        self._chosen = problem(settings)
+        self._sets = sets
+        self._validation = sets.of(settings, self._chosen, "validation")
+        self._elsewhere = {
+            name: sets.of(settings, there, "validation")
+            for name, there in self._chosen.elsewhere.items()
+        }
+        self._history: list[Epoch] = []
+        self._best = self._last_good = stack.weights(index)
+
+    @property
+    def history(self) -> tuple[Epoch, ...]:
+        """The finished epochs."""
+        return tuple(self._history)
+
+    @property
+    def best_P(self) -> Tensor:
+        """The weights of the best epoch, as a row."""
+        return self._stack.row(self._best)
+
+    def restore(self, history: Sequence[Epoch], best_P: Tensor) -> None:
+        """Become what was kept, now that the stack has."""
+        self._history = list(history)
+        self._best = self._stack.unpacked(best_P)
+        self._last_good = self._stack.weights(self._index)
+
+    def batch(self, step: int) -> Batch:
+        """The episodes of one step, drawn where the stack is."""
+        return training_batch(self._settings, self._chosen, step, self._stack.device)
+
+    def finish_epoch(self, epoch: int, taken: Taken, seconds: float) -> Epoch:
+        """Validate what the steps of an epoch have made of the model.
+
+        Raises:
+            NonFiniteLossError: a loss of the epoch is NaN or infinite.
+        """
+        loss_T = taken.loss_TR[:, self._index]
+        bad = (~loss_T.isfinite()).nonzero()
+        if len(bad):
+            raise self._failure(epoch, taken.steps[int(bad[0])])
+        metrics = training_metrics(
+            loss_T=loss_T,
+            right_T=taken.right_TR[:, self._index],
+            gradient_norm_T=taken.gradient_norm_TR[:, self._index],
+            rate=float(taken.rate_TR[-1, self._index]),
+            n_episodes=len(loss_T) * self._settings.batch_size,
+            n_answers=self._settings.answers(taken.steps),
+            seconds=seconds,
+        )
+        model = self._stack.model(self._index)
+        metrics |= validation_metrics(model, self._validation, self._elsewhere)
+        if not math.isfinite(metrics["val/loss"]):
+            raise self._failure(epoch, taken.steps[-1])
+        self._last_good = self._stack.weights(self._index)
+        self._history.append(Epoch(epoch=epoch, metrics=metrics))
+        if best_epoch(self._history) == epoch:
+            self._best = self._last_good
+        return self._history[-1]
+
+    def fitted(self) -> Fitted:
+        """The end of the training, with the weights of the best epoch."""
+        model = self._stack.model(self._index)
+        model.load_state_dict(self._best)
+        return tested(
+            self._settings,
+            model,
+            self._history,
+            best_epoch(self._history),
+            validation=self._validation,
+            test=self._sets.of(self._settings, self._chosen, "test"),
+        )
+
+    def _failure(self, epoch: int, step: int) -> NonFiniteLossError:
+        return NonFiniteLossError(
+            epoch=epoch,
+            step=step,
+            last_good=self._last_good,
+            history=tuple(self._history),
+        )
+
+
+class _EvaluationSets:
+    """Evaluation episodes, drawn and answered once for all members that share them."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, EvaluationSet] = {}
+
+    def of(
+        self, settings: TrainSettings, chosen: Problem, stream: str
+    ) -> EvaluationSet:
+        key = (
+            *(chosen.task, chosen.n_context, chosen.variant.on_eval, stream),
+            *(settings.eval_seed, settings.val_episodes, settings.test_episodes),
+        )
+        if key not in self._known:
+            self._known[key] = evaluation_episodes(settings, chosen, stream)
+        return self._known[key]

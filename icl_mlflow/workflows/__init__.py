@@ -1,0 +1,1 @@
+"""What each command does, from settings to a finished run: one file a command."""

@@ -1,0 +1,226 @@
+"""Train every variant with every seed, then compare them with the baseline.
+
+Members are found again by the hash of their settings: what has finished is reused, what
+failed or was killed goes on where it was.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import pandas as pd
+
+from icl_mlflow.analysis.ablation import effects as ablation
+from icl_mlflow.analysis.ablation import figures
+from icl_mlflow.analysis.ablation.ceilings import ceilings
+from icl_mlflow.analysis.ablation.table import shown
+from icl_mlflow.analysis.ablation.verdict import with_verdicts
+from icl_mlflow.analysis.report.card import card
+from icl_mlflow.analysis.report.tables import csv, latex, markdown
+from icl_mlflow.settings import values_of
+from icl_mlflow.suite.grid import BASELINE, shown_seeds
+from icl_mlflow.suite.request import Request
+from icl_mlflow.suite.run_suite import raise_for_failures, train_members
+from icl_mlflow.tracking.runs.lifecycle import RunLog, open_run
+from icl_mlflow.tracking.runs.query import MEMBERS
+from icl_mlflow.tracking.runs.results import HISTORY, finished_runs, readable_members
+from icl_mlflow.tracking.store.connection import Store
+from icl_mlflow.tracking.store.retry import repeated
+from icl_mlflow.training.fit import Epoch
+from icl_mlflow.training.precision import warn_if_slow
+from icl_mlflow.training.problem import resolved
+from icl_mlflow.training.settings import TrainSettings
+from icl_mlflow.variants import VARIANTS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """What is to be trained, and what is there already.
+
+    Attributes:
+        request: every variant with every seed.
+        finished: identity to run id, of members that need no training.
+    """
+
+    request: Request
+    finished: dict[str, str]
+
+    @property
+    def missing(self) -> list[TrainSettings]:
+        """The members that are still to be trained."""
+        return [m for m in self.request.members if m.identity not in self.finished]
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Ablation:
+    """A finished suite.
+
+    Attributes:
+        settings: of every member, but for variant and seed.
+        run_id: of the parent run.
+        table: one row a variant: statistics, ``verdict`` and ``sentence``.
+        history: one row a variant, seed and epoch; a column a metric.
+        ui_link: the parent's page in the UI.
+    """
+
+    settings: TrainSettings
+    run_id: str
+    table: pd.DataFrame
+    history: pd.DataFrame
+    ui_link: str
+
+    def __repr__(self) -> str:
+        named = ", ".join(self._sentences)
+        return f"Ablation({named}; run {self.run_id})"
+
+    def _repr_html_(self) -> str:
+        return card("Ablation", {"run": self.run_id, **self._sentences}, self.ui_link)
+
+    @property
+    def _sentences(self) -> dict[str, str]:
+        rows = self.table.to_dict("records")
+        return {str(row["variant"]): str(row["sentence"]) for row in rows}
+
+
+def plan_suite(store: Store, request: Request) -> Suite:
+    """Find out which members have been trained before."""
+    identities = [member.identity for member in request.members]
+    return Suite(request=request, finished=finished_runs(store, identities))
+
+
+def ablate(
+    store: Store,
+    suite: Suite,
+    on_epoch: Callable[[str, Epoch], None] = lambda _name, _epoch: None,
+) -> Ablation:
+    """Train what is missing and compare all variants, under one parent run.
+
+    Args:
+        store: where to track them.
+        suite: from `plan_suite`.
+        on_epoch: called with the name and every epoch of every member that is trained.
+
+    Raises:
+        MembersFailedError: some members did not finish; the comparison of the others
+            is logged.
+    """
+    warn_if_slow(suite.request.settings)
+    task = suite.request.settings.task
+    of_seeds = shown_seeds(suite.request.seeds)
+    params = {
+        **resolved(suite.request.settings),
+        "variants": ",".join(suite.request.variants),
+        "seeds": of_seeds,
+    }
+    for replaced in ("variant", "seed"):
+        del params[replaced]
+    missing = suite.missing
+    with open_run(
+        store,
+        name=f"{task}-ablation-seeds{of_seeds}",
+        kind="suite",
+        params=params,
+        tags={"task": task},
+        description=_description(suite),
+    ) as log:
+        log.json("settings.json", values_of(suite.request.settings))
+        outcomes = train_members(
+            store,
+            missing,
+            log.run_id,
+            execution=suite.request.execution,
+            may_reuse=True,
+            on_epoch=on_epoch,
+        )
+        done = [outcome.value for outcome in outcomes if outcome.value]
+        run_ids = suite.finished | {m.settings.identity: m.run_id for m in done}
+        reused = {*suite.finished, *(m.settings.identity for m in done if m.reused)}
+        log.json(MEMBERS, _members(suite, run_ids, reused))
+        table, history = _compare(store, log, suite, run_ids)
+        raise_for_failures(missing, outcomes, log.run_id)
+        return Ablation(
+            settings=suite.request.settings,
+            run_id=log.run_id,
+            table=table,
+            history=history,
+            ui_link=log.ui_link(),
+        )
+
+
+def _compare(
+    store: Store, log: RunLog, suite: Suite, run_ids: dict[str, str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read every member back, compare, and log on the parent; table and history."""
+    # Without an epoch there is no learning curve to read, and nothing was learned.
+    if not run_ids or not suite.request.settings.epochs:
+        return pd.DataFrame(), pd.DataFrame()
+    trained = [
+        run_ids[m.identity] for m in suite.request.members if m.identity in run_ids
+    ]
+    members = repeated(partial(readable_members, store, trained))
+    if not members:
+        return pd.DataFrame(), pd.DataFrame()
+    tops = ceilings(suite.request.settings, suite.request.variants)
+    table = with_verdicts(
+        ablation.measure(members, tops, BASELINE, n_planned=len(suite.request.seeds))
+    )
+    history = ablation.history(members)
+    readable = shown(table)
+    title = (
+        f"Task {suite.request.settings.task}, seeds {shown_seeds(suite.request.seeds)}"
+    )
+    log.table("ablation", table)
+    log.text("tables/ablation.md", markdown(readable))
+    log.text("tables/ablation.tex", latex(readable))
+    log.table("paper", ablation.paper_table(history))
+    log.text(HISTORY, csv(history))
+    log.figure("differences", figures.forest(table, title))
+    log.figure("learning_curves", figures.small_multiples(history, tops, title))
+    for name in table["variant"]:
+        rows = history[history["variant"] == name]
+        figure = figures.one_variant(rows, tops[name], f"{title}: {name}")
+        log.figure(f"learning_curve-{name}", figure)
+    log.metrics(_metrics(table))
+    return table, history
+
+
+def _metrics(table: pd.DataFrame) -> dict[str, float]:
+    """The headline numbers of every variant, grouped by number in the UI's charts."""
+    found: dict[str, float] = {}
+    for row in table.to_dict("records"):
+        name = str(row["variant"])
+        for number in ("accuracy", "excess_risk", "difference"):
+            for end in ("", "low", "high"):
+                value = float(row.get(f"{number}_{end}".strip("_"), math.nan))
+                if math.isfinite(value):
+                    found["/".join(filter(None, (number, end, name)))] = value
+    return found
+
+
+def _members(
+    suite: Suite, run_ids: dict[str, str], reused: set[str]
+) -> list[dict[str, object]]:
+    return [
+        {
+            "variant": member.variant,
+            "seed": member.seed,
+            "settings_hash": member.identity,
+            "run_id": run_ids.get(member.identity),
+            "reused": member.identity in reused,
+        }
+        for member in suite.request.members
+    ]
+
+
+def _description(suite: Suite) -> str:
+    request = suite.request
+    questions = "\n".join(
+        f"- `{name}`: {VARIANTS[name].question}" for name in request.variants
+    )
+    return (
+        f"Which parts of the model does the test of task {request.settings.task} need? "
+        f"{len(request.variants)} variants, seeds {shown_seeds(request.seeds)}; "
+        f"{len(suite.finished)} of {len(request.members)} members had been trained "
+        f"before (`{MEMBERS}`).\n\n{questions}"
+    )

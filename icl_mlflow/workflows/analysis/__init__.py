@@ -1,0 +1,1 @@
+"""The parts of an analysis run: what is planned, measured and logged."""

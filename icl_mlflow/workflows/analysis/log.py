@@ -1,0 +1,281 @@
+"""The run that holds an analysis: numbers, tables, figures and the report."""
+
+import datetime
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from icl_mlflow.analysis.base import Subject
+from icl_mlflow.analysis.report.answer import Answer
+from icl_mlflow.analysis.report.commands import commands
+from icl_mlflow.analysis.report.description import costly_text, episodes_text
+from icl_mlflow.analysis.report.page import (
+    Refusal,
+    Report,
+    Section,
+    Source,
+    render,
+    section,
+)
+from icl_mlflow.analysis.settings import AnalyzeSettings
+from icl_mlflow.analysis.subject import STREAM
+from icl_mlflow.escaping import for_markdown, markdown_code, markdown_link
+from icl_mlflow.settings import values_of
+from icl_mlflow.tasks.base import parameters
+from icl_mlflow.tracking.local.temporary import temporary_folder
+from icl_mlflow.tracking.models.sources import Pulled
+from icl_mlflow.tracking.runs.lifecycle import RunLog, open_run
+from icl_mlflow.tracking.store.connection import Store
+from icl_mlflow.version import VERSION
+
+#: The one tag that a source run gets: its latest analysis.
+LINK_TAG = "analysis_run_id"
+
+#: Answers in the run's description, which MLflow keeps short; the report has all.
+_MOST_LINES = 20
+
+
+class AnalysisLog:
+    """Logs one analysis.
+
+    Attributes:
+        run_id: of the new run.
+        ui_link: its page in the UI.
+    """
+
+    def __init__(
+        self,
+        log: RunLog,
+        settings: AnalyzeSettings,
+        pulled: Pulled,
+        asked_subjects: Sequence[Subject],
+    ) -> None:
+        self.run_id = log.run_id
+        self.ui_link = log.ui_link()
+        self._log = log
+        self._settings = settings
+        self._pulled = pulled
+        self._subjects = asked_subjects
+
+    def log_answers(self, found: Sequence[Answer], refusals: Sequence[Refusal]) -> None:
+        """Metrics, tables, figures and the report; then the link from the source."""
+        self._log.metrics({k: v for one in found for k, v in one.metrics.items()})
+        for name, frame in frames(found).items():
+            self._log.table(name, frame)
+        self._log.table("models", models_table(self._pulled))
+        self._log.table("numbers", numbers_table(found))
+        sections = [section(answer) for answer in found]
+        self._log_figures(sections)
+        report = self._report(sections, refusals)
+        self._log.text("report.html", render(report))
+        self._log.description(
+            "\n".join(
+                [
+                    _description(self._log.store, self._pulled),
+                    "",
+                    *[_line(one) for one in found[:_MOST_LINES]],
+                ]
+            )
+        )
+        self._log.tags({LINK_TAG: self.run_id}, run_id=self._pulled.run_id)
+
+    def _log_figures(self, sections: Sequence[Section]) -> None:
+        with temporary_folder() as folder:
+            for one in sections:
+                file = Path(folder, f"{one.figure_file}.png")
+                file.write_bytes(one.png)
+                self._log.artifact(file, "figures")
+
+    def _report(
+        self, sections: Sequence[Section], refusals: Sequence[Refusal]
+    ) -> Report:
+        asked, store = self._settings, self._log.store
+        given = {k: v for k, v in values_of(asked).items() if v is not None}
+        return Report(
+            kind="icl-mlflow analysis",
+            title=title(self._pulled.run_name, self._subjects),
+            lead=(
+                f"{len(self._subjects)} "
+                f"{'model' if len(self._subjects) == 1 else 'models'}, "
+                f"{asked.episodes:,} episodes with exact answers, "
+                f"{len(sections)} questions."
+            ),
+            episodes=" ".join(
+                [
+                    *dict.fromkeys(map(episodes_text, self._subjects)),
+                    costly_text([one.question for one in sections], asked.episodes),
+                ]
+            ),
+            models=models_table(self._pulled),
+            sections=sections,
+            refusals=_merged(refusals, len(self._subjects)),
+            commands=commands(asked),
+            settings=given,
+            sources=[
+                Source(
+                    what="trained in run",
+                    identity=self._pulled.run_id,
+                    link=source_link(store, self._pulled),
+                ),
+                Source(what="results in run", identity=self.run_id, link=self.ui_link),
+            ],
+            made_with={
+                "icl-mlflow": VERSION,
+                "torch": torch.__version__,
+                "made": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
+            },
+        )
+
+
+@contextmanager
+def log_analysis(
+    store: Store,
+    settings: AnalyzeSettings,
+    pulled: Pulled,
+    asked_subjects: Sequence[Subject],
+) -> Iterator[AnalysisLog]:
+    """Open the run of an analysis, linked to its source."""
+    shifts = "".join(f"-{k}{v:g}" for k, v in settings.asked.shifts.items())
+    params = {k: v for k, v in values_of(settings).items() if k != "experiment"}
+    with open_run(
+        store,
+        name=f"{pulled.run_name}-analysis{shifts}",
+        kind="analysis",
+        params=params,
+        tags={
+            "source_run_id": pulled.run_id,
+            "source_run_ids": ",".join(m.stored.run_id for m in pulled.models),
+            "source_models": ",".join(m.stored.reference for m in pulled.models),
+            "task": _all_of(s.settings.task for s in asked_subjects),
+            "variant": _all_of(s.settings.variant for s in asked_subjects),
+        },
+        description=_description(store, pulled),
+    ) as log:
+        log.json("settings.json", values_of(settings))
+        for profile in _profiles(asked_subjects):
+            text = json.dumps(profile, sort_keys=True)
+            digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+            log.dataset(f"episodes-{profile['task']}", digest, profile, "evaluation")
+        yield AnalysisLog(log, settings, pulled, asked_subjects)
+
+
+def frames(found: Sequence[Answer]) -> dict[str, pd.DataFrame]:
+    """By analysis, the tables of all models, told apart by the column ``model``."""
+    names = dict.fromkeys(answer.analysis for answer in found)
+    return {
+        name: pd.concat(
+            [answer.frame for answer in found if answer.analysis == name],
+            ignore_index=True,
+        )
+        for name in names
+    }
+
+
+def models_table(pulled: Pulled) -> pd.DataFrame:
+    """One row a model: what it is called, where it came from, and its hash."""
+    return pd.DataFrame(
+        [
+            {
+                "model": model.trainee.name,
+                "variant": model.trainee.settings.variant,
+                "seed": model.trainee.settings.seed,
+                "registered as": model.stored.reference,
+                "trained in run": model.stored.run_id,
+                "SHA-256": model.sha256[:12],
+            }
+            for model in pulled.models
+        ]
+    )
+
+
+def numbers_table(found: Sequence[Answer]) -> pd.DataFrame:
+    """Every number of every answer, with its interval."""
+    rows = [
+        {
+            "analysis": answer.analysis,
+            "group": answer.group,
+            "number": name,
+            "mean": interval.mean,
+            "low": interval.low,
+            "high": interval.high,
+            "models": interval.n,
+        }
+        for answer in found
+        for name, interval in answer.numbers.items()
+    ]
+    columns = ["analysis", "group", "number", "mean", "low", "high", "models"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def title(run_name: str, asked_subjects: Sequence[Subject]) -> str:
+    """``A-baseline-seed0``, or ``A-baseline, 3 seeds``, or what a suite is called."""
+    n_models = len(asked_subjects)
+    if n_models == 1:
+        return asked_subjects[0].name
+    kinds = {(one.settings.task, one.settings.variant) for one in asked_subjects}
+    if len(kinds) > 1:
+        return f"{run_name}, {n_models} models"
+    ((task, variant),) = kinds
+    return f"{task}-{variant}, {n_models} seeds"
+
+
+def source_link(store: Store, pulled: Pulled) -> str:
+    """The source run's page, which may be in another experiment."""
+    there = replace(store, experiment_id=pulled.experiment_id)
+    return there.run_link(pulled.run_id)
+
+
+def _description(store: Store, pulled: Pulled) -> str:
+    return (
+        f"Analysis of {markdown_link(pulled.run_name, source_link(store, pulled))}, "
+        f"run {markdown_code(pulled.run_id)}. Open `report.html` among the "
+        "artifacts for all questions, answers and figures."
+    )
+
+
+def _line(answer: Answer) -> str:
+    group = f" ({for_markdown(answer.group)})" if answer.group else ""
+    return f"- **{answer.question}**{group} {for_markdown(answer.verdict)}"
+
+
+def _merged(refusals: Sequence[Refusal], n_models: int) -> list[Refusal]:
+    """One line for what all models refuse for the same reason."""
+    found: list[Refusal] = []
+    for refusal in refusals:
+        alike = [
+            other
+            for other in refusals
+            if (other.analysis, other.reason) == (refusal.analysis, refusal.reason)
+        ]
+        merged = replace(refusal, model="") if len(alike) == n_models else refusal
+        if merged not in found:
+            found.append(merged)
+    return found
+
+
+def _all_of(values: Iterator[str]) -> str:
+    return ",".join(dict.fromkeys(values))
+
+
+def _profiles(asked_subjects: Sequence[Subject]) -> list[Mapping[str, object]]:
+    """How the episodes are drawn, once for each way."""
+    found: list[Mapping[str, object]] = []
+    for subject in asked_subjects:
+        profile = {
+            "task": subject.settings.task,
+            **parameters(subject.task),
+            "n_context": subject.problem.n_context,
+            "shown": subject.problem.variant.on_eval.does,
+            "episodes": len(subject.truth),
+            "seed": subject.seed,
+            "stream": STREAM,
+        }
+        if profile not in found:
+            found.append(profile)
+    return found

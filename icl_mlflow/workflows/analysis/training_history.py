@@ -1,0 +1,70 @@
+"""How did training go? Answered from what MLflow holds of the training runs."""
+
+from collections.abc import Sequence
+
+from icl_mlflow.analysis.performance import learning_curves
+from icl_mlflow.analysis.report.answer import Answer, Measured, joined, over_models
+from icl_mlflow.tracking.models.sources import Pulled, PulledModel
+from icl_mlflow.tracking.runs.history import (
+    NoHistoryError,
+    TrainingRecord,
+    epochs_of,
+    training_records,
+)
+from icl_mlflow.tracking.store.connection import Store
+from icl_mlflow.training.fit import evaluation_episodes
+from icl_mlflow.training.problem import problem
+
+_NAME = "learning_curves"
+_QUESTION = "Did training leave the plateau?"
+_FINAL = "test/"
+
+_Trained = tuple[PulledModel, TrainingRecord]
+
+
+def training_answers(store: Store, pulled: Pulled) -> list[Answer]:
+    """One answer a variant; none for models that were not trained here."""
+    trained = []
+    for model in pulled.models:
+        try:
+            (record,) = training_records(store.client, model.stored.run_id)
+        except NoHistoryError:
+            continue
+        if len(record.history):
+            trained.append((model, record))
+    variants = list(dict.fromkeys(record.variant for _, record in trained))
+    return [
+        _answer(
+            [one for one in trained if one[1].variant == variant],
+            variant if len(variants) > 1 else "",
+        )
+        for variant in variants
+    ]
+
+
+def _answer(trained: Sequence[_Trained], group: str) -> Answer:
+    settings = trained[0][0].trainee.settings
+    validation = evaluation_episodes(settings, problem(settings), "validation")
+    lines = learning_curves.references(problem(settings).task, validation)
+    measured = [
+        Measured(
+            model=model.trainee.name,
+            group=group,
+            frame=learning_curves.measure([(record.seed, epochs_of(record))]),
+            numbers={
+                name.removeprefix(_FINAL): value for name, value in record.test.items()
+            },
+        )
+        for model, record in trained
+    ]
+    frame = joined(measured)
+    numbers = over_models([one.numbers for one in measured])
+    return Answer(
+        analysis=_NAME,
+        group=group,
+        question=_QUESTION,
+        verdict=learning_curves.verdict(frame, lines),
+        numbers=numbers,
+        frame=frame,
+        figure=learning_curves.draw(frame, lines),
+    )

@@ -1,0 +1,188 @@
+"""Put questions to the registered models of a run, and log the answers as a new run."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from icl_mlflow.analysis import ANALYSES
+from icl_mlflow.analysis.base import Subject
+from icl_mlflow.analysis.report.answer import Answer, answers
+from icl_mlflow.analysis.report.card import card
+from icl_mlflow.analysis.report.page import Refusal
+from icl_mlflow.analysis.settings import AnalyzeSettings
+from icl_mlflow.analysis.subject import subjects
+from icl_mlflow.registry import BrokenPluginError
+from icl_mlflow.tracking.models.sources import Pulled, pull
+from icl_mlflow.tracking.store.connection import Store, connect, open_client
+from icl_mlflow.workflows.analysis.log import frames, log_analysis
+from icl_mlflow.workflows.analysis.measure import Answered, measure_all
+from icl_mlflow.workflows.analysis.training_history import training_answers
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Analyzed:
+    """Finished analyses.
+
+    Attributes:
+        run_id: of the new run that holds them.
+        numbers: by tracked name: ``llr_regression/bayes_slope``; over several models
+            the mean, with ``.../low`` and ``.../high``.
+        frames: by analysis, the tables of all models, told apart by column ``model``.
+        verdicts: by analysis (and variant, where there are several), in a sentence.
+        refusals: what could not be asked, and why.
+        ui_link: the new run's page in the UI.
+    """
+
+    run_id: str
+    numbers: Mapping[str, float]
+    frames: Mapping[str, pd.DataFrame]
+    verdicts: Mapping[str, str]
+    refusals: tuple[Refusal, ...]
+    ui_link: str
+
+    def __repr__(self) -> str:
+        return f"Analyzed({', '.join(self.verdicts)}; run {self.run_id})"
+
+    def _repr_html_(self) -> str:
+        return card("Analyses", {"run": self.run_id, **self.verdicts}, self.ui_link)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Questions:
+    """What is asked of which models, all of which have been pulled and checked.
+
+    Attributes:
+        settings: what was asked for.
+        pulled: the models.
+        subjects: the models with their episodes.
+        analyses: the name of a model to the analyses that can be put to it.
+        refusals: those that cannot.
+    """
+
+    settings: AnalyzeSettings
+    pulled: Pulled
+    subjects: tuple[Subject, ...]
+    analyses: Mapping[str, tuple[str, ...]]
+    refusals: tuple[Refusal, ...]
+
+    @property
+    def n_measurements(self) -> int:
+        """Over all models."""
+        return sum(len(names) for names in self.analyses.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """Questions that can be put, and the store where the answers go."""
+
+    questions: Questions
+    store: Store
+
+
+def prepare(settings: AnalyzeSettings) -> Prepared:
+    """Everything that can go wrong for a reason that the user can mend.
+
+    Raises:
+        ValueError, StoreError: as for `icl_mlflow.api.analyze`.
+    """
+    found = questions(settings)
+    store = connect(settings.experiment, found.pulled.experiment)
+    return Prepared(questions=found, store=store)
+
+
+def questions(settings: AnalyzeSettings) -> Questions:
+    """What would be asked of which models; needs no right to write.
+
+    Raises:
+        ValueError, StoreError: as for `icl_mlflow.api.analyze`.
+    """
+    client = open_client()
+    pulled = pull(client, settings.source)
+    asked_subjects = tuple(subjects(pulled.trainees, settings.asked))
+    refusals = _refusals(settings, asked_subjects)
+    refused = {(refusal.analysis, refusal.model) for refusal in refusals}
+    return Questions(
+        settings=settings,
+        pulled=pulled,
+        subjects=asked_subjects,
+        analyses={
+            subject.name: tuple(
+                name for name in settings.names if (name, subject.name) not in refused
+            )
+            for subject in asked_subjects
+        },
+        refusals=refusals,
+    )
+
+
+def carry_out(
+    prepared: Prepared, on_analysis: Callable[[], None] = lambda: None
+) -> Analyzed:
+    """Measure, answer and log.
+
+    Args:
+        prepared: from `prepare`.
+        on_analysis: called after every analysis of every model.
+    """
+    asked, store = prepared.questions, prepared.store
+    settings = asked.settings
+    with log_analysis(store, settings, asked.pulled, asked.subjects) as logger:
+        answered = measure_all(
+            asked.subjects,
+            settings.asked,
+            asked.analyses,
+            jobs=settings.jobs,
+            on_analysis=on_analysis,
+        )
+        found = training_answers(store, asked.pulled)
+        found += _answers(settings, answered)
+        logger.log_answers(found, asked.refusals)
+    return Analyzed(
+        run_id=logger.run_id,
+        numbers={k: v for answer in found for k, v in answer.metrics.items()},
+        frames=frames(found),
+        verdicts={answer.file_name: answer.verdict for answer in found},
+        refusals=asked.refusals,
+        ui_link=logger.ui_link,
+    )
+
+
+def _refusals(
+    settings: AnalyzeSettings, asked_subjects: tuple[Subject, ...]
+) -> tuple[Refusal, ...]:
+    """What cannot be asked of whom.
+
+    Raises:
+        ValueError: somebody asked for an analysis by name, and no model can be asked.
+    """
+    found: list[Refusal] = []
+    for name in settings.names:
+        refused = [
+            Refusal(analysis=name, model=subject.name, reason=reason)
+            for subject in asked_subjects
+            if (reason := _reason(name, subject))
+        ]
+        if len(refused) == len(asked_subjects) and not settings.is_all:
+            raise ValueError(
+                f"{name} cannot be asked of {refused[0].model}: {refused[0].reason}"
+            )
+        found += refused
+    return tuple(found)
+
+
+def _reason(name: str, subject: Subject) -> str | None:
+    """Why this analysis cannot be asked of a model, if so."""
+    try:
+        return ANALYSES[name].refuses(subject)
+    except BrokenPluginError as error:
+        return str(error)
+
+
+def _answers(settings: AnalyzeSettings, answered: list[Answered]) -> list[Answer]:
+    found: list[Answer] = []
+    for name in settings.names:
+        measured = [each[name] for each in answered if name in each]
+        if measured:
+            found += answers(name, ANALYSES[name], measured)
+    return found

@@ -1,0 +1,67 @@
+"""What the commands that train take beside the settings of a training."""
+
+from dataclasses import dataclass
+
+from icl_mlflow.settings import check, setting
+from icl_mlflow.suite.grid import parse_seeds, parse_variants
+from icl_mlflow.training.settings import PRESETS
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaunchSettings:
+    """From which defaults, and where the runs are tracked."""
+
+    preset: str = setting(
+        "paper", "Named defaults; any option given wins.", choices=lambda: PRESETS
+    )
+    experiment: str | None = setting(
+        None, "MLflow experiment (MLFLOW_EXPERIMENT_NAME or Default if not given)."
+    )
+    dry_run: bool = setting(
+        default=False, text="Print what would be done, and do nothing."
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DryRunSettings:
+    """Whether `analyze` asks its questions, or only says what it would ask."""
+
+    dry_run: bool = setting(
+        default=False, text="Print what would be asked, and create nothing."
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedSettings:
+    """The seeds of `train`."""
+
+    seeds: str | None = setting(
+        None, "Several seeds, such as 0,1,2 or 0-9: a parent run, one child a seed."
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.seeds is not None:
+            parse_seeds(self.seeds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AblateSettings:
+    """The members of `ablate`: every variant with every seed."""
+
+    variants: str = setting(
+        "all", "Variants to train, such as no_labels,no_position; the baseline joins."
+    )
+    seeds: str = setting("0,1,2", "Seeds of every variant, such as 0,1,2 or 0-9.")
+
+    def __post_init__(self) -> None:
+        check(self)
+        parse_seeds(self.seeds)
+        if self.variants != "all":
+            parse_variants(self.variants)

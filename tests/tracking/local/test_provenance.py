@@ -1,0 +1,70 @@
+"""The tags name the code that really runs."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from icl_mlflow.tracking.local.provenance import git_state, user_name
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=Ann", "-c", "user.email=ann@example.org"]
+    done = subprocess.run(
+        ["git", "-C", str(folder), *identity, *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A package in a repository of its own, everything committed."""
+    git(tmp_path, "init")
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--message", "start")
+    return package
+
+
+def test_the_commit_is_named(package: Path) -> None:
+    assert git_state(package) == {
+        "mlflow.source.git.commit": git(package, "rev-parse", "HEAD"),
+        "git_dirty": "false",
+    }
+
+
+@pytest.mark.parametrize(
+    ("file", "dirty"),
+    [("__init__.py", "true"), ("new.py", "true"), ("../notes.txt", "false")],
+)
+def test_changed_code_is_dirty_and_other_files_are_not(
+    package: Path, file: str, dirty: str
+) -> None:
+    (package / file).write_text("changed = True\n")
+    assert git_state(package)["git_dirty"] == dirty
+
+
+def test_the_commit_of_a_host_is_not_ours(package: Path) -> None:
+    """A package that is installed inside another project's repository."""
+    guest = package.parent / ".venv" / "guest"
+    guest.mkdir(parents=True)
+    (guest / "__init__.py").touch()
+    assert git_state(guest) == {}
+
+
+def test_without_a_repository_nothing_is_said(tmp_path: Path) -> None:
+    (tmp_path / "__init__.py").touch()
+    assert git_state(tmp_path) == {}
+
+
+def test_a_user_without_a_name_has_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+    assert user_name() == "uid54321"
