@@ -14,11 +14,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from icl_mlflow.analysis import interval_columns as ends
 from icl_mlflow.analysis import style
 from icl_mlflow.analysis.sentences import band_meaning
 from icl_mlflow.evaluation import excess_risk, expected_accuracy
-from icl_mlflow.statistics import Interval, mean_interval, order_interval
+from icl_mlflow.statistics import (
+    Interval,
+    mean_interval,
+    numbers_of_row,
+    order_interval,
+)
 
 #: The names of predictors in every table of a curve.
 MODEL, BAYES, TRAINED_BAYES, ORACLE = (
@@ -70,8 +74,8 @@ def point(
             measured(logit_B, bayes_B).numpy()
             for measured in (expected_accuracy, excess_risk)
         )
-        row |= ends.columns("accuracy", mean_interval(right_B, "logit"))
-        row |= ends.columns("excess_risk", mean_interval(risk_B, "log"))
+        row |= mean_interval(right_B, "logit").columns("accuracy")
+        row |= mean_interval(risk_B, "log").columns("excess_risk")
         rows.append(row | {"episodes": len(bayes_B)})
     return rows
 
@@ -225,7 +229,7 @@ def summarise_curve(frame: pd.DataFrame, x: str) -> dict[str, float]:
         for (predictor, metric), name in names.items():
             if row["predictor"] == predictor:
                 key = f"{name}_at_{row[x]:g}"
-                numbers |= ends.numbers_of_row(key, row, metric)
+                numbers |= numbers_of_row(row, metric, key)
     return numbers
 
 

@@ -12,6 +12,7 @@ from icl_mlflow.statistics.interval import (
     bootstrap_interval,
     mean_interval,
     normal_interval_paper,
+    numbers_of_row,
     t_interval,
     wilson_interval,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "is_equivalent",
     "mean_interval",
     "normal_interval_paper",
+    "numbers_of_row",
     "order_chance",
     "order_interval",
     "paired_difference",

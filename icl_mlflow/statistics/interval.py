@@ -5,9 +5,9 @@ ends are NaN; a sample without any spread gives an interval of width zero.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -36,6 +36,32 @@ class Interval:
     low: float
     high: float
     n: int
+
+    def columns(self, name: str) -> dict[str, object]:
+        """For a row of a table: ``name``, ``name_low`` and ``name_high``."""
+        return {name: self.mean, f"{name}_low": self.low, f"{name}_high": self.high}
+
+    def numbers(self, name: str) -> dict[str, float]:
+        """For tracking: ``name``, ``name/low`` and ``name/high``.
+
+        >>> Interval(0.9, 0.8, 1.0, n=100).numbers("slope")
+        {'slope': 0.9, 'slope/low': 0.8, 'slope/high': 1.0}
+        """
+        return {name: self.mean, f"{name}/low": self.low, f"{name}/high": self.high}
+
+
+def numbers_of_row(row: Mapping[Any, Any], column: str, name: str) -> dict[str, float]:
+    """What `Interval.numbers` gives, from a row that holds `Interval.columns`.
+
+    >>> row = Interval(0.9, 0.8, 1.0, n=100).columns("slope")
+    >>> numbers_of_row(row, "slope", "bayes_slope")
+    {'bayes_slope': 0.9, 'bayes_slope/low': 0.8, 'bayes_slope/high': 1.0}
+    """
+    return {
+        name: float(row[column]),
+        f"{name}/low": float(row[f"{column}_low"]),
+        f"{name}/high": float(row[f"{column}_high"]),
+    }
 
 
 def around(mean: float, half_width: float, n: int) -> Interval:

@@ -22,7 +22,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from icl_mlflow.analysis import interval_columns as ends
 from icl_mlflow.analysis import style
 from icl_mlflow.analysis.base import Analysis, Subject, taken
 from icl_mlflow.analysis.findings import Conclusion, Findings
@@ -31,7 +30,7 @@ from icl_mlflow.episodes import Episodes
 from icl_mlflow.evaluation import excess_risk, expected_accuracy
 from icl_mlflow.models import Transformer
 from icl_mlflow.models.forward import logits_from_heads
-from icl_mlflow.statistics import holm, paired_t
+from icl_mlflow.statistics import holm, numbers_of_row, paired_t
 
 #: Episodes ablated, or this share of those asked about where that is more: the head
 #: that is missed most is known to a few per cent.
@@ -108,11 +107,11 @@ def _harm(whole_B: Tensor, ablated_B: Tensor, bayes_B: Tensor) -> dict[str, obje
     increase, middle = paired_t(increase_B.numpy()), len(increase_B) // 2
     second_half = paired_t(increase_B[middle:].numpy()).difference
     return {
-        **ends.columns("accuracy_drop", paired_t(drop_B.numpy()).difference),
-        **ends.columns("excess_risk_increase", increase.difference),
+        **paired_t(drop_B.numpy()).difference.columns("accuracy_drop"),
+        **increase.difference.columns("excess_risk_increase"),
         "p": increase.p,
         "first_half": float(increase_B[:middle].mean()),
-        **ends.columns("second_half", second_half),
+        **second_half.columns("second_half"),
     }
 
 
@@ -177,11 +176,11 @@ def summarise(frame: pd.DataFrame) -> dict[str, float]:
     for way, part in frame.groupby("way", sort=False):
         for row in part.to_dict("records"):
             key = f"{way}_layer_{row['layer']}_head_{row['head']}"
-            numbers |= ends.numbers_of_row(key, row, "excess_risk_increase")
+            numbers |= numbers_of_row(row, "excess_risk_increase", key)
         numbers[f"{way}_largest"] = float(part["excess_risk_increase"].max())
         numbers[f"{way}_largest_accuracy_drop"] = float(part["accuracy_drop"].max())
         numbers[f"{way}_share_needed"] = float(_needed(part).mean())
-        numbers |= ends.numbers_of_row(f"{way}_costliest", _chosen(part), "second_half")
+        numbers |= numbers_of_row(_chosen(part), "second_half", f"{way}_costliest")
     return numbers
 
 

@@ -12,7 +12,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from icl_mlflow.analysis import interval_columns as ends
 from icl_mlflow.analysis import style
 from icl_mlflow.analysis.base import Analysis, Subject
 from icl_mlflow.analysis.findings import Conclusion, Findings
@@ -52,8 +51,8 @@ def summarise(frame: pd.DataFrame) -> dict[str, float]:
         r = pearson_interval(frame[kernel], frame["logit"])
         rho = spearman_interval(frame[kernel], frame["logit"])
         numbers |= {
-            **ends.numbers(f"{kernel}_pearson", r),
-            **ends.numbers(f"{kernel}_spearman", rho),
+            **r.numbers(f"{kernel}_pearson"),
+            **rho.numbers(f"{kernel}_spearman"),
             f"{kernel}_bayes_pearson": pearson_interval(
                 frame[kernel], frame["bayes"]
             ).mean,

@@ -15,7 +15,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from icl_mlflow.analysis import interval_columns as ends
 from icl_mlflow.analysis import style
 from icl_mlflow.analysis.base import Analysis, Subject
 from icl_mlflow.analysis.curves import averaged, group_of
@@ -25,7 +24,12 @@ from icl_mlflow.analysis.sentences import band_meaning
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.models import Transformer
 from icl_mlflow.models.forward import readout
-from icl_mlflow.statistics import pearson_interval, slope_interval, spearman_interval
+from icl_mlflow.statistics import (
+    numbers_of_row,
+    pearson_interval,
+    slope_interval,
+    spearman_interval,
+)
 
 #: Episodes traced: the full path is slow, and a correlation needs no more.
 _MOST = 2_000
@@ -70,7 +74,7 @@ def measure(subject: Subject) -> pd.DataFrame:
             row: dict[str, object] = {"stage": stage, "statistic": statistic}
             for name, interval_of in _ASSOCIATIONS.items():
                 found = interval_of(exact_B[:n_episodes].numpy(), logit_B.numpy())
-                row |= ends.columns(name, found)
+                row |= found.columns(name)
             rows.append(row)
     return pd.DataFrame(rows)
 
@@ -81,7 +85,7 @@ def summarise(frame: pd.DataFrame) -> dict[str, float]:
     for row in frame.to_dict("records"):
         for name in ("pearson", "spearman"):
             key = f"{row['stage']}_{row['statistic']}_{name}".lower().replace(" ", "_")
-            numbers |= ends.numbers_of_row(key, row, name)
+            numbers |= numbers_of_row(row, name, key)
     return numbers
 
 

@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from icl_mlflow.analysis import interval_columns as ends
 from icl_mlflow.analysis import style
 from icl_mlflow.analysis.base import Analysis, Subject
 from icl_mlflow.analysis.findings import Conclusion, Findings
@@ -66,9 +65,7 @@ def summarise(frame: pd.DataFrame) -> dict[str, float]:
             bins["count"].to_numpy(),
             np.random.default_rng(0),
         )
-        numbers |= (
-            ends.numbers(key, found) if predictor == "model" else {key: found.mean}
-        )
+        numbers |= found.numbers(key) if predictor == "model" else {key: found.mean}
     return numbers
 
 

@@ -9,7 +9,6 @@ is right on average but not in each episode has an entropy error all the same.
 import pandas as pd
 from matplotlib.figure import Figure
 
-from icl_mlflow.analysis import interval_columns as ends
 from icl_mlflow.analysis import style
 from icl_mlflow.analysis.base import Analysis, Subject
 from icl_mlflow.analysis.curves import averaged, group_of
@@ -17,7 +16,7 @@ from icl_mlflow.analysis.episodes import drawn, shown
 from icl_mlflow.analysis.findings import Conclusion, Findings
 from icl_mlflow.analysis.sentences import band_meaning
 from icl_mlflow.evaluation import entropy_error, predict
-from icl_mlflow.statistics import mean_interval
+from icl_mlflow.statistics import mean_interval, numbers_of_row
 
 _MOST = 2_000
 _BAR = 1e-3
@@ -38,7 +37,7 @@ def measure(subject: Subject) -> pd.DataFrame:
         for predictor, logit_B in answers.items():
             error = mean_interval(entropy_error(logit_B, bayes_B).numpy(), "log")
             where = {"n_context": n_context, "predictor": predictor}
-            rows.append(where | ends.columns("entropy_mae_bits", error))
+            rows.append(where | error.columns("entropy_mae_bits"))
     return pd.DataFrame(rows)
 
 
@@ -48,9 +47,9 @@ def summarise(frame: pd.DataFrame) -> dict[str, float]:
     numbers: dict[str, float] = {}
     for row in own.to_dict("records"):
         key = f"entropy_mae_bits_at_{row['n_context']}"
-        numbers |= ends.numbers_of_row(key, row, "entropy_mae_bits")
+        numbers |= numbers_of_row(row, "entropy_mae_bits", key)
     last = own.to_dict("records")[-1]
-    numbers |= ends.numbers_of_row("trained_entropy_mae_bits", last, "entropy_mae_bits")
+    numbers |= numbers_of_row(last, "entropy_mae_bits", "trained_entropy_mae_bits")
     return numbers | {"mean_entropy_mae_bits": float(own["entropy_mae_bits"].mean())}
 
 

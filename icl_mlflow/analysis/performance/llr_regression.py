@@ -13,7 +13,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from icl_mlflow.analysis import interval_columns as ends
 from icl_mlflow.analysis import style
 from icl_mlflow.analysis.base import Analysis, Subject
 from icl_mlflow.analysis.episodes import drawn as drawn_episodes
@@ -103,9 +102,9 @@ def summarise(frame: pd.DataFrame) -> dict[str, float]:
             for association, interval_of in _ASSOCIATIONS.items():
                 key = f"{prefix}{statistic}_{association}"
                 found = interval_of(part[statistic], part["logit"])
-                numbers |= ends.numbers(key, found)
+                numbers |= found.numbers(key)
             key = f"{prefix}{statistic}_slope_within_{_UNDECIDED}"
-            numbers |= ends.numbers(key, _near_slope(part, statistic))
+            numbers |= _near_slope(part, statistic).numbers(key)
         if "trained" in part and not part["trained"].equals(part["bayes"]):
             trained = pearson_interval(part["bayes"], part["trained"])
             numbers[f"{prefix}trained_bayes_pearson"] = trained.mean

@@ -14,7 +14,6 @@ to. Others call the last one the expected excess risk or the Bayes gap.
 import pandas as pd
 from matplotlib.figure import Figure
 
-from icl_mlflow.analysis import interval_columns as ends
 from icl_mlflow.analysis import style
 from icl_mlflow.analysis.base import Analysis, Subject
 from icl_mlflow.analysis.curves import group_of
@@ -22,7 +21,7 @@ from icl_mlflow.analysis.episodes import drawn, shown
 from icl_mlflow.analysis.findings import Conclusion, Findings
 from icl_mlflow.analysis.performance.context_length import lengths
 from icl_mlflow.evaluation import excess_risk, expected_loss, log_loss, predict
-from icl_mlflow.statistics import mean_interval
+from icl_mlflow.statistics import mean_interval, numbers_of_row
 
 _MOST = 2_000
 _PARTS = {
@@ -56,7 +55,7 @@ def measure(subject: Subject) -> pd.DataFrame:
             parts["trained"] = excess_risk(trained_B, bayes_B)
         row: dict[str, object] = {"n_context": n_context}
         for name, value_B in parts.items():
-            row |= ends.columns(name, mean_interval(value_B.numpy(), "log"))
+            row |= mean_interval(value_B.numpy(), "log").columns(name)
         label_B = first.query_y_B.double().cpu()
         rows.append(row | {"log_loss": log_loss(logit_B, label_B)})
     return pd.DataFrame(rows)
@@ -71,7 +70,7 @@ def summarise(frame: pd.DataFrame) -> dict[str, float]:
         ("", rows[-1]),
     ]:
         for part in _PARTS:
-            numbers |= ends.numbers_of_row(f"{part}{suffix}", row, part)
+            numbers |= numbers_of_row(row, part, f"{part}{suffix}")
     return numbers
 
 

@@ -16,7 +16,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from icl_mlflow.analysis import interval_columns as ends
 from icl_mlflow.analysis import style
 from icl_mlflow.analysis.base import Analysis, Subject
 from icl_mlflow.analysis.findings import Conclusion, Findings
@@ -25,6 +24,7 @@ from icl_mlflow.estimators import ESTIMATORS
 from icl_mlflow.estimators.base import estimate
 from icl_mlflow.estimators.ceilings import WHOLE, ceilings, readings
 from icl_mlflow.estimators.tuning import Calibrated
+from icl_mlflow.statistics import numbers_of_row
 from icl_mlflow.tasks.base import NotKnownError
 
 MODEL: Final = "model"
@@ -59,7 +59,7 @@ def measure(subject: Subject) -> pd.DataFrame:
         truth = subject.truth.first(len(logit_B))
         found = scored(logit_B, truth, rng, knows_latents=predictor == "oracle")
         for metric, interval in found.items():
-            row |= ends.columns(metric, interval)
+            row |= interval.columns(metric)
         rows.append(row | {"episodes": len(truth)})
     return pd.DataFrame(rows)
 
@@ -102,7 +102,7 @@ def summarise(frame: pd.DataFrame) -> dict[str, float]:
     for row in frame.to_dict("records"):
         prefix = "" if row["predictor"] == MODEL else f"{row['predictor']}_"
         for metric in METRICS:
-            numbers |= ends.numbers_of_row(f"{prefix}{metric}", row, metric)
+            numbers |= numbers_of_row(row, metric, f"{prefix}{metric}")
     return numbers
 
 

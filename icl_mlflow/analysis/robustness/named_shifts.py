@@ -8,12 +8,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from icl_mlflow.analysis import curves, style
-from icl_mlflow.analysis import interval_columns as ends
 from icl_mlflow.analysis.ablation.decision import SMALLEST_OF_INTEREST
 from icl_mlflow.analysis.base import Analysis, Subject
 from icl_mlflow.analysis.episodes import drawn
 from icl_mlflow.analysis.findings import Conclusion, Findings, all_of
 from icl_mlflow.evaluation import predict
+from icl_mlflow.statistics import numbers_of_row
 from icl_mlflow.tasks.base import parameters, with_parameters
 
 _MOST = 2_000
@@ -46,7 +46,7 @@ def summarise(frame: pd.DataFrame) -> dict[str, float]:
     for row in frame.to_dict("records"):
         for metric in ("accuracy", "excess_risk") if row["predictor"] in names else ():
             key = f"{row['shift']}_{names[row['predictor']]}{metric}".replace(" ", "_")
-            numbers |= ends.numbers_of_row(key, row, metric)
+            numbers |= numbers_of_row(row, metric, key)
     return numbers
 
 
