@@ -26,16 +26,16 @@ from icl_mlflow.suite.request import (
     several_seeds,
     several_variants,
 )
-from icl_mlflow.suite.training_result import Trained, TrainedSeeds
+from icl_mlflow.suite.training_result import SeedsResult, TrainingResult
 from icl_mlflow.tracking.runs.query import Reference, reference_of
 from icl_mlflow.tracking.store.connection import connect
-from icl_mlflow.tracking.store.quiet import manners
+from icl_mlflow.tracking.store.quiet import quiet_mlflow
 from icl_mlflow.training.fit import Epoch
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.workflows import ablate as suites
-from icl_mlflow.workflows.analyze import Analyzed, carry_out, prepare
+from icl_mlflow.workflows.analyze import AnalysisResult, carry_out, prepare
 from icl_mlflow.workflows.compare import (
-    Compared,
+    ComparisonResult,
     carry_out_comparison,
     prepare_comparison,
 )
@@ -61,7 +61,7 @@ def train(
     on_epoch: OnEpoch = ...,
     quiet: bool = ...,
     **given: Any,
-) -> Trained: ...
+) -> TrainingResult: ...
 @overload
 def train(
     settings: TrainSettings | None = ...,
@@ -73,8 +73,8 @@ def train(
     on_epoch: OnEpoch = ...,
     quiet: bool = ...,
     **given: Any,
-) -> TrainedSeeds: ...
-@manners()
+) -> SeedsResult: ...
+@quiet_mlflow()
 def train(
     settings: TrainSettings | None = None,
     *,
@@ -85,7 +85,7 @@ def train(
     on_epoch: OnEpoch = _nothing,
     quiet: bool = False,
     **given: Any,
-) -> Trained | TrainedSeeds:
+) -> TrainingResult | SeedsResult:
     """Train one model, or with ``seeds`` one a seed, and log it: ``icl-mlflow train``.
 
     Args:
@@ -123,7 +123,7 @@ def train(
         return train_seeds(store, request, hear)
 
 
-@manners()
+@quiet_mlflow()
 def ablate(
     settings: TrainSettings | None = None,
     variants: Names = "all",
@@ -171,7 +171,7 @@ def ablate(
         return suites.ablate(store, suite, hear)
 
 
-@manners()
+@quiet_mlflow()
 def analyze(
     run: Reference | AnalyzeSettings | None = None,
     analyses: Names | None = None,
@@ -179,7 +179,7 @@ def analyze(
     on_analysis: Callable[[], None] = lambda: None,
     quiet: bool = False,
     **given: Any,
-) -> Analyzed:
+) -> AnalysisResult:
     """Put questions to trained models and log the answers: ``icl-mlflow analyze``.
 
     Args:
@@ -220,10 +220,10 @@ def analyze(
         return carry_out(prepared, hear)
 
 
-@manners()
+@quiet_mlflow()
 def compare(
     run_1: Reference | CompareSettings, run_2: Reference | None = None, **given: Any
-) -> Compared:
+) -> ComparisonResult:
     """Judge the second of two runs against the first: ``icl-mlflow compare``.
 
     Runs with several models, such as parents of several seeds, are paired by seed.
@@ -277,7 +277,7 @@ def _both(
 
 def _train_one(
     request: Request, experiment: str | None, on_epoch: OnEpoch, *, quiet: bool
-) -> Trained:
+) -> TrainingResult:
     store = connect(experiment, may_resume=True)
     if quiet:
         return train_one(store, request, Listener(epoch=on_epoch))

@@ -44,7 +44,7 @@ def test_the_readme_example_runs_to_its_last_line(
 ) -> None:
     del store
     said = run_example(EXAMPLES[0], new_folder)
-    assert "Trained(A-baseline-seed1, run " in said
+    assert "TrainingResult(A-baseline-seed1, run " in said
     risks = dict(re.findall(r"(.+): (-?[\d.]+) nats above exact Bayes", said))
     assert list(risks) == ["model", "Bayes", "LDA", "no idea"]
     assert float(risks["Bayes"]) == 0 < float(risks["model"])
@@ -116,7 +116,10 @@ def test_analyze_and_compare_take_results_ids_and_models(
     by_text = icl.analyze(icl.AnalyzeSettings(run_id=one, episodes=100), "calibration")
     assert by_id.numbers == by_text.numbers
     assert list(by_id.verdicts) == ["learning_curves", "calibration"]
-    assert repr(by_id) == f"Analyzed({', '.join(by_id.verdicts)}; run {by_id.run_id})"
+    assert (
+        repr(by_id)
+        == f"AnalysisResult({', '.join(by_id.verdicts)}; run {by_id.run_id})"
+    )
 
     named = icl.analyze("models:/icl-A-baseline/1", ["calibration"], episodes=100)
     assert named.numbers == by_id.numbers

@@ -94,9 +94,11 @@ class AnalyzeSettings:
         return self.run_id or self.model or ""
 
     @property
-    def asked(self) -> "Asked":
+    def asked(self) -> "EvaluationRequest":
         """The episodes."""
-        return Asked(self.episodes, self.seed, dict(self.parameters), self.device)
+        return EvaluationRequest(
+            self.episodes, self.seed, dict(self.parameters), self.device
+        )
 
 
 @takes_task_parameters
@@ -130,13 +132,15 @@ class CompareSettings:
             raise ValueError("give two different runs to compare")
 
     @property
-    def asked(self) -> "Asked":
+    def asked(self) -> "EvaluationRequest":
         """The episodes."""
-        return Asked(self.episodes, self.seed, dict(self.parameters), self.device)
+        return EvaluationRequest(
+            self.episodes, self.seed, dict(self.parameters), self.device
+        )
 
 
 @dataclass(frozen=True)
-class Asked:
+class EvaluationRequest:
     """The episodes that models are asked about.
 
     Attributes:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from icl_mlflow.analysis.base import Subject
-from icl_mlflow.analysis.settings import Asked
+from icl_mlflow.analysis.settings import EvaluationRequest
 from icl_mlflow.evaluation import EvaluationSet, evaluation_set
 from icl_mlflow.models import Transformer
 from icl_mlflow.streams import generator
@@ -18,7 +18,7 @@ STREAM = "analysis"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trainee:
+class TrainedModel:
     """A trained model, and how it was trained.
 
     Attributes:
@@ -32,7 +32,9 @@ class Trainee:
     settings: TrainSettings
 
 
-def subjects(trainees: Sequence[Trainee], asked: Asked) -> list[Subject]:
+def subjects(
+    trained_models: Sequence[TrainedModel], asked: EvaluationRequest
+) -> list[Subject]:
     """Every model with its episodes; models that are asked the same share them.
 
     Raises:
@@ -41,19 +43,19 @@ def subjects(trainees: Sequence[Trainee], asked: Asked) -> list[Subject]:
     device = pick_device(asked.device)
     drawn: dict[tuple[Task, int, str], EvaluationSet] = {}
     found = []
-    for trainee in trainees:
-        chosen = problem(trainee.settings)
-        task = shifted_task(trainee.settings.task, chosen.task, asked.shifts)
-        key = (task, chosen.n_context, trainee.settings.variant)
+    for trained_model in trained_models:
+        chosen = problem(trained_model.settings)
+        task = shifted_task(trained_model.settings.task, chosen.task, asked.shifts)
+        key = (task, chosen.n_context, trained_model.settings.variant)
         if key not in drawn:
             drawn[key] = asked_episodes(task, chosen, asked)
-        model = trainee.model.to(device)
+        model = trained_model.model.to(device)
         found.append(
             Subject(
-                name=trainee.name,
+                name=trained_model.name,
                 predictor=model,
                 transformer=model,
-                settings=trainee.settings,
+                settings=trained_model.settings,
                 problem=chosen,
                 task=task,
                 truth=drawn[key],
@@ -79,7 +81,9 @@ def shifted_task(name: str, task: Task, shifts: dict[str, float]) -> Task:
     return with_parameters(task, shifts)
 
 
-def asked_episodes(task: Task, chosen: Problem, asked: Asked) -> EvaluationSet:
+def asked_episodes(
+    task: Task, chosen: Problem, asked: EvaluationRequest
+) -> EvaluationSet:
     """The episodes of an analysis, as they are and as the variant shows them."""
     episodes = task.sample(
         asked.episodes, chosen.n_context, seed=asked.seed, stream=STREAM

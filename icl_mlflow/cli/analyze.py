@@ -13,7 +13,7 @@ from icl_mlflow.cli.store import ask_store_with_runs
 from icl_mlflow.workflows.settings import DryRunSettings
 
 if TYPE_CHECKING:
-    from icl_mlflow.workflows.analyze import Analyzed
+    from icl_mlflow.workflows.analyze import AnalysisResult
 
 
 _EXAMPLE = """\b
@@ -55,7 +55,7 @@ def analyze(settings: AnalyzeSettings, how: DryRunSettings) -> None:
     show(prepared.store.where(analyzed.ui_link))
 
 
-def summary(analyzed: "Analyzed") -> list[str]:
+def summary(analyzed: "AnalysisResult") -> list[str]:
     """The run and a line for every question."""
     width = max(map(len, analyzed.verdicts), default=0)
     lines = [f"{name:{width}}  {text}" for name, text in analyzed.verdicts.items()]

@@ -18,7 +18,7 @@ from icl_mlflow.cli.console import has_reader, prepare_streams
 from icl_mlflow.cli.errors import say
 from icl_mlflow.cli.options import CONTEXT
 from icl_mlflow.tracking.local.signals import ENDING, leave, leaving_at_once, unwind
-from icl_mlflow.tracking.store.quiet import manners
+from icl_mlflow.tracking.store.quiet import quiet_mlflow
 from icl_mlflow.tracking.store.uri import is_of_storage
 
 #: Name to the place of the command and its line in ``--help``.
@@ -111,7 +111,7 @@ def run(command: click.Command = cli) -> NoReturn:
 
 def _run(command: click.Command) -> NoReturn:
     try:
-        with manners():
+        with quiet_mlflow():
             result = command.main(standalone_mode=False)
     except click.ClickException as error:
         _fail(error.format_message(), error.exit_code)

@@ -10,7 +10,7 @@ from icl_mlflow.cli.errors import say, usage_errors
 from icl_mlflow.cli.options import CONTEXT
 
 if TYPE_CHECKING:
-    from icl_mlflow.tracking.outbox.sync import Synced
+    from icl_mlflow.tracking.outbox.sync import SyncResult
 
 _EXAMPLE = """\b
 Example:
@@ -68,7 +68,7 @@ def _tidy_up() -> list[str]:
     return tidy_up()
 
 
-def _deliver(run_id: str, usual: Path) -> "Synced | None":
+def _deliver(run_id: str, usual: Path) -> "SyncResult | None":
     """Deliver the records of one run, and say what became of them."""
     from icl_mlflow.tracking.outbox.sync import needed_variables
     from icl_mlflow.tracking.outbox.sync import sync as deliver

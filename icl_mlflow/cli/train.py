@@ -22,7 +22,7 @@ from icl_mlflow.workflows.settings import LaunchSettings, SeedSettings
 
 if TYPE_CHECKING:
     from icl_mlflow.suite.request import Request
-    from icl_mlflow.suite.training_result import Trained
+    from icl_mlflow.suite.training_result import TrainingResult
     from icl_mlflow.tracking.store.connection import Store
 
 
@@ -116,7 +116,7 @@ def _train_seeds(store: "Store", request: "Request") -> None:
     show(store.where(suite.ui_link))
 
 
-def summary(trained: "Trained") -> str:
+def summary(trained: "TrainingResult") -> str:
     """Run, model and headline figures of a finished training."""
     test = trained.test
     model = trained.model_uri or "not registered yet: it waits for `icl-mlflow sync`"

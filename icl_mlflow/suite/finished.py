@@ -5,7 +5,7 @@ import logging
 import torch
 
 from icl_mlflow.evaluation import bayes_accuracy
-from icl_mlflow.suite.training_result import Trained
+from icl_mlflow.suite.training_result import TrainingResult
 from icl_mlflow.tracking.local.safe_read import ModelError
 from icl_mlflow.tracking.models.lookup import models_of_run
 from icl_mlflow.tracking.runs.history import NoHistoryError, epochs_of, training_records
@@ -22,7 +22,7 @@ _logger = logging.getLogger(__name__)
 
 def finished_before(
     store: Store, settings: TrainSettings, parent_run_id: str | None = None
-) -> Trained | None:
+) -> TrainingResult | None:
     """The finished training of these settings, or None.
 
     Args:
@@ -43,7 +43,7 @@ def finished_before(
     except (NoHistoryError, UnreadableMemberError) as error:
         _logger.warning("%s; it is trained again", error)
         return None
-    return Trained(
+    return TrainingResult(
         settings=settings,
         run_id=run_id,
         model_uri=model.reference,

@@ -17,7 +17,7 @@ from icl_mlflow.suite.engines.stack_checkpoints import stack_checkpoints
 from icl_mlflow.suite.member_artifacts import log_last_good, log_results
 from icl_mlflow.suite.member_log import train_log
 from icl_mlflow.suite.request import check_ready
-from icl_mlflow.suite.training_result import Trained
+from icl_mlflow.suite.training_result import TrainingResult
 from icl_mlflow.tracking.local.claims import (
     AUTO,
     begin_checkpoints,
@@ -34,7 +34,7 @@ from icl_mlflow.tracking.runs.resume import (
 from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.training.checkpoint import newest_file
 from icl_mlflow.training.device import pick_device
-from icl_mlflow.training.fit import Epoch, Fitted, NonFiniteLossError, fit
+from icl_mlflow.training.fit import Epoch, FittedModel, NonFiniteLossError, fit
 from icl_mlflow.training.precision import precision_reason
 from icl_mlflow.training.problem import data_digest, problem, resolved
 from icl_mlflow.training.settings import TrainSettings
@@ -52,7 +52,7 @@ def train_member(
     on_step: Callable[[], None] = lambda: None,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
     on_stop: Callable[[str], None] = lambda _: None,
-) -> Trained:
+) -> TrainingResult:
     """Train one model in a run of its own and register it.
 
     A run that was cut off goes on where it was, as if nothing had happened.
@@ -104,7 +104,7 @@ def _fitted(
     settings: TrainSettings,
     on_step: Callable[[], None],
     on_epoch: Callable[[Epoch], None],
-) -> Fitted:
+) -> FittedModel:
     """Train in an open run; as a stack of one if it has begun in a stack."""
     if stack_of(run.run_id) is None:
         return fit(
@@ -146,7 +146,7 @@ class MemberRun:
         self._logger.info("epoch %d: %s", epoch.epoch, _shown(epoch.metrics))
         self._log.metrics(epoch.metrics, step=epoch.epoch)
 
-    def finish(self, fitted: Fitted) -> Trained:
+    def finish(self, fitted: FittedModel) -> TrainingResult:
         """The training is over: keep its results and register its model."""
         best, test = fitted.best_epoch, _shown(fitted.test)
         self._logger.info("best epoch %s; %s", best, test)
@@ -252,7 +252,7 @@ def _shown(metrics: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.5g}" for name, value in metrics.items())
 
 
-def _finish(log: RunLog, fitted: Fitted) -> Trained:
+def _finish(log: RunLog, fitted: FittedModel) -> TrainingResult:
     """Everything that is logged once training is over."""
     settings, history = fitted.settings, fitted.history
     last = {} if fitted.best_epoch is None else history[fitted.best_epoch].metrics
@@ -263,7 +263,7 @@ def _finish(log: RunLog, fitted: Fitted) -> Trained:
     # Last, so that a run that fails before has no registered model.
     registered = log.model(fitted.model, settings, best | fitted.test)
     log.metrics(fitted.test, step=len(history), of_model=True)
-    return Trained(
+    return TrainingResult(
         settings=settings,
         run_id=log.run_id,
         model_uri=registered.uri if registered else None,

@@ -9,11 +9,11 @@ from icl_mlflow.analysis.report.tables import csv
 from icl_mlflow.tracking.local.temporary import temporary_folder
 from icl_mlflow.tracking.runs.results import HISTORY, PREDICTIONS
 from icl_mlflow.tracking.runs.run_log import RunLog
-from icl_mlflow.training.fit import Fitted, NonFiniteLossError
+from icl_mlflow.training.fit import FittedModel, NonFiniteLossError
 from icl_mlflow.training.problem import problem
 
 
-def log_results(log: RunLog, fitted: Fitted) -> None:
+def log_results(log: RunLog, fitted: FittedModel) -> None:
     """Tables, figures and the log-odds behind them."""
     settings, name = fitted.settings, fitted.settings.run_name
     logit_B, truth = fitted.test_logit_B, fitted.test_set

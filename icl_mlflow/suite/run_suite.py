@@ -8,8 +8,8 @@ from typing import Any
 from icl_mlflow.suite.engines.choice import Arrangement, Group, arrange
 from icl_mlflow.suite.engines.process_pool import Outcome, run_in_processes
 from icl_mlflow.suite.execution import Execution
-from icl_mlflow.suite.training_result import Trained
-from icl_mlflow.suite.work_item import Piece, SuitePlace, train_piece
+from icl_mlflow.suite.training_result import TrainingResult
+from icl_mlflow.suite.work_item import SuitePlace, WorkItem, train_piece
 from icl_mlflow.tracking.outbox.sync import sync_all
 from icl_mlflow.tracking.runs.lifecycle import end_children
 from icl_mlflow.tracking.store.connection import Store, StoreError
@@ -40,7 +40,7 @@ def train_members(
     execution: Execution = _EXECUTION,
     may_reuse: bool = False,
     on_epoch: Callable[[str, Epoch], None] = lambda _name, _epoch: None,
-) -> list[Outcome[Trained]]:
+) -> list[Outcome[TrainingResult]]:
     """Train every member; what became of each, in order.
 
     A member whose process is killed is reported, its run marked KILLED at once, and the
@@ -69,9 +69,9 @@ def train_members(
     # Ray keeps what it passes on; credentials are for the workers' environments.
     uri = store.place if arrangement.engine == "ray" else store.tracking_uri
     suite = SuitePlace(uri, store.experiment_id, parent_run_id)
-    found: dict[TrainSettings, Outcome[Trained]] = {}
+    found: dict[TrainSettings, Outcome[TrainingResult]] = {}
 
-    def note(piece: Piece, outcome: Outcome[list[Outcome[Trained]]]) -> None:
+    def note(piece: WorkItem, outcome: Outcome[list[Outcome[TrainingResult]]]) -> None:
         each = outcome.value or [Outcome(None, outcome.error)] * len(piece.members)
         found.update(zip(piece.members, each, strict=True))
         for member in piece.members:
@@ -81,7 +81,7 @@ def train_members(
     try:
         with _engine(arrangement, store) as (groups, run):
             pieces = [
-                Piece(group, suite, may_reuse, execution.resume) for group in groups
+                WorkItem(group, suite, may_reuse, execution.resume) for group in groups
             ]
             run(
                 pieces,
@@ -99,7 +99,7 @@ def train_members(
 
 def raise_for_failures(
     members: Sequence[TrainSettings],
-    outcomes: Sequence[Outcome[Trained]],
+    outcomes: Sequence[Outcome[TrainingResult]],
     parent_run_id: str,
 ) -> None:
     """Raise MembersFailedError if any member did not finish.

@@ -12,7 +12,7 @@ from icl_mlflow.training.settings import TrainSettings
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Trained:
+class TrainingResult:
     """A finished training run.
 
     Attributes:
@@ -53,7 +53,7 @@ class Trained:
 
     def __repr__(self) -> str:
         figures = ", ".join(f"{name} {value}" for name, value in self._figures.items())
-        return f"Trained({self.settings.run_name}, run {self.run_id}, {figures})"
+        return f"TrainingResult({self.settings.run_name}, run {self.run_id}, {figures})"
 
     def _repr_html_(self) -> str:
         model = self.model_uri or "not registered yet"
@@ -70,7 +70,7 @@ class Trained:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class TrainedSeeds:
+class SeedsResult:
     """A finished parent run and the runs below it.
 
     Attributes:
@@ -80,7 +80,7 @@ class TrainedSeeds:
     """
 
     run_id: str
-    members: tuple[Trained, ...]
+    members: tuple[TrainingResult, ...]
     ui_link: str
 
     @property
@@ -105,8 +105,7 @@ class TrainedSeeds:
         named = ", ".join(member.settings.run_name for member in self.members)
         mean = self.test["test/excess_risk"].mean()
         return (
-            f"TrainedSeeds({named}, run {self.run_id}, "
-            f"mean excess risk {mean:.4f} nats)"
+            f"SeedsResult({named}, run {self.run_id}, mean excess risk {mean:.4f} nats)"
         )
 
     def _repr_html_(self) -> str:

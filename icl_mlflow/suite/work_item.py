@@ -14,12 +14,12 @@ from icl_mlflow.suite.engines.process_pool import Outcome
 from icl_mlflow.suite.engines.stack import train_stack
 from icl_mlflow.suite.finished import finished_before
 from icl_mlflow.suite.member import train_member
-from icl_mlflow.suite.training_result import Trained
+from icl_mlflow.suite.training_result import TrainingResult
 from icl_mlflow.tracking.local.stack_state import stack_of, trained_alone
 from icl_mlflow.tracking.runs.lifecycle import end_children
 from icl_mlflow.tracking.runs.resume import run_to_resume
 from icl_mlflow.tracking.store.connection import Store, connect_experiment
-from icl_mlflow.tracking.store.quiet import manners
+from icl_mlflow.tracking.store.quiet import quiet_mlflow
 from icl_mlflow.tracking.store.retry import repeated
 from icl_mlflow.tracking.store.uri import shown
 from icl_mlflow.training.fit import Epoch
@@ -53,7 +53,7 @@ class SuitePlace:
 
 
 @dataclass(frozen=True)
-class Piece:
+class WorkItem:
     """What a worker needs to train a group of members.
 
     Attributes:
@@ -69,10 +69,10 @@ class Piece:
     resume: str
 
 
-@manners()
+@quiet_mlflow()
 def train_piece(
-    piece: Piece, send: Callable[[NamedEpoch], None]
-) -> list[Outcome[Trained]]:
+    piece: WorkItem, send: Callable[[NamedEpoch], None]
+) -> list[Outcome[TrainingResult]]:
     """Train a group in a worker; what became of each member, in order.
 
     Args:
@@ -82,7 +82,7 @@ def train_piece(
     store = _store(piece.suite)
     parent_run_id = piece.suite.parent_run_id
     below = None if piece.may_reuse else parent_run_id
-    outcomes: dict[TrainSettings, Outcome[Trained]] = {}
+    outcomes: dict[TrainSettings, Outcome[TrainingResult]] = {}
     for member in piece.members:
         before = repeated(partial(finished_before, store, member, below))
         if before is not None:
@@ -136,9 +136,9 @@ def _store(suite: SuitePlace) -> Store:
 def _train_one(
     store: Store,
     settings: TrainSettings,
-    piece: Piece,
+    piece: WorkItem,
     send: Callable[[NamedEpoch], None],
-) -> Outcome[Trained]:
+) -> Outcome[TrainingResult]:
     try:
         trained = train_member(
             store,

@@ -16,20 +16,20 @@ from icl_mlflow.streams import generator
 from icl_mlflow.training.checkpoint import CheckpointNotWrittenError, Checkpoints
 from icl_mlflow.training.device import compute_threads, matrix_products, pick_device
 from icl_mlflow.training.gradient_thread import Aside
-from icl_mlflow.training.member_state import Epoch, Progress, Weights
+from icl_mlflow.training.member_state import Epoch, MemberState, Weights
 from icl_mlflow.training.metrics import training_metrics, validation_metrics
 from icl_mlflow.training.problem import Problem, initial_model, problem, training_batch
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.training.step import Optimisation, Slope
 
-__all__ = ["Epoch", "Fitted", "NonFiniteLossError", "evaluation_episodes", "fit"]
+__all__ = ["Epoch", "FittedModel", "NonFiniteLossError", "evaluation_episodes", "fit"]
 
 #: On an accelerator reading a loss waits for the device: done every so many steps.
 _ACCELERATOR_CHECK_EVERY = 50
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fitted:
+class FittedModel:
     """A trained model and how it came about.
 
     Attributes:
@@ -84,7 +84,7 @@ def fit(
     on_epoch: Callable[[Epoch], None] = lambda _: None,
     checkpoints: Path | None = None,
     uninterrupted: Callable[[], AbstractContextManager[None]] = nullcontext,
-) -> Fitted:
+) -> FittedModel:
     """Train one model; the same settings give the same history, to the bit, on a CPU.
 
     So they do when training was cut off and is taken up again with ``checkpoints``.
@@ -125,7 +125,7 @@ def fit(
                 chosen=chosen,
                 validation=validation,
                 elsewhere=elsewhere,
-                progress=aside(Progress, settings, optimisation),
+                progress=aside(MemberState, settings, optimisation),
                 on_step=on_step,
                 on_epoch=on_epoch,
                 uninterrupted=uninterrupted,
@@ -155,13 +155,13 @@ def tested(
     *,
     validation: EvaluationSet,
     test: EvaluationSet,
-) -> Fitted:
+) -> FittedModel:
     """The end of a training: its model, with the best weights, meets the test set."""
     logit_B = predict(model, test.seen.to(model.device))
     # Training has made the parameters views of one row, all of which each would pickle.
     for parameter in model.parameters():
         parameter.data = parameter.data.clone()
-    return Fitted(
+    return FittedModel(
         settings=settings,
         model=model.cpu().eval(),
         history=tuple(history),
@@ -204,7 +204,7 @@ class _Training:
     chosen: Problem
     validation: EvaluationSet
     elsewhere: Mapping[str, EvaluationSet]
-    progress: Progress
+    progress: MemberState
     on_step: Callable[[], None]
     on_epoch: Callable[[Epoch], None]
     uninterrupted: Callable[[], AbstractContextManager[None]]

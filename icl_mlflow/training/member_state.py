@@ -41,7 +41,7 @@ class Epoch:
     metrics: dict[str, float]
 
 
-class Progress:
+class MemberState:
     """How far a run has come.
 
     Batches are addressed by step, so with these and the settings nothing is missing.

@@ -13,7 +13,7 @@ from icl_mlflow.analysis.report.page import Refusal
 from icl_mlflow.analysis.settings import AnalyzeSettings
 from icl_mlflow.analysis.subject import subjects
 from icl_mlflow.registry import BrokenPluginError
-from icl_mlflow.tracking.models.sources import Pulled, pull
+from icl_mlflow.tracking.models.sources import ReferencedModels, pull
 from icl_mlflow.tracking.store.connection import Store, connect, open_client
 from icl_mlflow.workflows.analysis.log import frames, log_analysis
 from icl_mlflow.workflows.analysis.measure import Answered, measure_all
@@ -21,7 +21,7 @@ from icl_mlflow.workflows.analysis.training_history import training_answers
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Analyzed:
+class AnalysisResult:
     """Finished analyses.
 
     Attributes:
@@ -42,7 +42,7 @@ class Analyzed:
     ui_link: str
 
     def __repr__(self) -> str:
-        return f"Analyzed({', '.join(self.verdicts)}; run {self.run_id})"
+        return f"AnalysisResult({', '.join(self.verdicts)}; run {self.run_id})"
 
     def _repr_html_(self) -> str:
         return card("Analyses", {"run": self.run_id, **self.verdicts}, self.ui_link)
@@ -61,7 +61,7 @@ class Questions:
     """
 
     settings: AnalyzeSettings
-    pulled: Pulled
+    pulled: ReferencedModels
     subjects: tuple[Subject, ...]
     analyses: Mapping[str, tuple[str, ...]]
     refusals: tuple[Refusal, ...]
@@ -73,14 +73,14 @@ class Questions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prepared:
+class PreparedAnalysis:
     """Questions that can be put, and the store where the answers go."""
 
     questions: Questions
     store: Store
 
 
-def prepare(settings: AnalyzeSettings) -> Prepared:
+def prepare(settings: AnalyzeSettings) -> PreparedAnalysis:
     """Everything that can go wrong for a reason that the user can mend.
 
     Raises:
@@ -88,7 +88,7 @@ def prepare(settings: AnalyzeSettings) -> Prepared:
     """
     found = questions(settings)
     store = connect(settings.experiment, found.pulled.experiment)
-    return Prepared(questions=found, store=store)
+    return PreparedAnalysis(questions=found, store=store)
 
 
 def questions(settings: AnalyzeSettings) -> Questions:
@@ -99,7 +99,7 @@ def questions(settings: AnalyzeSettings) -> Questions:
     """
     client = open_client()
     pulled = pull(client, settings.source)
-    asked_subjects = tuple(subjects(pulled.trainees, settings.asked))
+    asked_subjects = tuple(subjects(pulled.trained_models, settings.asked))
     refusals = _refusals(settings, asked_subjects)
     refused = {(refusal.analysis, refusal.model) for refusal in refusals}
     return Questions(
@@ -117,8 +117,8 @@ def questions(settings: AnalyzeSettings) -> Questions:
 
 
 def carry_out(
-    prepared: Prepared, on_analysis: Callable[[], None] = lambda: None
-) -> Analyzed:
+    prepared: PreparedAnalysis, on_analysis: Callable[[], None] = lambda: None
+) -> AnalysisResult:
     """Measure, answer and log.
 
     Args:
@@ -138,7 +138,7 @@ def carry_out(
         found = training_answers(store, asked.pulled)
         found += _answers(settings, answered)
         logger.log_answers(found, asked.refusals)
-    return Analyzed(
+    return AnalysisResult(
         run_id=logger.run_id,
         numbers={k: v for answer in found for k, v in answer.metrics.items()},
         frames=frames(found),

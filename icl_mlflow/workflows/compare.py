@@ -16,7 +16,7 @@ from icl_mlflow.escaping import for_figure, markdown_code, markdown_link
 from icl_mlflow.evaluation import predict
 from icl_mlflow.settings import values_of
 from icl_mlflow.tasks.base import parameters
-from icl_mlflow.tracking.models.sources import Pulled, pull
+from icl_mlflow.tracking.models.sources import ReferencedModels, pull
 from icl_mlflow.tracking.runs.lifecycle import open_run
 from icl_mlflow.tracking.store.connection import Store, connect, open_client
 from icl_mlflow.training.device import compute_threads
@@ -26,7 +26,7 @@ _Matched = list[tuple[Subject, Subject]]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Compared:
+class ComparisonResult:
     """A finished comparison.
 
     Attributes:
@@ -46,7 +46,7 @@ class Compared:
     ui_link: str
 
     def __repr__(self) -> str:
-        return f"Compared({self.verdict} run {self.run_id})"
+        return f"ComparisonResult({self.verdict} run {self.run_id})"
 
     def _repr_html_(self) -> str:
         rows = {"run": self.run_id, "verdict": self.verdict, **self._differences}
@@ -67,8 +67,8 @@ class PreparedComparison:
 
     settings: CompareSettings
     store: Store
-    first: Pulled
-    second: Pulled
+    first: ReferencedModels
+    second: ReferencedModels
     matched: _Matched
 
 
@@ -81,7 +81,7 @@ def prepare_comparison(settings: CompareSettings) -> PreparedComparison:
     client = open_client()
     first, second = (pull(client, run) for run in (settings.run_1, settings.run_2))
     n_first = len(first.models)
-    asked = subjects((*first.trainees, *second.trainees), settings.asked)
+    asked = subjects((*first.trained_models, *second.trained_models), settings.asked)
     _check_same_question(asked)
     matched = _matched(first, asked[:n_first], second, asked[n_first:])
     store = connect(settings.experiment, second.experiment)
@@ -90,7 +90,7 @@ def prepare_comparison(settings: CompareSettings) -> PreparedComparison:
     )
 
 
-def carry_out_comparison(prepared: PreparedComparison) -> Compared:
+def carry_out_comparison(prepared: PreparedComparison) -> ComparisonResult:
     """Measure, compare and log."""
     settings, store = prepared.settings, prepared.store
     ones, others = zip(*prepared.matched, strict=True)
@@ -130,7 +130,7 @@ def carry_out_comparison(prepared: PreparedComparison) -> Compared:
         shown = for_figure(f"{second} minus {first}, {len(truth):,} episodes")
         log.figure("comparison", comparison.draw(table, each, shown))
         log.tags({"verdict": verdict})
-        return Compared(
+        return ComparisonResult(
             run_id=log.run_id,
             verdict=verdict,
             numbers=numbers,
@@ -190,9 +190,9 @@ def _problem_text(subject: Subject) -> str:
 
 
 def _matched(
-    first: Pulled,
+    first: ReferencedModels,
     first_subjects: list[Subject],
-    second: Pulled,
+    second: ReferencedModels,
     second_subjects: list[Subject],
 ) -> _Matched:
     """Models with the same seed; two single models whatever their seeds.
@@ -216,7 +216,7 @@ def _matched(
     return [(by_seed[0][seed], by_seed[1][seed]) for seed in common]
 
 
-def _by_seed(pulled: Pulled, found: list[Subject]) -> dict[int, Subject]:
+def _by_seed(pulled: ReferencedModels, found: list[Subject]) -> dict[int, Subject]:
     twice = [s for s, n in Counter(one.settings.seed for one in found).items() if n > 1]
     if twice:
         variants = ", ".join(dict.fromkeys(one.settings.variant for one in found))

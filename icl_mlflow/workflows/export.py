@@ -27,7 +27,7 @@ _DIGITS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exported:
+class ExportedTables:
     """What runs went through and reached, pulled from MLflow, in one table each.
 
     Every row tells task, variant, ``settings`` (those in which not all runs of the
@@ -61,7 +61,9 @@ class Exported:
         }
 
 
-def pull_tables(run_ids: Sequence[str], experiment: str | None = None) -> Exported:
+def pull_tables(
+    run_ids: Sequence[str], experiment: str | None = None
+) -> ExportedTables:
     """The tables of training runs, joined.
 
     Args:
@@ -98,7 +100,9 @@ def _once(records: Sequence[TrainingRecord]) -> list[TrainingRecord]:
     return sorted(newest.values(), key=lambda r: (r.task, r.variant, r.seed))
 
 
-def tables_of(records: Sequence[TrainingRecord], models: Mapping[str, str]) -> Exported:
+def tables_of(
+    records: Sequence[TrainingRecord], models: Mapping[str, str]
+) -> ExportedTables:
     """The tables of these runs.
 
     Args:
@@ -130,7 +134,7 @@ def tables_of(records: Sequence[TrainingRecord], models: Mapping[str, str]) -> E
         ]
     )
     told = [name for name in first if name not in _BY]
-    return Exported(
+    return ExportedTables(
         history=history,
         history_mean=means(history, [*_BY, "epoch"], told),
         results=results,
@@ -202,7 +206,7 @@ def _decimals(column: "pd.Series[float]") -> int:
     return max(0, _DIGITS - 1 - math.floor(math.log10(largest)))
 
 
-def write(exported: Exported, folder: Path, file_format: str) -> list[Path]:
+def write(exported: ExportedTables, folder: Path, file_format: str) -> list[Path]:
     """Write every table into ``folder`` as csv, parquet, latex or md; the files."""
     folder.mkdir(parents=True, exist_ok=True)
     ending, writer = FORMATS[file_format]

@@ -15,7 +15,7 @@ from icl_mlflow.suite.grid import shown_seeds
 from icl_mlflow.suite.member import train_member
 from icl_mlflow.suite.request import Request
 from icl_mlflow.suite.run_suite import raise_for_failures, train_members
-from icl_mlflow.suite.training_result import Trained, TrainedSeeds
+from icl_mlflow.suite.training_result import SeedsResult, TrainingResult
 from icl_mlflow.tracking.runs.lifecycle import RunLog, open_run
 from icl_mlflow.tracking.runs.results import HISTORY
 from icl_mlflow.tracking.store.connection import Store
@@ -44,7 +44,7 @@ class Listener:
     stop: Callable[[str], None] = lambda _standing: None
 
 
-def train_one(store: Store, request: Request, listener: Listener) -> Trained:
+def train_one(store: Store, request: Request, listener: Listener) -> TrainingResult:
     """Train one model in a run of its own and register it.
 
     Args:
@@ -74,7 +74,7 @@ def train_seeds(
     store: Store,
     request: Request,
     on_epoch: Callable[[str, Epoch], None] = lambda _name, _epoch: None,
-) -> TrainedSeeds:
+) -> SeedsResult:
     """Train one model a seed, at the same time, with one CPU thread each.
 
     The parent run carries the mean over seeds of every metric under its own name, and
@@ -118,11 +118,11 @@ def train_seeds(
         if finished:
             _log_means(log, settings, finished)
         raise_for_failures(members, outcomes, log.run_id)
-        return TrainedSeeds(run_id=log.run_id, members=finished, ui_link=log.ui_link())
+        return SeedsResult(run_id=log.run_id, members=finished, ui_link=log.ui_link())
 
 
 def _log_means(
-    log: RunLog, settings: TrainSettings, members: Sequence[Trained]
+    log: RunLog, settings: TrainSettings, members: Sequence[TrainingResult]
 ) -> None:
     """Mean and interval of every metric at every epoch; a table and a figure."""
     rows = []

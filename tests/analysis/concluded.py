@@ -3,13 +3,13 @@
 import pandas as pd
 
 from icl_mlflow.analysis.base import Analysis
-from icl_mlflow.analysis.report.answer import Measured, answers
+from icl_mlflow.analysis.report.answer import Measurement, answers
 
 
 def concluded(analysis: Analysis, *frames: pd.DataFrame, guesses: bool = False) -> str:
     """What is said of models, one a table, of one variant."""
     measured = [
-        Measured(
+        Measurement(
             model=f"A-baseline-seed{seed}",
             group="baseline",
             frame=frame,

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from icl_mlflow.analysis.base import Subject
-from icl_mlflow.analysis.settings import Asked
-from icl_mlflow.analysis.subject import Trainee, subjects
+from icl_mlflow.analysis.settings import EvaluationRequest
+from icl_mlflow.analysis.subject import TrainedModel, subjects
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.evaluation import Predictor
 from icl_mlflow.tasks.base import Task
@@ -43,9 +43,13 @@ def subject_of() -> SubjectOf:
         with torch.no_grad():
             for value in model.parameters():
                 value.add_(0.2 * torch.randn(value.shape, generator=rng))
-        trainee = Trainee(name=settings.run_name, model=model.eval(), settings=settings)
-        asked = Asked(episodes=episodes, seed=0, shifts=shifts or {}, device="cpu")
-        return subjects([trainee], asked)[0]
+        trained_model = TrainedModel(
+            name=settings.run_name, model=model.eval(), settings=settings
+        )
+        asked = EvaluationRequest(
+            episodes=episodes, seed=0, shifts=shifts or {}, device="cpu"
+        )
+        return subjects([trained_model], asked)[0]
 
     return build
 

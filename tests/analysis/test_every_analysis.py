@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from icl_mlflow.analysis import ANALYSES, curves
 from icl_mlflow.analysis.base import Analysis, Subject
-from icl_mlflow.analysis.report.answer import Measured, answers
+from icl_mlflow.analysis.report.answer import Measurement, answers
 from icl_mlflow.tasks import TASKS
 from icl_mlflow.tasks.base import knows_corrupted_labels, parameters
 from icl_mlflow.variants import VARIANTS
@@ -53,7 +53,7 @@ def table_of(name: str, *subjects: Subject) -> pd.DataFrame:
 
 
 def verdict_of(analysis: Analysis, subject: Subject, frame: pd.DataFrame) -> str:
-    measured = Measured(
+    measured = Measurement(
         model=subject.name,
         group=subject.settings.variant,
         frame=frame,

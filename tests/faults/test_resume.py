@@ -77,7 +77,7 @@ MEMBER = "icl_mlflow.suite.member"
     ("module", "name", "call"),
     [
         (SAVING, "Path.replace", 9),
-        (MEMBER, "Trained", 1),  # all is done but for the end of the run
+        (MEMBER, "TrainingResult", 1),  # all is done but for the end of the run
         *(
             pytest.param(*moment, marks=pytest.mark.slow)
             for moment in (

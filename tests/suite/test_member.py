@@ -12,7 +12,7 @@ import torch
 from icl_mlflow import TrainSettings, load_model, train
 from icl_mlflow.analysis.performance import learning_curves
 from icl_mlflow.evaluation import predict, scores
-from icl_mlflow.suite.training_result import Trained
+from icl_mlflow.suite.training_result import TrainingResult
 from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.training.fit import NonFiniteLossError, evaluation_episodes
 from icl_mlflow.training.problem import problem
@@ -23,7 +23,7 @@ SETTINGS = TrainSettings.preset(
 
 
 @pytest.fixture
-def trained(store: Store) -> Trained:
+def trained(store: Store) -> TrainingResult:
     del store  # known by the environment, as for anybody who calls the API
     return train(SETTINGS, experiment="tests")
 
@@ -33,7 +33,7 @@ def text(store: Store, run_id: str, path: str, folder: Path) -> str:
     return Path(local).read_text(encoding="utf-8")
 
 
-def test_a_run_says_what_it_is(store: Store, trained: Trained) -> None:
+def test_a_run_says_what_it_is(store: Store, trained: TrainingResult) -> None:
     run = store.client.get_run(trained.run_id)
     assert run.info.run_name == "B-baseline-seed4"
     assert run.info.status == "FINISHED"
@@ -53,7 +53,9 @@ def test_a_run_says_what_it_is(store: Store, trained: Trained) -> None:
     assert dataset.dataset.name == "episodes-B"
 
 
-def test_metrics_come_epoch_by_epoch_and_once(store: Store, trained: Trained) -> None:
+def test_metrics_come_epoch_by_epoch_and_once(
+    store: Store, trained: TrainingResult
+) -> None:
     for name in (
         "train/loss",
         "train/accuracy",
@@ -74,7 +76,7 @@ def test_metrics_come_epoch_by_epoch_and_once(store: Store, trained: Trained) ->
 
 
 def test_artifacts_can_be_read_back(
-    store: Store, trained: Trained, tmp_path: Path
+    store: Store, trained: TrainingResult, tmp_path: Path
 ) -> None:
     settings = json.loads(text(store, trained.run_id, "settings.json", tmp_path))
     assert TrainSettings(**settings) == SETTINGS
@@ -93,14 +95,16 @@ def test_artifacts_can_be_read_back(
 
 
 def test_the_models_page_can_rank_by_test_metrics(
-    store: Store, trained: Trained
+    store: Store, trained: TrainingResult
 ) -> None:
     (output,) = store.client.get_run(trained.run_id).outputs.model_outputs
     model = store.client.get_logged_model(output.model_id)
     assert {m.key: m.value for m in model.metrics} == trained.test
 
 
-def test_the_registered_model_is_the_one_that_was_tested(trained: Trained) -> None:
+def test_the_registered_model_is_the_one_that_was_tested(
+    trained: TrainingResult,
+) -> None:
     model = load_model(trained.model_uri).model
     truth = evaluation_episodes(SETTINGS, problem(SETTINGS), "test")
     again = scores(predict(model, truth.seen), truth)

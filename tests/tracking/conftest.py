@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from icl_mlflow.models import Transformer
-from icl_mlflow.tracking.models.registration import Registered
+from icl_mlflow.tracking.models.registration import RegisteredModel
 from icl_mlflow.tracking.runs.lifecycle import open_run
 from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.training.problem import initial_model
@@ -16,7 +16,7 @@ from icl_mlflow.training.settings import TrainSettings
 TINY: Mapping[str, Any] = {"dim": 3, "n_context": 4, "d_model": 8, "n_heads": 2}
 
 #: Store, settings, metrics and parent's run id, the last three if wanted.
-Keep = Callable[..., tuple[str, Registered]]
+Keep = Callable[..., tuple[str, RegisteredModel]]
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def keep_one(
     settings: TrainSettings | None = None,
     risk: float = 0.1,
     parent_run_id: str | None = None,
-) -> tuple[str, Registered]:
+) -> tuple[str, RegisteredModel]:
     """Open a run, register a fresh model in it; its id, and what is registered."""
     chosen = settings or TrainSettings(**TINY)
     with open_run(

@@ -20,7 +20,7 @@ from icl_mlflow.training.checkpoint import (
     CheckpointNotWrittenError,
     Checkpoints,
 )
-from icl_mlflow.training.fit import Epoch, Fitted, NonFiniteLossError, fit
+from icl_mlflow.training.fit import Epoch, FittedModel, NonFiniteLossError, fit
 from icl_mlflow.training.settings import TrainSettings
 from tests.disk import small_disk
 from tests.faults.damage import EXAMPLES, Damage, flipped, truncated
@@ -62,7 +62,7 @@ def cut_off(settings: TrainSettings, folder: Path, step: int) -> None:
         fit(settings, on_step=count, checkpoints=folder)
 
 
-def numbers(fitted: Fitted) -> list[dict[str, float]]:
+def numbers(fitted: FittedModel) -> list[dict[str, float]]:
     """The history without the one number that is a time."""
     return [
         {n: v for n, v in epoch.metrics.items() if n != "episodes_per_second"}
@@ -70,12 +70,12 @@ def numbers(fitted: Fitted) -> list[dict[str, float]]:
     ]
 
 
-def weights(fitted: Fitted) -> dict[str, bytes]:
+def weights(fitted: FittedModel) -> dict[str, bytes]:
     state = fitted.model.state_dict()
     return {name: value.numpy().tobytes() for name, value in state.items()}
 
 
-def assert_same(ours: Fitted, theirs: Fitted) -> None:
+def assert_same(ours: FittedModel, theirs: FittedModel) -> None:
     assert weights(ours) == weights(theirs)
     assert numbers(ours) == numbers(theirs)
     assert ours.best_epoch == theirs.best_epoch
@@ -84,13 +84,13 @@ def assert_same(ours: Fitted, theirs: Fitted) -> None:
 
 
 @pytest.fixture(scope="module")
-def uninterrupted() -> Fitted:
+def uninterrupted() -> FittedModel:
     return fit(TINY)
 
 
 @pytest.mark.parametrize("step", range(1, 16))
 def test_a_run_cut_off_after_any_step_ends_the_same_to_the_bit(
-    tmp_path: Path, uninterrupted: Fitted, step: int
+    tmp_path: Path, uninterrupted: FittedModel, step: int
 ) -> None:
     cut_off(TINY, tmp_path, step)
     assert_same(fit(TINY, checkpoints=tmp_path), uninterrupted)
@@ -122,7 +122,7 @@ def test_every_kind_of_run_survives_being_cut_off_again_and_again(
 
 
 def test_a_run_ended_during_validation_does_not_train_its_steps_again(
-    tmp_path: Path, uninterrupted: Fitted
+    tmp_path: Path, uninterrupted: FittedModel
 ) -> None:
     cut_off(TINY, tmp_path, 10)  # the last step of the second epoch
     steps: list[int] = []
@@ -140,7 +140,7 @@ def test_a_run_ended_during_validation_does_not_train_its_steps_again(
 
 
 def test_a_finished_run_is_not_trained_again(
-    tmp_path: Path, uninterrupted: Fitted
+    tmp_path: Path, uninterrupted: FittedModel
 ) -> None:
     first = fit(TINY, checkpoints=tmp_path)
     again = fit(TINY, checkpoints=tmp_path)
@@ -149,7 +149,7 @@ def test_a_finished_run_is_not_trained_again(
 
 
 def test_an_epoch_is_kept_before_anybody_hears_of_it(
-    tmp_path: Path, uninterrupted: Fitted
+    tmp_path: Path, uninterrupted: FittedModel
 ) -> None:
     heard: list[Epoch] = []
 
@@ -200,7 +200,7 @@ def test_the_last_good_weights_are_the_same_after_a_pause(tmp_path: Path) -> Non
 
 
 def test_a_step_that_was_cut_in_half_is_not_kept(
-    tmp_path: Path, uninterrupted: Fitted, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, uninterrupted: FittedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C between the optimizer and the schedule, with nothing to hold it back."""
     schedule = torch.optim.lr_scheduler.OneCycleLR
@@ -397,7 +397,7 @@ def _doubled(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 @pytest.mark.parametrize("name", MISFITS)
 def test_one_that_does_not_fit_the_run_is_refused_and_nothing_of_it_is_used(
     tmp_path: Path,
-    uninterrupted: Fitted,
+    uninterrupted: FittedModel,
     caplog: pytest.LogCaptureFixture,
     name: str,
 ) -> None:

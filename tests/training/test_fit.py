@@ -11,7 +11,7 @@ from torch import Tensor
 from icl_mlflow.evaluation import log_loss, predict, scores
 from icl_mlflow.training.fit import (
     Epoch,
-    Fitted,
+    FittedModel,
     NonFiniteLossError,
     evaluation_episodes,
     fit,
@@ -42,7 +42,7 @@ def tiny(**changes: Any) -> TrainSettings:
     return TrainSettings(**{**TINY, **changes})
 
 
-def repeatable(fitted: Fitted) -> list[dict[str, float]]:
+def repeatable(fitted: FittedModel) -> list[dict[str, float]]:
     """The history without the one number that is a time."""
     return [
         {n: v for n, v in epoch.metrics.items() if n != "episodes_per_second"}

@@ -5,7 +5,7 @@ from functools import cache
 import pytest
 import torch
 
-from icl_mlflow.training.fit import Fitted, evaluation_episodes, fit
+from icl_mlflow.training.fit import FittedModel, evaluation_episodes, fit
 from icl_mlflow.training.problem import initial_model, problem
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants import VARIANTS
@@ -40,7 +40,7 @@ def settings(name: str, task: str) -> TrainSettings:
 
 
 @cache
-def fitted(name: str, task: str) -> Fitted:
+def fitted(name: str, task: str) -> FittedModel:
     return fit(settings(name, task))
 
 

@@ -16,7 +16,7 @@ import pytest
 from icl_mlflow import AnalyzeSettings, analyze
 from icl_mlflow.tracking.models.lookup import load_model
 from icl_mlflow.tracking.store.connection import Store, connect
-from icl_mlflow.workflows.analyze import Analyzed
+from icl_mlflow.workflows.analyze import AnalysisResult
 
 FEW = {"episodes": 200, "analyses": "calibration,ov_alignment", "device": "cpu"}
 
@@ -25,7 +25,7 @@ FEW = {"episodes": 200, "analyses": "calibration,ov_alignment", "device": "cpu"}
 class Done:
     """An analysis of both seeds of the baseline, and how their runs were before."""
 
-    analyzed: Analyzed
+    analyzed: AnalysisResult
     store: Store
     before: Mapping[str, object]
 

@@ -20,7 +20,7 @@ _ENDS = ("/low", "/high")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class Measurement:
     """What one model answered.
 
     Attributes:
@@ -80,7 +80,7 @@ class Answer:
 
 
 def answers(
-    name: str, analysis: Analysis, measured: Sequence[Measured]
+    name: str, analysis: Analysis, measured: Sequence[Measurement]
 ) -> list[Answer]:
     """One answer for every group of models, in the order of the models."""
     groups = list(dict.fromkeys(one.group for one in measured))
@@ -109,7 +109,7 @@ def answers(
     return found
 
 
-def joined(measured: Sequence[Measured]) -> pd.DataFrame:
+def joined(measured: Sequence[Measurement]) -> pd.DataFrame:
     """One table of all models, with the column ``model`` in front."""
     frames = []
     for one in measured:

@@ -8,11 +8,11 @@ from typing import NoReturn
 from icl_mlflow.suite.engines.process_pool import Outcome
 from icl_mlflow.suite.engines.stack_checkpoints import stack_checkpoints
 from icl_mlflow.suite.member import member_run
-from icl_mlflow.suite.training_result import Trained
+from icl_mlflow.suite.training_result import TrainingResult
 from icl_mlflow.tracking.local.claims import AUTO, end_checkpoints
 from icl_mlflow.tracking.local.signals import signals_unwind
 from icl_mlflow.tracking.store.connection import Store
-from icl_mlflow.training.fit import Epoch, Fitted, NonFiniteLossError
+from icl_mlflow.training.fit import Epoch, FittedModel, NonFiniteLossError
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.training.stacked.fit import Ended, fit_stacked
 
@@ -24,7 +24,7 @@ def train_stack(
     parent_run_id: str,
     resume: str = AUTO,
     on_epoch: Callable[[str, Epoch], None] = lambda _name, _epoch: None,
-) -> list[Outcome[Trained]]:
+) -> list[Outcome[TrainingResult]]:
     """Train members in lock-step; what became of each, in order.
 
     What a run holds in the end is what `icl_mlflow.suite.member.train_member` leaves.
@@ -88,7 +88,7 @@ class _Run:
         parent_run_id: str,
         resume: str,
     ) -> None:
-        self.outcome: Outcome[Trained] = Outcome(None)
+        self.outcome: Outcome[TrainingResult] = Outcome(None)
         self._opened = opened
         self._run = opened.enter_context(
             member_run(store, settings, parent_run_id, resume=resume)
@@ -107,7 +107,7 @@ class _Run:
         """Log the results, or what is left of a training that diverged."""
         if self.outcome.error is not None:
             return
-        if isinstance(ended, Fitted):
+        if isinstance(ended, FittedModel):
             self._end(lambda: self._run.finish(ended))
         else:
             self._end(lambda: self._diverge(ended))
@@ -116,7 +116,7 @@ class _Run:
         self._run.keep_last_good(error)
         raise error
 
-    def _end(self, last: Callable[[], Trained]) -> None:
+    def _end(self, last: Callable[[], TrainingResult]) -> None:
         """Do the last thing of the run, and close it by how that went."""
         try:
             with self._opened:

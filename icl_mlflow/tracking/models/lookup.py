@@ -48,7 +48,7 @@ from icl_mlflow.tracking.store.moved_files import (
     missing_files,
     present_location,
 )
-from icl_mlflow.tracking.store.quiet import manners
+from icl_mlflow.tracking.store.quiet import quiet_mlflow
 from icl_mlflow.tracking.store.uri import is_elsewhere, shown, without_secrets
 
 __all__ = [
@@ -79,7 +79,7 @@ class StoredModel:
     tags: Mapping[str, str]
 
 
-@manners()
+@quiet_mlflow()
 def load_model(reference: Reference, client: MlflowClient | None = None) -> LoadedModel:
     """Load one trained model, hash checked.
 

@@ -38,7 +38,7 @@ SizeOf = Callable[[str], int | None]
 
 
 @dataclass(frozen=True)
-class Registered:
+class RegisteredModel:
     """Where a model has been registered.
 
     Attributes:
@@ -100,7 +100,7 @@ def packaged(
 
 def register(
     store: Store, run_id: str, folder: Path, wanted: ModelVersion, size_of: SizeOf
-) -> Registered:
+) -> RegisteredModel:
     """Store the model with its run, make it a registered version, and move ``best``.
 
     What an earlier attempt has done stays as it is: a run has a model only once.
@@ -118,7 +118,9 @@ def register(
     version = _known_version(store.client, run_id, wanted) or _create_version(
         store, run_id, model_id, wanted
     )
-    registered = Registered(wanted.name, str(version.version), wanted.sha256, model_id)
+    registered = RegisteredModel(
+        wanted.name, str(version.version), wanted.sha256, model_id
+    )
     _link(store.client, model_id, registered)
     _move_best(store.client, wanted.name)
     return registered
@@ -217,7 +219,7 @@ def _create_version(
     )
 
 
-def _link(client: MlflowClient, model_id: str, registered: Registered) -> None:
+def _link(client: MlflowClient, model_id: str, registered: RegisteredModel) -> None:
     """Let the stored model point to its version, as an MLflow server would do.
 
     The UI shows the link; without a server nobody else sets it.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mlflow import MlflowClient
 
-from icl_mlflow.analysis.subject import Trainee
+from icl_mlflow.analysis.subject import TrainedModel
 from icl_mlflow.tracking.models.lookup import (
     LoadedModel,
     StoredModel,
@@ -17,16 +17,16 @@ from icl_mlflow.tracking.runs.query import ended_run, one_line_errors
 
 
 @dataclass(frozen=True, kw_only=True)
-class PulledModel:
+class ReferencedModel:
     """One model, loaded, and where it came from."""
 
-    trainee: Trainee
+    trained_model: TrainedModel
     stored: StoredModel
     sha256: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pulled:
+class ReferencedModels:
     """The models that a reference stands for.
 
     Attributes:
@@ -41,15 +41,15 @@ class Pulled:
     run_name: str
     experiment_id: str
     experiment: str
-    models: tuple[PulledModel, ...]
+    models: tuple[ReferencedModel, ...]
 
     @property
-    def trainees(self) -> tuple[Trainee, ...]:
+    def trained_models(self) -> tuple[TrainedModel, ...]:
         """The models alone."""
-        return tuple(model.trainee for model in self.models)
+        return tuple(model.trained_model for model in self.models)
 
 
-def pull(client: MlflowClient, reference: str) -> Pulled:
+def pull(client: MlflowClient, reference: str) -> ReferencedModels:
     """Find, fetch and check every model that ``reference`` stands for.
 
     Args:
@@ -69,7 +69,7 @@ def pull(client: MlflowClient, reference: str) -> Pulled:
     run = ended_run(client, run_id)
     with one_line_errors(client):
         experiment = client.get_experiment(run.info.experiment_id)
-    return Pulled(
+    return ReferencedModels(
         reference=reference,
         run_id=run_id,
         run_name=run.info.run_name,
@@ -81,7 +81,7 @@ def pull(client: MlflowClient, reference: str) -> Pulled:
 
 def _loaded(
     client: MlflowClient, stored: tuple[StoredModel, ...]
-) -> tuple[PulledModel, ...]:
+) -> tuple[ReferencedModel, ...]:
     """The models, each once: a version may have been copied under another name."""
     found: dict[tuple[str, str], tuple[StoredModel, LoadedModel]] = {}
     for one in stored:
@@ -89,8 +89,8 @@ def _loaded(
         found.setdefault((one.run_id, loaded.sha256), (one, loaded))
     alike = Counter(loaded.settings.run_name for _, loaded in found.values())
     return tuple(
-        PulledModel(
-            trainee=Trainee(
+        ReferencedModel(
+            trained_model=TrainedModel(
                 name=_name(loaded, one, alike),
                 model=loaded.model,
                 settings=loaded.settings,

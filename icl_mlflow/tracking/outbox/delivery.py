@@ -11,11 +11,11 @@ from itertools import islice
 
 from mlflow.exceptions import MlflowException
 
-from icl_mlflow.tracking.outbox.outbox import DamagedFileError, Outbox, Pending
+from icl_mlflow.tracking.outbox.outbox import DamagedFileError, Outbox, PendingRecord
 from icl_mlflow.tracking.outbox.records import Record
 from icl_mlflow.tracking.outbox.store_writes import (
     METRICS_PER_BATCH,
-    Delivery,
+    StoreWriter,
     batch_of,
 )
 from icl_mlflow.tracking.store.uri import redacted
@@ -33,7 +33,7 @@ UNKEPT = "acknowledges what it does not keep"
 _GONE = "RESOURCE_DOES_NOT_EXIST"
 
 
-class Courier:
+class Delivery:
     """Delivers for one run; one thread delivers, others may put records in.
 
     Attributes:
@@ -42,9 +42,9 @@ class Courier:
         n_unkept: how many it has acknowledged again and again and does not have.
     """
 
-    def __init__(self, outbox: Outbox, delivery: Delivery) -> None:
+    def __init__(self, outbox: Outbox, store_writer: StoreWriter) -> None:
         self.changed = threading.Condition()
-        self._outbox, self._delivery = outbox, delivery
+        self._outbox, self._store_writer = outbox, store_writer
         self._waiting = deque(outbox.pending())
         self._uncertain = max((one.end for one in self._waiting), default=0)
         self._refusals: dict[int, str] = {}
@@ -100,7 +100,7 @@ class Courier:
             elif self.is_busy:
                 self._verify()
         except MlflowException as error:
-            if error.error_code != _GONE or not self._delivery.make_anew_if_gone():
+            if error.error_code != _GONE or not self._store_writer.make_anew_if_gone():
                 raise
             self.begin_anew()
 
@@ -113,10 +113,10 @@ class Courier:
             self._verified = False
             self.changed.notify_all()
 
-    def _deliver(self, batch: list[Pending]) -> None:
+    def _deliver(self, batch: list[PendingRecord]) -> None:
         last = batch[-1].end
         try:
-            model_id = self._delivery.deliver(
+            model_id = self._store_writer.deliver(
                 [one.record for one in batch], look=batch[0].end <= self._uncertain
             )
         except MlflowException as error:
@@ -143,7 +143,7 @@ class Courier:
 
     def _verify(self) -> None:
         """Have what the store lacks wait again, unless that has helped nothing."""
-        lacking = self._delivery.lacking()
+        lacking = self._store_writer.lacking()
         with self.changed:
             if lacking and self._repeats < _REPEATS:
                 self._repeats += 1

@@ -20,7 +20,7 @@ _FORMAT = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class About:
+class Destination:
     """For which run of which store the records are.
 
     Attributes:
@@ -41,7 +41,7 @@ class About:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
+class DeliveryProgress:
     """What the store has.
 
     Attributes:
@@ -61,7 +61,7 @@ class LaterFormatError(ValueError):
     """A journal was written by a later version of this package; one line."""
 
 
-def write_about(folder: Path, about: About) -> None:
+def write_destination(folder: Path, destination: Destination) -> None:
     """Say for which run the records are, before there is one.
 
     Raises:
@@ -71,7 +71,7 @@ def write_about(folder: Path, about: About) -> None:
     check_format(folder)
     draft = folder / f"{ABOUT}.draft"
     with naming(draft), draft.open("w", encoding="utf-8") as file:
-        json.dump({"format": _FORMAT, **asdict(about)}, file)
+        json.dump({"format": _FORMAT, **asdict(destination)}, file)
         file.flush()
         os.fsync(file.fileno())
     draft.replace(folder / ABOUT)
@@ -85,14 +85,14 @@ def check_format(folder: Path) -> None:
         LaterFormatError: names the file.
     """
     try:
-        read_about(folder)
+        read_destination(folder)
     except LaterFormatError:
         raise
     except ValueError:
         pass  # there is nothing, or it is damaged: to be written anew
 
 
-def read_about(folder: Path) -> About:
+def read_destination(folder: Path) -> Destination:
     """For which run the records are.
 
     Raises:
@@ -103,24 +103,24 @@ def read_about(folder: Path) -> About:
         content = dict(json_of(content_of(file, LONGEST_JSON)))
         # What was written before there were formats has none.
         number = content.pop("format", _FORMAT)
-        about = About(**content) if number == _FORMAT else None
+        destination = Destination(**content) if number == _FORMAT else None
     except (ValueError, TypeError) as error:
         raise ValueError(f"{file} is damaged: {error}") from error
-    if about is None:
+    if destination is None:
         raise LaterFormatError(
             f"{file} has format {number!r}, but this version of icl-mlflow reads "
             f"format {_FORMAT}; install a later one"
         )
-    if not _is_text(about):
+    if not _is_text(destination):
         raise ValueError(f"{file} is damaged: not all of it is text")
-    names = {about.run_id, last_progress(folder / DELIVERED).run_id}
+    names = {destination.run_id, last_progress(folder / DELIVERED).run_id}
     if folder.parent.name not in names:
         raise ValueError(f"{file} is about another run")
-    return about
+    return destination
 
 
-def _is_text(about: About) -> bool:
-    pairs = asdict(about)
+def _is_text(destination: Destination) -> bool:
+    pairs = asdict(destination)
     maps = [pairs.pop(name) for name in ("tags", "params")]
     if not all(isinstance(each, dict) for each in maps):
         return False
@@ -128,16 +128,16 @@ def _is_text(about: About) -> bool:
     return all(isinstance(value, str) for value in texts)
 
 
-def last_progress(file: Path) -> Progress:
+def last_progress(file: Path) -> DeliveryProgress:
     """The last line that can be read: what came after it is delivered once more."""
-    progress = Progress()
+    progress = DeliveryProgress()
     for found in read(file) if file.exists() else ():
         if not isinstance(found, Damage):
             progress = _progress(found.content) or progress
     return progress
 
 
-def _progress(content: Mapping[str, Any]) -> Progress | None:
+def _progress(content: Mapping[str, Any]) -> DeliveryProgress | None:
     """What a line says; None for what has not been written here."""
     match content:
         case {
@@ -146,7 +146,7 @@ def _progress(content: Mapping[str, Any]) -> Progress | None:
             "model_id": (None | str()) as model_id,
         } if all(isinstance(end, int) for end in refused):
             run_id = content.get("run_id") or ""
-            return Progress(
+            return DeliveryProgress(
                 through=through,
                 refused=tuple(refused),
                 model_id=model_id,

@@ -14,7 +14,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from icl_mlflow.tracking.local.claims import JOURNAL, state_folder
-from icl_mlflow.tracking.outbox.destination import DELIVERED, Progress, last_progress
+from icl_mlflow.tracking.outbox.destination import (
+    DELIVERED,
+    DeliveryProgress,
+    last_progress,
+)
 from icl_mlflow.tracking.outbox.journal import (
     Damage,
     Journal,
@@ -32,7 +36,7 @@ class DamagedFileError(ValueError):
 
 
 @dataclass(frozen=True)
-class Pending:
+class PendingRecord:
     """A record that waits, and where it ends in the journal."""
 
     record: Record
@@ -56,9 +60,9 @@ class Outbox:
         self.progress = last_progress(folder / DELIVERED)
         self.damaged: list[Damage] = []
 
-    def put(self, record: Record) -> Pending:
+    def put(self, record: Record) -> PendingRecord:
         """Write a record down."""
-        return Pending(record, self._records.append(to_json(record)).end)
+        return PendingRecord(record, self._records.append(to_json(record)).end)
 
     def keep(self, file: Path) -> str:
         """Take a copy of a file; its SHA-256, under which it is kept."""
@@ -106,7 +110,7 @@ class Outbox:
         if digest.hexdigest() != sha256:
             raise DamagedFileError(f"the file for {target.name} is damaged")
 
-    def pending(self) -> Iterator[Pending]:
+    def pending(self) -> Iterator[PendingRecord]:
         """Every record that the store does not have, in order; refused ones again."""
         self.damaged = []
         for found in self._found():
@@ -117,20 +121,20 @@ class Outbox:
             ):
                 yield found
 
-    def written(self) -> Iterator[Pending]:
+    def written(self) -> Iterator[PendingRecord]:
         """Every record that was ever written down here and can be read."""
         for found in self._found():
             if not isinstance(found, Damage):
                 yield found
 
-    def _found(self) -> Iterator[Pending | Damage]:
+    def _found(self) -> Iterator[PendingRecord | Damage]:
         """Every line; one that says nothing that a run can be told is damage too."""
         for line, found in enumerate(read(self.folder / _RECORDS), 1):
             if isinstance(found, Damage):
                 yield found
                 continue
             try:
-                yield Pending(from_json(found.content), found.end)
+                yield PendingRecord(from_json(found.content), found.end)
             except ValueError:
                 yield Damage(found.start, found.end, line)
 
@@ -158,7 +162,7 @@ class Outbox:
 
     def begin_anew(self, run_id: str) -> None:
         """Remember that another run gets everything, because the one before is gone."""
-        self._remember(Progress(run_id=run_id))
+        self._remember(DeliveryProgress(run_id=run_id))
 
     def sync(self) -> None:
         """Have every record on the disk."""
@@ -174,7 +178,7 @@ class Outbox:
         self.close()
         shutil.rmtree(self.folder)
 
-    def _remember(self, progress: Progress) -> None:
+    def _remember(self, progress: DeliveryProgress) -> None:
         self.progress = progress
         # Without room for it the store is asked again for what it has had since.
         with contextlib.suppress(OSError):

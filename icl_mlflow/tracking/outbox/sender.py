@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from icl_mlflow.tracking.local.claims import RunInUseError
 from icl_mlflow.tracking.local.liveness import BEAT
-from icl_mlflow.tracking.outbox.delivery import Courier
+from icl_mlflow.tracking.outbox.delivery import Delivery
 
 #: Seconds between attempts: the first pause and the longest.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
@@ -23,14 +23,14 @@ class Sender:
     """Has a courier deliver what it has and what it is given later.
 
     Args:
-        courier: of the run.
+        delivery: of the run.
         beat: gives the store a sign of life; called every `BEAT` seconds, the first
             time after as many, and with True before a delivery is tried again. Nothing
             is delivered any more once it has raised RunInUseError.
     """
 
-    def __init__(self, courier: Courier, beat: Callable[[bool], None]) -> None:
-        self._courier, self._beat = courier, beat
+    def __init__(self, delivery: Delivery, beat: Callable[[bool], None]) -> None:
+        self._delivery, self._beat = delivery, beat
         self._stopping = False
         self._next_beat = time.monotonic() + BEAT
         self._trouble: Exception | None = None
@@ -59,22 +59,22 @@ class Sender:
         Args:
             patience: asked again and again: for how many seconds more.
         """
-        with self._courier.changed:
-            while self._courier.is_busy:
+        with self._delivery.changed:
+            while self._delivery.is_busy:
                 if self._stopped_by is not None:
                     return False
                 left = patience()
                 if left <= 0:
                     return False
                 # Trouble, which changes the patience, is not notified of.
-                self._courier.changed.wait(min(left, _GLANCE))
+                self._delivery.changed.wait(min(left, _GLANCE))
         return True
 
     def stop(self, patience: float) -> bool:
         """End the thread; whether it has ended, or hangs in a request."""
-        with self._courier.changed:
+        with self._delivery.changed:
             self._stopping = True
-            self._courier.changed.notify_all()
+            self._delivery.changed.notify_all()
         self._thread.join(patience)
         return not self._thread.is_alive()
 
@@ -85,7 +85,7 @@ class Sender:
                 if self._trouble or time.monotonic() >= self._next_beat:
                     self._beat(bool(self._trouble))
                     self._next_beat = time.monotonic() + BEAT
-                self._courier.deliver_next()
+                self._delivery.deliver_next()
             except RunInUseError as error:
                 self._stopped_by = error
                 return
@@ -98,16 +98,16 @@ class Sender:
 
     def _wait_for_work(self) -> bool:
         """Wait for a record, or until it is time for a sign of life."""
-        with self._courier.changed:
+        with self._delivery.changed:
             while not self._stopping:
                 left = self._next_beat - time.monotonic()
-                if self._courier.is_busy or left <= 0 or self._trouble:
+                if self._delivery.is_busy or left <= 0 or self._trouble:
                     return True
-                self._courier.changed.wait(left)
+                self._delivery.changed.wait(left)
         return False
 
     def _rest(self, seconds: float) -> None:
         until = time.monotonic() + seconds
-        with self._courier.changed:
+        with self._delivery.changed:
             while not self._stopping and (left := until - time.monotonic()) > 0:
-                self._courier.changed.wait(left)
+                self._delivery.changed.wait(left)

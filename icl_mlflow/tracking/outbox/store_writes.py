@@ -10,9 +10,9 @@ from mlflow.entities import Dataset, InputTag, Metric, Param, RunTag
 from mlflow.entities import DatasetInput as MlflowInput
 
 from icl_mlflow.tracking.local.temporary import temporary_folder
-from icl_mlflow.tracking.models.registration import Registered, register
-from icl_mlflow.tracking.outbox.destination import About
-from icl_mlflow.tracking.outbox.outbox import Outbox, Pending
+from icl_mlflow.tracking.models.registration import RegisteredModel, register
+from icl_mlflow.tracking.outbox.destination import Destination
+from icl_mlflow.tracking.outbox.outbox import Outbox, PendingRecord
 from icl_mlflow.tracking.outbox.records import (
     Artifact,
     DatasetInput,
@@ -36,33 +36,33 @@ PAIRS_PER_BATCH = 100
 _logger = logging.getLogger(__name__)
 
 
-class Delivery:
+class StoreWriter:
     """Delivers the records of one run, in the order in which they are given.
 
     Attributes:
         registered: the model that was registered last.
     """
 
-    def __init__(self, store: Store, about: About, outbox: Outbox) -> None:
-        self.registered: Registered | None = None
-        self._store, self._about, self._outbox = store, about, outbox
+    def __init__(self, store: Store, destination: Destination, outbox: Outbox) -> None:
+        self.registered: RegisteredModel | None = None
+        self._store, self._destination, self._outbox = store, destination, outbox
         self._may_send = False
 
     @property
     def run_id(self) -> str:
         """Of the run that gets the records: another one if the first is gone."""
-        return self._outbox.progress.run_id or self._about.run_id
+        return self._outbox.progress.run_id or self._destination.run_id
 
-    def lacking(self) -> list[Pending]:
+    def lacking(self) -> list[PendingRecord]:
         """The records that the store does not have, whatever it has acknowledged."""
         self._store.check_there()
-        return lacking(self._store, self.run_id, self._outbox, self._about.tags)
+        return lacking(self._store, self.run_id, self._outbox, self._destination.tags)
 
     def make_anew_if_gone(self) -> bool:
         """Whether the store has no such run any more; then another one is made."""
         if not is_gone(self._store, self.run_id):
             return False
-        made = make_anew(self._store, self._about, self.run_id)
+        made = make_anew(self._store, self._destination, self.run_id)
         _logger.warning(
             "run %s is gone from %s: made anew as %s from what was written here",
             self.run_id,

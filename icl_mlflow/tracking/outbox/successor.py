@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException, RestException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from icl_mlflow.tracking.local.liveness import HEARTBEAT, heartbeat
-from icl_mlflow.tracking.outbox.destination import About
+from icl_mlflow.tracking.outbox.destination import Destination
 from icl_mlflow.tracking.store.connection import Store, StoreError, named_experiment
 from icl_mlflow.tracking.store.uri import SERVERS, scheme_of
 
@@ -40,24 +40,24 @@ def is_gone(store: Store, run_id: str) -> bool:
     return False
 
 
-def make_anew(store: Store, about: About, run_id: str) -> str:
+def make_anew(store: Store, destination: Destination, run_id: str) -> str:
     """Open the successor of a run that is gone; its id.
 
     One that an earlier attempt has opened is taken.
 
     Args:
         store: that has lost the run.
-        about: what the run was when it was opened.
+        destination: what the run was when it was opened.
         run_id: that it had last.
 
     Raises:
         StoreError: something answers that is no tracking store.
         Exception: whatever MLflow, the network or the database raises.
     """
-    experiment_id = _experiment(store, about)
+    experiment_id = _experiment(store, destination)
     here = replace(store, experiment_id=experiment_id)
-    made = _successor(here, run_id) or _create(here, about, run_id)
-    params = [Param(key, value) for key, value in about.params.items()]
+    made = _successor(here, run_id) or _create(here, destination, run_id)
+    params = [Param(key, value) for key, value in destination.params.items()]
     if params:
         store.client.log_batch(made, params=params, synchronous=True)
     for child in store.client.search_runs(
@@ -67,11 +67,11 @@ def make_anew(store: Store, about: About, run_id: str) -> str:
     return made
 
 
-def _experiment(store: Store, about: About) -> str:
+def _experiment(store: Store, destination: Destination) -> str:
     """Where the run was: by name, since a number may mean another one by now."""
-    if about.experiment:
-        return named_experiment(store.client, about.experiment)
-    return about.experiment_id
+    if destination.experiment:
+        return named_experiment(store.client, destination.experiment)
+    return destination.experiment_id
 
 
 def _successor(store: Store, run_id: str) -> str | None:
@@ -84,11 +84,13 @@ def _successor(store: Store, run_id: str) -> str | None:
     return found[0].info.run_id if found else None
 
 
-def _create(store: Store, about: About, run_id: str) -> str:
-    tags = {**about.tags, HEARTBEAT: heartbeat().text, PREVIOUS: run_id}
+def _create(store: Store, destination: Destination, run_id: str) -> str:
+    tags = {**destination.tags, HEARTBEAT: heartbeat().text, PREVIOUS: run_id}
     if parent := tags.get(MLFLOW_PARENT_RUN_ID):
         tags[MLFLOW_PARENT_RUN_ID] = _successor(store, parent) or parent
-    run = store.client.create_run(store.experiment_id, tags=tags, run_name=about.name)
+    run = store.client.create_run(
+        store.experiment_id, tags=tags, run_name=destination.name
+    )
     made: str = run.info.run_id
     if not made:
         raise StoreError(f"{store.place} answers, but not as a tracking server does")

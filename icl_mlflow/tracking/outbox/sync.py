@@ -17,16 +17,16 @@ from icl_mlflow.tracking.local.claims import (
     rename,
     runs_folder,
 )
-from icl_mlflow.tracking.outbox.delivery import UNKEPT, Courier
-from icl_mlflow.tracking.outbox.destination import About, read_about
+from icl_mlflow.tracking.outbox.delivery import UNKEPT, Delivery
+from icl_mlflow.tracking.outbox.destination import Destination, read_destination
 from icl_mlflow.tracking.outbox.outbox import Outbox, outbox_folder
 from icl_mlflow.tracking.outbox.pending import resumable_runs, variable, waiting_runs
 from icl_mlflow.tracking.outbox.records import Status
-from icl_mlflow.tracking.outbox.store_writes import Delivery
+from icl_mlflow.tracking.outbox.store_writes import StoreWriter
 from icl_mlflow.tracking.runs.resume import command_to_resume
 from icl_mlflow.tracking.store.connection import Store, connect_experiment, open_client
 from icl_mlflow.tracking.store.failures import meaning
-from icl_mlflow.tracking.store.quiet import manners
+from icl_mlflow.tracking.store.quiet import quiet_mlflow
 from icl_mlflow.tracking.store.uri import (
     StoreError,
     scheme_of,
@@ -39,7 +39,7 @@ _STORE_VARIABLE = "MLFLOW_TRACKING_URI"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Synced:
+class SyncResult:
     """What became of the records of one run.
 
     Attributes:
@@ -80,8 +80,8 @@ def sync_all(run_ids: Iterable[str]) -> None:
         sync(run_id)
 
 
-@manners()
-def sync(run_id: str) -> Synced | None:
+@quiet_mlflow()
+def sync(run_id: str) -> SyncResult | None:
     """Deliver what a run has written down; None where nothing is left to deliver.
 
     Each record arrives once, whoever else delivers and however often this is done.
@@ -91,16 +91,16 @@ def sync(run_id: str) -> Synced | None:
             folder, done = outbox_folder(run_id), None
             try:
                 if folder.is_dir():
-                    done = _deliver(run_id, read_about(folder))
+                    done = _deliver(run_id, read_destination(folder))
             finally:
                 forget(run_id)
             if done is not None:
                 rename(run_id, done.run_id)
             return done
     except RunInUseError as busy:
-        return Synced(run_id=run_id, delivered=0, place="", problem=str(busy))
+        return SyncResult(run_id=run_id, delivered=0, place="", problem=str(busy))
     except (ValueError, OSError) as error:
-        return Synced(run_id=run_id, delivered=0, place="", problem=str(error))
+        return SyncResult(run_id=run_id, delivered=0, place="", problem=str(error))
 
 
 def needed_variables(place: str, usual: Path) -> str:
@@ -118,21 +118,21 @@ def needed_variables(place: str, usual: Path) -> str:
     return "".join(words)
 
 
-def _deliver(run_id: str, about: About) -> Synced:
+def _deliver(run_id: str, destination: Destination) -> SyncResult:
     outbox = Outbox(outbox_folder(run_id))
     problems, n_delivered = [], 0
     resume = None
     has_ended = _has_ended(outbox)
     try:
-        store = _store_of(about)
+        store = _store_of(destination)
         store.reopen()
-        courier = Courier(outbox, Delivery(store, about, outbox))
-        problem = _deliver_all(courier, store)
+        delivery = Delivery(outbox, StoreWriter(store, destination, outbox))
+        problem = _deliver_all(delivery, store)
         problems += [problem] if problem else []
-        problems += [f"refused: {text}" for text in courier.refusals]
-        n_delivered = courier.n_delivered
+        problems += [f"refused: {text}" for text in delivery.refusals]
+        n_delivered = delivery.n_delivered
         if not has_ended and not problem:
-            run_now = outbox.progress.run_id or about.run_id
+            run_now = outbox.progress.run_id or destination.run_id
             resume = command_to_resume(store.client, run_now)
     except StoreError as error:
         problems.append(str(error))
@@ -141,28 +141,28 @@ def _deliver(run_id: str, about: About) -> Synced:
         outbox.close()
     else:
         outbox.discard()
-    return Synced(
-        run_id=outbox.progress.run_id or about.run_id,
+    return SyncResult(
+        run_id=outbox.progress.run_id or destination.run_id,
         delivered=n_delivered,
-        place=about.place,
+        place=destination.place,
         has_ended=has_ended,
         problem="; ".join(problems),
         resume=resume,
     )
 
 
-def _deliver_all(courier: Courier, store: Store) -> str:
+def _deliver_all(delivery: Delivery, store: Store) -> str:
     """Deliver until the store has everything; why that could not be done."""
-    courier.conclude()
-    while courier.is_busy:
+    delivery.conclude()
+    while delivery.is_busy:
         try:
-            courier.deliver_next()
+            delivery.deliver_next()
         except Exception as error:  # noqa: BLE001 - whatever it is, the records stay
             reason = without_secrets(str(error), store.tracking_uri)
             why = meaning(error) or f"failed: {reason}"
-            return f"{courier.n_waiting} records still wait: {store.place} {why}"
-    if courier.n_unkept:
-        return f"{courier.n_unkept} records are not there: {store.place} {UNKEPT}"
+            return f"{delivery.n_waiting} records still wait: {store.place} {why}"
+    if delivery.n_unkept:
+        return f"{delivery.n_unkept} records are not there: {store.place} {UNKEPT}"
     return ""
 
 
@@ -173,7 +173,7 @@ def _has_ended(outbox: Outbox) -> bool:
     return bool(said) and said[-1] != "RUNNING"
 
 
-def _store_of(about: About) -> Store:
+def _store_of(destination: Destination) -> Store:
     """The store of a run: that of the user's URI, or a file of this machine.
 
     What says where records belong may be anybody's, so it is told no password.
@@ -181,13 +181,13 @@ def _store_of(about: About) -> Store:
     Raises:
         StoreError: another server, or it cannot be used.
     """
-    if shown(tracking_uri()) == about.place:
-        return connect_experiment(about.experiment_id)
-    if scheme_of(about.place) != "sqlite":
+    if shown(tracking_uri()) == destination.place:
+        return connect_experiment(destination.experiment_id)
+    if scheme_of(destination.place) != "sqlite":
         raise StoreError(
-            f"its records are for {about.place}, and passwords go to no other place "
-            "than MLFLOW_TRACKING_URI; to send them, set it to that, and the user and "
-            "password that belong to it"
+            f"its records are for {destination.place}, and passwords go to no other "
+            "place than MLFLOW_TRACKING_URI; to send them, set it to that, and the "
+            "user and password that belong to it"
         )
-    with variable(_STORE_VARIABLE, about.place):
-        return connect_experiment(about.experiment_id)
+    with variable(_STORE_VARIABLE, destination.place):
+        return connect_experiment(destination.experiment_id)

@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 
 from icl_mlflow.tracking.local.liveness import HEARTBEAT
 from icl_mlflow.tracking.models.registration import is_registered
-from icl_mlflow.tracking.outbox.outbox import Outbox, Pending
+from icl_mlflow.tracking.outbox.outbox import Outbox, PendingRecord
 from icl_mlflow.tracking.outbox.records import (
     Artifact,
     DatasetInput,
@@ -30,7 +30,7 @@ Row = tuple[int, int]
 
 def lacking(
     store: Store, run_id: str, outbox: Outbox, first_tags: Mapping[str, str]
-) -> list[Pending]:
+) -> list[PendingRecord]:
     """The records that the store does not have, in order; refused ones left out.
 
     This asks for the run, for the history of each metric that has several rows, and for
@@ -66,7 +66,7 @@ class _Contents:
         store: Store,
         run: Run,
         outbox: Outbox,
-        written: Sequence[Pending],
+        written: Sequence[PendingRecord],
         first_tags: Mapping[str, str],
     ) -> None:
         self._store, self._run, self._outbox = store, run, outbox
@@ -82,7 +82,7 @@ class _Contents:
             elif isinstance(one.record, Status):
                 self._last_status = one.end
 
-    def has(self, one: Pending) -> bool:
+    def has(self, one: PendingRecord) -> bool:
         """Whether it has what a record says, or what came in its place later."""
         match one.record:
             case Metrics(points=points):
@@ -162,7 +162,7 @@ class _Tags:
     """
 
     def __init__(
-        self, written: Iterable[Pending], first_tags: Mapping[str, str]
+        self, written: Iterable[PendingRecord], first_tags: Mapping[str, str]
     ) -> None:
         self._last: dict[tuple[str | None, str], int] = {}
         self._values: dict[tuple[str | None, str], list[str]] = {
@@ -190,7 +190,7 @@ class _Tags:
         return there is None or (there != last and there in self._values[place])
 
 
-def _written_rows(written: Iterable[Pending]) -> dict[str, set[Row]]:
+def _written_rows(written: Iterable[PendingRecord]) -> dict[str, set[Row]]:
     """The rows that were written of each metric, by step and time."""
     rows: dict[str, set[Row]] = {}
     for one in written:

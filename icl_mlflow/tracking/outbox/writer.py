@@ -8,13 +8,13 @@ from mlflow.exceptions import MlflowException
 
 from icl_mlflow.tracking.local.claims import runs_folder
 from icl_mlflow.tracking.local.signals import signals_put_off
-from icl_mlflow.tracking.models.registration import Registered
-from icl_mlflow.tracking.outbox.delivery import UNKEPT, Courier
-from icl_mlflow.tracking.outbox.destination import About, write_about
+from icl_mlflow.tracking.models.registration import RegisteredModel
+from icl_mlflow.tracking.outbox.delivery import UNKEPT, Delivery
+from icl_mlflow.tracking.outbox.destination import Destination, write_destination
 from icl_mlflow.tracking.outbox.outbox import Outbox, outbox_folder
 from icl_mlflow.tracking.outbox.records import Metrics, Record, Status
 from icl_mlflow.tracking.outbox.sender import Sender
-from icl_mlflow.tracking.outbox.store_writes import Delivery
+from icl_mlflow.tracking.outbox.store_writes import StoreWriter
 from icl_mlflow.tracking.runs.ownership import Ownership
 from icl_mlflow.tracking.store.connection import Store, StoreError
 from icl_mlflow.tracking.store.failures import meaning
@@ -34,12 +34,12 @@ _SILENT = 2.0
 _logger = logging.getLogger(__name__)
 
 
-class Dispatch:
+class RunWriter:
     """The outbox of a run that this process has claimed, and its sender.
 
     Args:
         store: where the run is.
-        about: the run.
+        destination: the run.
         ownership: of the run.
 
     Raises:
@@ -47,20 +47,22 @@ class Dispatch:
         OSError: there is no place to write.
     """
 
-    def __init__(self, store: Store, about: About, ownership: Ownership) -> None:
+    def __init__(
+        self, store: Store, destination: Destination, ownership: Ownership
+    ) -> None:
         self._store, self._ownership = store, ownership
-        folder = outbox_folder(about.run_id)
-        write_about(folder, about)
+        folder = outbox_folder(destination.run_id)
+        write_destination(folder, destination)
         self._outbox = Outbox(folder)
-        self._delivery = Delivery(store, about, self._outbox)
-        self._courier = Courier(self._outbox, self._delivery)
+        self._store_writer = StoreWriter(store, destination, self._outbox)
+        self._delivery = Delivery(self._outbox, self._store_writer)
         self._has_ended = False
-        self._sender = Sender(self._courier, self._beat)
+        self._sender = Sender(self._delivery, self._beat)
 
     @property
     def run_id(self) -> str:
         """Of the run: another one since the store has lost the first, if it has."""
-        return self._delivery.run_id
+        return self._store_writer.run_id
 
     def put(self, record: Record) -> None:
         """Write a record down, to be delivered soon.
@@ -72,7 +74,7 @@ class Dispatch:
         if self._sender.stopped_by is not None:
             raise self._sender.stopped_by
         with signals_put_off():
-            self._courier.put(record)
+            self._delivery.put(record)
 
     def keep(self, file: Path) -> str:
         """Take a copy of a file; its SHA-256, for a record to name."""
@@ -93,12 +95,12 @@ class Dispatch:
 
     def wait(self) -> bool:
         """Wait a while until all is delivered; whether it is."""
-        return self._sender.wait(_Patience(self._courier, self._sender))
+        return self._sender.wait(_Patience(self._delivery, self._sender))
 
     @property
-    def registered(self) -> Registered | None:
+    def registered(self) -> RegisteredModel | None:
         """The model of the run, if it has been registered by now."""
-        return self._delivery.registered
+        return self._store_writer.registered
 
     def end(self, status: str) -> None:
         """Write down how the run ended, deliver what is left, and say what is not.
@@ -117,7 +119,7 @@ class Dispatch:
         except OSError:
             self._tell("FAILED" if status == "FINISHED" else status)
             raise
-        self._courier.conclude()
+        self._delivery.conclude()
         try:
             self._wait_for_delivery(hurry=status == "KILLED")
         finally:
@@ -141,30 +143,30 @@ class Dispatch:
             deadline = time.monotonic() + _PATIENCE_KILLED
             self._sender.wait(lambda: deadline - time.monotonic())
             return
-        patience = _Patience(self._courier, self._sender)
+        patience = _Patience(self._delivery, self._sender)
         announced = time.monotonic() + _SILENT
         if self._sender.wait(lambda: announced - time.monotonic()):
             return
         _logger.warning(
             "waiting for %s to take %d records of run %s ...",
             self._store.place,
-            self._courier.n_waiting,
+            self._delivery.n_waiting,
             self.run_id,
         )
         self._sender.wait(patience)
 
     def _close(self) -> None:
-        is_busy, trouble = self._courier.is_busy, self._sender.trouble
+        is_busy, trouble = self._delivery.is_busy, self._sender.trouble
         self._sender.stop(patience=0 if is_busy else 1)
-        if is_busy or self._courier.n_left:
+        if is_busy or self._delivery.n_left:
             self._outbox.close()
             self._warn(trouble)
         else:
             self._outbox.discard()
 
     def _warn(self, trouble: Exception | None) -> None:
-        courier = self._courier
-        if not courier.n_left:
+        delivery = self._delivery
+        if not delivery.n_left:
             _logger.warning(
                 "not verified that all of run %s is kept: %s %s; ask again with: "
                 "icl-mlflow sync %s",
@@ -174,15 +176,15 @@ class Dispatch:
                 runs_folder().parent,
             )
             return
-        if courier.n_waiting:
+        if delivery.n_waiting:
             reason = self._reason(trouble)
-        elif courier.n_unkept:
+        elif delivery.n_unkept:
             reason = UNKEPT
         else:
-            reason = f"refused: {courier.refusals[0]}"
+            reason = f"refused: {delivery.refusals[0]}"
         _logger.warning(
             "%s of run %s not delivered: %s %s; send them with: icl-mlflow sync %s",
-            _counted(courier.n_left),
+            _counted(delivery.n_left),
             self.run_id,
             self._store.place,
             reason,
@@ -204,9 +206,9 @@ class Dispatch:
         try:
             self._ownership.renew()
         except MlflowException:
-            if not self._delivery.make_anew_if_gone():
+            if not self._store_writer.make_anew_if_gone():
                 raise
-            self._courier.begin_anew()
+            self._delivery.begin_anew()
         if back and not self._has_ended:
             # Somebody may have taken it for dead.
             self._store.client.update_run(self.run_id, status="RUNNING")
@@ -220,15 +222,15 @@ def now_ms() -> int:
 class _Patience:
     """For how many seconds more to wait, given what has been delivered lately."""
 
-    def __init__(self, courier: Courier, sender: Sender) -> None:
-        self._courier, self._sender = courier, sender
+    def __init__(self, delivery: Delivery, sender: Sender) -> None:
+        self._delivery, self._sender = delivery, sender
         self._begun = self._progressed = time.monotonic()
-        self._n_waiting = courier.n_waiting
+        self._n_waiting = delivery.n_waiting
 
     def __call__(self) -> float:
         now = time.monotonic()
-        if self._courier.n_waiting != self._n_waiting:
-            self._n_waiting, self._progressed = self._courier.n_waiting, now
+        if self._delivery.n_waiting != self._n_waiting:
+            self._n_waiting, self._progressed = self._delivery.n_waiting, now
         patience = _PATIENCE_IN_TROUBLE if self._sender.trouble else _PATIENCE
         until = min(self._progressed + patience, self._begun + _PATIENCE_IN_ALL)
         return until - now

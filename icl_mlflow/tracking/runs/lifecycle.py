@@ -26,9 +26,9 @@ from icl_mlflow.tracking.local.signals import (
     ended_by,
     signals_unwind,
 )
-from icl_mlflow.tracking.outbox.destination import About
+from icl_mlflow.tracking.outbox.destination import Destination
 from icl_mlflow.tracking.outbox.records import Status
-from icl_mlflow.tracking.outbox.writer import Dispatch, now_ms
+from icl_mlflow.tracking.outbox.writer import RunWriter, now_ms
 from icl_mlflow.tracking.runs.given_run import RUN_VARIABLE
 from icl_mlflow.tracking.runs.outer_run import outer_run, said_before
 from icl_mlflow.tracking.runs.ownership import Ownership
@@ -36,7 +36,7 @@ from icl_mlflow.tracking.runs.projects import RESUMED
 from icl_mlflow.tracking.runs.run_log import RunLog
 from icl_mlflow.tracking.store.connection import Store, StoreError
 from icl_mlflow.tracking.store.preflight import within_limit
-from icl_mlflow.tracking.store.quiet import manners
+from icl_mlflow.tracking.store.quiet import quiet_mlflow
 from icl_mlflow.tracking.store.retry import repeated
 from icl_mlflow.tracking.store.uri import redacted
 from icl_mlflow.version import VERSION
@@ -107,12 +107,12 @@ def open_run(
     known = repeated(lambda: _known_points(store, run)) if run_id else set()
     if (run_id or given) and last_sign is None:
         last_sign = run.data.tags.get(HEARTBEAT, "")
-    with manners(), _dispatching(store, run, name, last_sign) as dispatch:
+    with quiet_mlflow(), _writing(store, run, name, last_sign) as writer:
         said = said_before(run.data.tags) if run_id or given else set()
-        log = RunLog(store, dispatch, known | dispatch.points(), kept_tags=said)
-        with _ended_truthfully(dispatch):
+        log = RunLog(store, writer, known | writer.points(), kept_tags=said)
+        with _ended_truthfully(writer):
             if run.info.status != "RUNNING" or run_id:
-                dispatch.put(Status(status="RUNNING", time=now_ms()))
+                writer.put(Status(status="RUNNING", time=now_ms()))
             if run_id or given:
                 log.tags({**_missing_origin(run), MLFLOW_RUN_NAME: name, **ours})
             if run_id and given and run_id != given:
@@ -177,13 +177,13 @@ def _continued_in(run_id: str) -> dict[str, str]:
 
 
 @contextmanager
-def _dispatching(
+def _writing(
     store: Store, run: Run, name: str, last_sign: str | None
-) -> Iterator[Dispatch]:
+) -> Iterator[RunWriter]:
     """Have a run for this process alone, with a place to write to."""
     run_id = run.info.run_id
     ownership = Ownership(store.client, run_id)
-    about = About(
+    destination = Destination(
         run_id=run_id,
         name=name,
         experiment_id=run.info.experiment_id,
@@ -193,20 +193,20 @@ def _dispatching(
         params={key: redacted(value) for key, value in run.data.params.items()},
     )
     with claimed(run_id):
-        dispatch: Dispatch | None = None
+        writer: RunWriter | None = None
         try:
             if last_sign is not None:
                 ownership.take(last_sign)
             try:
-                dispatch = Dispatch(store, about, ownership)
+                writer = RunWriter(store, destination, ownership)
             except OSError:  # no place, and so no other way to say so
                 store.client.set_terminated(run_id, "FAILED")
                 raise
-            yield dispatch
+            yield writer
         finally:
             forget(run_id)
-            if dispatch is not None:
-                rename(run_id, dispatch.run_id)
+            if writer is not None:
+                rename(run_id, writer.run_id)
 
 
 def _known_points(store: Store, run: Run) -> set[tuple[str, int]]:
@@ -264,16 +264,16 @@ def _missing_origin(run: Run) -> dict[str, str]:
 
 
 @contextmanager
-def _ended_truthfully(dispatch: Dispatch) -> Iterator[None]:
+def _ended_truthfully(writer: RunWriter) -> Iterator[None]:
     with signals_unwind():
         try:
             yield
         except BaseException as error:
             # What ended the run matters more than that it cannot be written down.
             with suppress(OSError):
-                dispatch.end(_status(error))
+                writer.end(_status(error))
             raise
-        dispatch.end("FINISHED")
+        writer.end("FINISHED")
 
 
 def _status(error: BaseException) -> str:

@@ -37,7 +37,7 @@ class NotResumableError(ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Unfinished:
+class UnfinishedRun:
     """A run to go on with, which no live process has.
 
     Attributes:
@@ -49,7 +49,7 @@ class Unfinished:
     sign: str
 
 
-def run_to_resume(store: Store, identity: str, wanted: str) -> Unfinished | None:
+def run_to_resume(store: Store, identity: str, wanted: str) -> UnfinishedRun | None:
     """The run to go on with, or None for a new one.
 
     Args:
@@ -82,7 +82,7 @@ def _check_journal(run_id: str) -> None:
         raise NotResumableError(str(error)) from error
 
 
-def run_to_open(store: Store, identity: str, wanted: str) -> Unfinished | None:
+def run_to_open(store: Store, identity: str, wanted: str) -> UnfinishedRun | None:
     """As `run_to_resume`, for a process that may have been given a run to go on with.
 
     A training that MLFLOW_RUN_ID names is gone on with, or nothing is.
@@ -151,7 +151,7 @@ def _settings_of(client: MlflowClient, run_id: str) -> TrainSettings | None:
         return None
 
 
-def _newest(store: Store, identity: str) -> Unfinished | None:
+def _newest(store: Store, identity: str) -> UnfinishedRun | None:
     query = (
         "attributes.status != 'FINISHED' AND tags.kind = 'train' "
         f"AND tags.settings_hash = '{identity}'"
@@ -172,8 +172,8 @@ def _newest(store: Store, identity: str) -> Unfinished | None:
     return None
 
 
-def _unfinished(run: Run) -> Unfinished:
-    return Unfinished(run_id=run.info.run_id, sign=run.data.tags.get(HEARTBEAT, ""))
+def _unfinished(run: Run) -> UnfinishedRun:
+    return UnfinishedRun(run_id=run.info.run_id, sign=run.data.tags.get(HEARTBEAT, ""))
 
 
 def _run(store: Store, run_id: str) -> Run:

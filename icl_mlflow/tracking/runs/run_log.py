@@ -18,7 +18,7 @@ from icl_mlflow.models import Transformer
 from icl_mlflow.settings import values_of
 from icl_mlflow.tracking.local.temporary import temporary_folder
 from icl_mlflow.tracking.models.registration import (
-    Registered,
+    RegisteredModel,
     packaged,
     registered_name,
 )
@@ -31,7 +31,7 @@ from icl_mlflow.tracking.outbox.records import (
     Tags,
 )
 from icl_mlflow.tracking.outbox.store_writes import METRICS_PER_BATCH, PAIRS_PER_BATCH
-from icl_mlflow.tracking.outbox.writer import Dispatch
+from icl_mlflow.tracking.outbox.writer import RunWriter
 from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.tracking.store.uri import redacted
 from icl_mlflow.training.settings import TrainSettings
@@ -59,7 +59,7 @@ class RunLog:
     def __init__(
         self,
         store: Store,
-        dispatch: Dispatch,
+        writer: RunWriter,
         known: Collection[tuple[str, int]] = (),
         kept_tags: Collection[str] = (),
     ) -> None:
@@ -67,19 +67,19 @@ class RunLog:
 
         Args:
             store: where the run is.
-            dispatch: takes what is written.
+            writer: takes what is written.
             known: metrics that are there already, by step.
             kept_tags: tags of the run that its user has set, and that stay.
         """
         self.store = store
-        self._dispatch = dispatch
+        self._writer = writer
         self._known, self._kept_tags = frozenset(known), frozenset(kept_tags)
         self._noted: list[str] = []
 
     @property
     def run_id(self) -> str:
         """Its id: another one since its store was restored without it, if it was."""
-        return self._dispatch.run_id
+        return self._writer.run_id
 
     def metrics(
         self,
@@ -118,7 +118,7 @@ class RunLog:
             if (metric.key, metric.step) not in self._known
         ]
         for some in _batches(points, METRICS_PER_BATCH):
-            self._dispatch.put(Metrics(points=some, of_model=of_model))
+            self._writer.put(Metrics(points=some, of_model=of_model))
         self._note([metric for metric in flat if not math.isfinite(metric.value)])
 
     def tags(self, values: Mapping[str, object], run_id: str | None = None) -> None:
@@ -136,7 +136,7 @@ class RunLog:
         ]
         _, _, pairs = _validate_batch_log_data([], [], pairs)
         for some in _batches(pairs, PAIRS_PER_BATCH):
-            self._dispatch.put(
+            self._writer.put(
                 Tags(values={tag.key: tag.value for tag in some}, run_id=run_id)
             )
 
@@ -149,9 +149,7 @@ class RunLog:
         given = [Param(k, redacted(str(v))) for k, v in values.items() if v is not None]
         _, pairs, _ = _validate_batch_log_data([], given, [])
         for some in _batches(pairs, PAIRS_PER_BATCH):
-            self._dispatch.put(
-                Params(values={param.key: param.value for param in some})
-            )
+            self._writer.put(Params(values={param.key: param.value for param in some}))
 
     def dataset(
         self, name: str, digest: str, profile: Mapping[str, object], context: str
@@ -164,7 +162,7 @@ class RunLog:
             profile: how they are drawn, for readers.
             context: what for: ``training``, ``evaluation``, ...
         """
-        self._dispatch.put(
+        self._writer.put(
             DatasetInput(
                 name=name,
                 digest=digest[:_LONGEST_DIGEST],
@@ -200,8 +198,8 @@ class RunLog:
     def artifact(self, local_path: Path, folder: str | None = None) -> None:
         """Keep a file, as it is now, under its own name in ``folder``."""
         path = PurePosixPath(folder or "", local_path.name)
-        sha256 = self._dispatch.keep(local_path)
-        self._dispatch.put(Artifact(path=str(path), sha256=sha256))
+        sha256 = self._writer.keep(local_path)
+        self._writer.put(Artifact(path=str(path), sha256=sha256))
 
     def model(
         self,
@@ -211,7 +209,7 @@ class RunLog:
         *,
         name: str | None = None,
         facts: Mapping[str, str] | None = None,
-    ) -> Registered | None:
+    ) -> RegisteredModel | None:
         """Store and register a trained model; see `tracking.models.registration`.
 
         This waits for the store, some seconds at most. None stands for a registration
@@ -227,12 +225,12 @@ class RunLog:
         with temporary_folder() as folder:
             root, known = packaged(Path(folder), self.run_id, model, settings)
             files = {
-                file.relative_to(root).as_posix(): self._dispatch.keep(file)
+                file.relative_to(root).as_posix(): self._writer.keep(file)
                 for file in sorted(root.rglob("*"))
                 if file.is_file()
             }
         given = {k: str(v) for k, v in values_of(settings).items() if v is not None}
-        self._dispatch.put(
+        self._writer.put(
             ModelVersion(
                 name=name or registered_name(settings),
                 sha256=known["sha256"],
@@ -242,16 +240,16 @@ class RunLog:
                 results={name: str(value) for name, value in metrics.items()},
             )
         )
-        self._dispatch.wait()
-        return self._dispatch.registered
+        self._writer.wait()
+        return self._writer.registered
 
     def sync(self) -> None:
         """Have all that was logged on the disk, which otherwise follows in a moment."""
-        self._dispatch.sync()
+        self._writer.sync()
 
     def wait(self) -> bool:
         """Wait some seconds until the store has all that was logged; whether it has."""
-        return self._dispatch.wait()
+        return self._writer.wait()
 
     def ui_link(self) -> str:
         """The run's page in the UI."""

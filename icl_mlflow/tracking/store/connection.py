@@ -25,7 +25,7 @@ from icl_mlflow.tracking.store.preflight import (
     check_store,
     check_writable,
 )
-from icl_mlflow.tracking.store.quiet import manners
+from icl_mlflow.tracking.store.quiet import quiet_mlflow
 from icl_mlflow.tracking.store.retry import repeated
 from icl_mlflow.tracking.store.run_files import check_place
 from icl_mlflow.tracking.store.schema import client_with_schema
@@ -123,7 +123,7 @@ class Store:
         return self.place if on_server else "http://127.0.0.1:5000"
 
 
-@manners()
+@quiet_mlflow()
 def connect(
     experiment: str | None = None,
     otherwise: str | None = None,
@@ -175,7 +175,7 @@ def connect(
     return Store(uri, experiment_id, client)
 
 
-@manners()
+@quiet_mlflow()
 def connect_experiment(experiment_id: str, patience: float = 0) -> Store:
     """Open the store and an experiment that is known to be there, as workers do.
 
@@ -210,7 +210,7 @@ def answered_run(store: Store, run_id: str) -> Run:
     return run
 
 
-@manners()
+@quiet_mlflow()
 def open_client() -> MlflowClient:
     """A client for reading, of a store that is there already; no right to write.
 

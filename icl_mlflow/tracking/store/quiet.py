@@ -56,7 +56,7 @@ _CHANGES = _Changes()
 
 
 @contextmanager
-def manners() -> Iterator[None]:
+def quiet_mlflow() -> Iterator[None]:
     """Have MLflow behave while this is open; may be nested, and used by many threads.
 
     It serves as a decorator too.

@@ -18,7 +18,7 @@ from icl_mlflow.training.checkpoint import Checkpoints
 from icl_mlflow.training.device import compute_threads, matrix_products, pick_device
 from icl_mlflow.training.fit import (
     Epoch,
-    Fitted,
+    FittedModel,
     NonFiniteLossError,
     evaluation_episodes,
     tested,
@@ -38,7 +38,7 @@ from icl_mlflow.training.stacked.planning import check_stackable
 from icl_mlflow.training.stacked.step import StackedOptimisation, Taken
 
 #: How a model of a stack ended.
-Ended = Fitted | NonFiniteLossError
+Ended = FittedModel | NonFiniteLossError
 
 
 def fit_stacked(
@@ -259,7 +259,7 @@ class _Member:
             self._best = self._last_good
         return self._history[-1]
 
-    def fitted(self) -> Fitted:
+    def fitted(self) -> FittedModel:
         """The end of the training, with the weights of the best epoch."""
         model = self._stack.model(self._index)
         model.load_state_dict(self._best)

@@ -29,7 +29,7 @@ from icl_mlflow.escaping import for_markdown, markdown_code, markdown_link
 from icl_mlflow.settings import values_of
 from icl_mlflow.tasks.base import parameters
 from icl_mlflow.tracking.local.temporary import temporary_folder
-from icl_mlflow.tracking.models.sources import Pulled
+from icl_mlflow.tracking.models.sources import ReferencedModels
 from icl_mlflow.tracking.runs.lifecycle import RunLog, open_run
 from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.version import VERSION
@@ -53,7 +53,7 @@ class AnalysisLog:
         self,
         log: RunLog,
         settings: AnalyzeSettings,
-        pulled: Pulled,
+        pulled: ReferencedModels,
         asked_subjects: Sequence[Subject],
     ) -> None:
         self.run_id = log.run_id
@@ -137,7 +137,7 @@ class AnalysisLog:
 def log_analysis(
     store: Store,
     settings: AnalyzeSettings,
-    pulled: Pulled,
+    pulled: ReferencedModels,
     asked_subjects: Sequence[Subject],
 ) -> Iterator[AnalysisLog]:
     """Open the run of an analysis, linked to its source."""
@@ -177,14 +177,14 @@ def frames(found: Sequence[Answer]) -> dict[str, pd.DataFrame]:
     }
 
 
-def models_table(pulled: Pulled) -> pd.DataFrame:
+def models_table(pulled: ReferencedModels) -> pd.DataFrame:
     """One row a model: what it is called, where it came from, and its hash."""
     return pd.DataFrame(
         [
             {
-                "model": model.trainee.name,
-                "variant": model.trainee.settings.variant,
-                "seed": model.trainee.settings.seed,
+                "model": model.trained_model.name,
+                "variant": model.trained_model.settings.variant,
+                "seed": model.trained_model.settings.seed,
                 "registered as": model.stored.reference,
                 "trained in run": model.stored.run_id,
                 "SHA-256": model.sha256[:12],
@@ -225,13 +225,13 @@ def title(run_name: str, asked_subjects: Sequence[Subject]) -> str:
     return f"{task}-{variant}, {n_models} seeds"
 
 
-def source_link(store: Store, pulled: Pulled) -> str:
+def source_link(store: Store, pulled: ReferencedModels) -> str:
     """The source run's page, which may be in another experiment."""
     there = replace(store, experiment_id=pulled.experiment_id)
     return there.run_link(pulled.run_id)
 
 
-def _description(store: Store, pulled: Pulled) -> str:
+def _description(store: Store, pulled: ReferencedModels) -> str:
     return (
         f"Analysis of {markdown_link(pulled.run_name, source_link(store, pulled))}, "
         f"run {markdown_code(pulled.run_id)}. Open `report.html` among the "

@@ -7,9 +7,9 @@ import safetensors.torch
 
 from icl_mlflow.analysis import ANALYSES
 from icl_mlflow.analysis.base import Subject
-from icl_mlflow.analysis.report.answer import Measured
-from icl_mlflow.analysis.settings import Asked
-from icl_mlflow.analysis.subject import Trainee, subjects
+from icl_mlflow.analysis.report.answer import Measurement
+from icl_mlflow.analysis.settings import EvaluationRequest
+from icl_mlflow.analysis.subject import TrainedModel, subjects
 from icl_mlflow.evaluation import guesses
 from icl_mlflow.models import Architecture, Transformer
 from icl_mlflow.suite.engines.process_pool import (
@@ -25,7 +25,7 @@ from icl_mlflow.training.settings import TrainSettings
 _WORTH_A_PROCESS = 5e9
 
 #: Analysis name to what a model answered.
-Answered = dict[str, Measured]
+Answered = dict[str, Measurement]
 
 
 class MeasuringFailedError(RuntimeError):
@@ -40,13 +40,13 @@ class _Piece:
     settings: TrainSettings
     architecture: Architecture
     weights: bytes
-    asked: Asked
+    asked: EvaluationRequest
     analyses: tuple[str, ...]
 
 
 def measure_all(
     asked_subjects: Sequence[Subject],
-    asked: Asked,
+    asked: EvaluationRequest,
     analyses: Mapping[str, tuple[str, ...]],
     *,
     jobs: int = 0,
@@ -88,7 +88,7 @@ def measure(
     for name in names:
         analysis = ANALYSES[name]
         frame = analysis.measure(subject)
-        answered[name] = Measured(
+        answered[name] = Measurement(
             model=subject.name,
             group=subject.settings.variant,
             frame=frame,
@@ -113,7 +113,9 @@ def _processes_that_pay(asked_subjects: Sequence[Subject]) -> int:
     return usable_cores() if is_long and on_cpu else 1
 
 
-def _piece(subject: Subject, asked: Asked, names: tuple[str, ...]) -> _Piece:
+def _piece(
+    subject: Subject, asked: EvaluationRequest, names: tuple[str, ...]
+) -> _Piece:
     transformer = subject.transformer
     assert transformer is not None
     state = {k: v.cpu().contiguous() for k, v in transformer.state_dict().items()}
@@ -131,9 +133,11 @@ def _measure_piece(piece: _Piece, send: Callable[[None], None]) -> Answered:
     """Measure one model in a worker process, on one thread."""
     model = Transformer(piece.architecture)
     model.load_state_dict(safetensors.torch.load(piece.weights))
-    trainee = Trainee(name=piece.name, model=model.eval(), settings=piece.settings)
+    trained_model = TrainedModel(
+        name=piece.name, model=model.eval(), settings=piece.settings
+    )
     with compute_threads(1):
-        (subject,) = subjects([trainee], piece.asked)
+        (subject,) = subjects([trained_model], piece.asked)
         return measure(subject, piece.analyses, lambda: send(None))
 
 

@@ -1,11 +1,11 @@
 """What `analyze` would ask, of which models and where to, without asking it."""
 
 from icl_mlflow.analysis.settings import AnalyzeSettings
-from icl_mlflow.tracking.store.quiet import manners
+from icl_mlflow.tracking.store.quiet import quiet_mlflow
 from icl_mlflow.workflows.analyze import Questions, questions
 
 
-@manners()
+@quiet_mlflow()
 def plan_analysis(settings: AnalyzeSettings) -> str:
     """The models, the questions put to each, those that cannot be put, and why.
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from icl_mlflow.analysis.performance import learning_curves
-from icl_mlflow.analysis.report.answer import Answer, Measured, joined, over_models
-from icl_mlflow.tracking.models.sources import Pulled, PulledModel
+from icl_mlflow.analysis.report.answer import Answer, Measurement, joined, over_models
+from icl_mlflow.tracking.models.sources import ReferencedModel, ReferencedModels
 from icl_mlflow.tracking.runs.history import (
     NoHistoryError,
     TrainingRecord,
@@ -19,10 +19,10 @@ _NAME = "learning_curves"
 _QUESTION = "Did training leave the plateau?"
 _FINAL = "test/"
 
-_Trained = tuple[PulledModel, TrainingRecord]
+_Trained = tuple[ReferencedModel, TrainingRecord]
 
 
-def training_answers(store: Store, pulled: Pulled) -> list[Answer]:
+def training_answers(store: Store, pulled: ReferencedModels) -> list[Answer]:
     """One answer a variant; none for models that were not trained here."""
     trained = []
     for model in pulled.models:
@@ -43,12 +43,12 @@ def training_answers(store: Store, pulled: Pulled) -> list[Answer]:
 
 
 def _answer(trained: Sequence[_Trained], group: str) -> Answer:
-    settings = trained[0][0].trainee.settings
+    settings = trained[0][0].trained_model.settings
     validation = evaluation_episodes(settings, problem(settings), "validation")
     lines = learning_curves.references(problem(settings).task, validation)
     measured = [
-        Measured(
-            model=model.trainee.name,
+        Measurement(
+            model=model.trained_model.name,
             group=group,
             frame=learning_curves.measure([(record.seed, epochs_of(record))]),
             numbers={

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from icl_mlflow.analysis.base import Analysis
 from icl_mlflow.analysis.findings import Conclusion
-from icl_mlflow.analysis.report.answer import Answer, Measured, answers, over_models
+from icl_mlflow.analysis.report.answer import Answer, Measurement, answers, over_models
 
 PLANTED = Analysis(
     question="How large is it?",
@@ -19,9 +19,9 @@ PLANTED = Analysis(
 )
 
 
-def measured(variant: str, seed: int, size: float) -> Measured:
+def measured(variant: str, seed: int, size: float) -> Measurement:
     frame = pd.DataFrame({"size": [size - 1, size + 1]})
-    return Measured(
+    return Measurement(
         model=f"A-{variant}-seed{seed}",
         group=variant,
         frame=frame,

@@ -14,7 +14,7 @@ from icl_mlflow.api import train
 from icl_mlflow.tracking.models.lookup import load_model
 from icl_mlflow.tracking.runs.lifecycle import open_run
 from icl_mlflow.tracking.store.connection import Store, connect
-from icl_mlflow.tracking.store.quiet import manners, said_by_user
+from icl_mlflow.tracking.store.quiet import quiet_mlflow, said_by_user
 from icl_mlflow.tracking.store.uri import StoreError
 from icl_mlflow.training.settings import TrainSettings
 from tests.faults.test_outages import OPENING
@@ -67,7 +67,7 @@ def test_so_they_are_after_a_model_was_loaded(trained_store: Store) -> None:
 def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "120")
     monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
-    with manners(), manners():
+    with quiet_mlflow(), quiet_mlflow():
         assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "120"
         assert said_by_user("MLFLOW_HTTP_REQUEST_TIMEOUT") == "120"
         assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from icl_mlflow.training.fit import Epoch, Fitted, NonFiniteLossError, fit
+from icl_mlflow.training.fit import Epoch, FittedModel, NonFiniteLossError, fit
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.training.stacked.checkpoint import Keeping
 from icl_mlflow.training.stacked.fit import Ended, fit_stacked
@@ -58,7 +58,7 @@ def test_every_member_ends_as_it_would_alone(queries: int) -> None:
     assert ends == list(enumerate(fits))
     for index, (settings, ours) in enumerate(zip(members, fits, strict=True)):
         alone = fit(settings)
-        assert isinstance(ours, Fitted)
+        assert isinstance(ours, FittedModel)
         assert ours.settings == settings
         assert [e for i, e in epochs if i == index] == list(ours.history)
         assert [e.epoch for e in ours.history] == [0, 1, 2]
@@ -83,7 +83,7 @@ def test_each_member_keeps_its_own_best_epoch() -> None:
     fits = fit_stacked(members)
     found = set()
     for ours in fits:
-        assert isinstance(ours, Fitted)
+        assert isinstance(ours, FittedModel)
         losses = [epoch.metrics["val/loss"] for epoch in ours.history]
         assert ours.best_epoch == losses.index(min(losses))
         found.add(ours.best_epoch)
@@ -105,7 +105,7 @@ def test_a_member_that_diverges_fails_alone_and_keeps_its_last_good_weights() ->
     for name, value in caught.value.last_good.items():
         assert torch.equal(value, wild.last_good[name])
     for ours, settings in ((first, members[0]), (last, members[2])):
-        assert isinstance(ours, Fitted)
+        assert isinstance(ours, FittedModel)
         assert ours.test == pytest.approx(fit(settings).test, rel=0, abs=1e-5)
 
 
@@ -113,8 +113,8 @@ def test_the_same_stack_gives_the_same_numbers_to_the_bit() -> None:
     members = [tiny(seed=seed) for seed in (0, 1)]
     once, again = fit_stacked(members), fit_stacked(members)
     for one, other in zip(once, again, strict=True):
-        assert isinstance(one, Fitted)
-        assert isinstance(other, Fitted)
+        assert isinstance(one, FittedModel)
+        assert isinstance(other, FittedModel)
         assert torch.equal(one.test_logit_B, other.test_logit_B)
 
 
@@ -135,7 +135,7 @@ def cut_off(members: list[TrainSettings], keeping: Keeping, epoch: int) -> None:
 
 
 def timeless_end(ended: Ended) -> tuple[list[dict[str, float]], list[float]]:
-    assert isinstance(ended, Fitted)
+    assert isinstance(ended, FittedModel)
     return [timeless(e) for e in ended.history], ended.test_logit_B.tolist()
 
 
@@ -173,8 +173,8 @@ def test_some_of_a_stack_go_on_without_the_others(tmp_path: Path) -> None:
         some = fit_stacked([members[index] for index in chosen], keeping=keeping)
         for index, ours in zip(chosen, some, strict=True):
             theirs = straight[index]
-            assert isinstance(ours, Fitted)
-            assert isinstance(theirs, Fitted)
+            assert isinstance(ours, FittedModel)
+            assert isinstance(theirs, FittedModel)
             assert timeless(ours.history[0]) == timeless(theirs.history[0])
             assert ours.test == pytest.approx(theirs.test, rel=0, abs=1e-5)
 
@@ -210,6 +210,6 @@ def test_a_member_that_diverged_is_not_kept(tmp_path: Path) -> None:
     for ours, theirs in zip(
         fit_stacked(left, keeping=keeping), (straight[0], straight[2]), strict=True
     ):
-        assert isinstance(ours, Fitted)
-        assert isinstance(theirs, Fitted)
+        assert isinstance(ours, FittedModel)
+        assert isinstance(theirs, FittedModel)
         assert ours.test == pytest.approx(theirs.test, rel=0, abs=1e-5)
