@@ -11,8 +11,8 @@ import pandas as pd
 
 from benchmarks.planted import WORLDS, Plant, World, runs, suite
 from icl_mlflow.analysis.ablation.decision import Decision, Kind, decide
-from icl_mlflow.analysis.report.tables import markdown
 from icl_mlflow.statistics import binomial_interval, order_interval, t_interval
+from icl_mlflow.tables import markdown
 
 VARIANTS, SEEDS = (1, 4, 12), (2, 3, 5, 10)
 

@@ -1,35 +1,18 @@
 """From a trained model to a subject: what it is asked about, with exact answers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from icl_mlflow.analysis.base import Subject
 from icl_mlflow.analysis.settings import EvaluationRequest
 from icl_mlflow.evaluation import EvaluationSet, evaluation_set
-from icl_mlflow.models import Transformer
 from icl_mlflow.streams import generator
 from icl_mlflow.tasks.base import Task, parameters, with_parameters
 from icl_mlflow.training.device import pick_device
 from icl_mlflow.training.problem import Problem, problem
-from icl_mlflow.training.settings import TrainSettings
+from icl_mlflow.training.results import TrainedModel
 
 #: The random stream of the episodes of every analysis.
 STREAM = "analysis"
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainedModel:
-    """A trained model, and how it was trained.
-
-    Attributes:
-        name: tells it from the others of one analysis.
-        model: in evaluation mode.
-        settings: of its training run.
-    """
-
-    name: str
-    model: Transformer
-    settings: TrainSettings
 
 
 def subjects(

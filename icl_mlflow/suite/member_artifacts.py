@@ -5,7 +5,7 @@ from pathlib import Path
 import safetensors.torch
 
 from icl_mlflow.analysis.performance import calibration, learning_curves, llr_regression
-from icl_mlflow.analysis.report.tables import csv
+from icl_mlflow.tables import csv
 from icl_mlflow.tracking.local.temporary import temporary_folder
 from icl_mlflow.tracking.runs.results import HISTORY, PREDICTIONS
 from icl_mlflow.tracking.runs.run_log import RunLog

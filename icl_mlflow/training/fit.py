@@ -15,12 +15,12 @@ from icl_mlflow.models import Transformer
 from icl_mlflow.streams import generator
 from icl_mlflow.training.checkpoint import CheckpointNotWrittenError, Checkpoints
 from icl_mlflow.training.device import compute_threads, matrix_products, pick_device
-from icl_mlflow.training.gradient_thread import Aside
 from icl_mlflow.training.member_state import Epoch, MemberState, Weights
 from icl_mlflow.training.metrics import training_metrics, validation_metrics
 from icl_mlflow.training.problem import Problem, initial_model, problem, training_batch
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.training.step import Optimisation, Slope
+from icl_mlflow.training.training_thread import TrainingThread
 
 __all__ = ["Epoch", "FittedModel", "NonFiniteLossError", "evaluation_episodes", "fit"]
 
@@ -110,7 +110,7 @@ def fit(
     chosen = problem(settings)
     history: tuple[Epoch, ...] = ()
     best_epoch = None
-    with compute_threads(settings.threads), Aside() as aside:
+    with compute_threads(settings.threads), TrainingThread() as aside:
         validation = aside(evaluation_episodes, settings, chosen, "validation")
         elsewhere = {
             name: aside(evaluation_episodes, settings, there, "validation")
@@ -208,7 +208,7 @@ class _Training:
     on_step: Callable[[], None]
     on_epoch: Callable[[Epoch], None]
     uninterrupted: Callable[[], AbstractContextManager[None]]
-    aside: Aside
+    aside: TrainingThread
 
     def run(self, folder: Path | None) -> None:
         """Train from the newest checkpoint, or from the start, to the end."""

@@ -17,11 +17,11 @@ from icl_mlflow.analysis.ablation.ceilings import ceilings
 from icl_mlflow.analysis.ablation.table import shown
 from icl_mlflow.analysis.ablation.verdict import with_verdicts
 from icl_mlflow.analysis.report.card import card
-from icl_mlflow.analysis.report.tables import csv, latex, markdown
 from icl_mlflow.settings import values_of
 from icl_mlflow.suite.grid import BASELINE, shown_seeds
 from icl_mlflow.suite.request import Request
 from icl_mlflow.suite.run_suite import raise_for_failures, train_members
+from icl_mlflow.tables import csv, latex, markdown
 from icl_mlflow.tracking.runs.lifecycle import RunLog, open_run
 from icl_mlflow.tracking.runs.query import MEMBERS
 from icl_mlflow.tracking.runs.results import HISTORY, finished_runs, readable_members

@@ -9,13 +9,13 @@ import pandas as pd
 from icl_mlflow.analysis.ablation import effects as ablation
 from icl_mlflow.analysis.performance import learning_curves
 from icl_mlflow.analysis.report.answer import over_models
-from icl_mlflow.analysis.report.tables import csv
 from icl_mlflow.settings import values_of
 from icl_mlflow.suite.grid import shown_seeds
 from icl_mlflow.suite.member import train_member
 from icl_mlflow.suite.request import Request
 from icl_mlflow.suite.run_suite import raise_for_failures, train_members
 from icl_mlflow.suite.training_result import SeedsResult, TrainingResult
+from icl_mlflow.tables import csv
 from icl_mlflow.tracking.runs.lifecycle import RunLog, open_run
 from icl_mlflow.tracking.runs.results import HISTORY
 from icl_mlflow.tracking.store.connection import Store

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from icl_mlflow.analysis.base import Subject
 from icl_mlflow.analysis.settings import EvaluationRequest
-from icl_mlflow.analysis.subject import TrainedModel, subjects
+from icl_mlflow.analysis.subject import subjects
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.evaluation import Predictor
 from icl_mlflow.tasks.base import Task
 from icl_mlflow.training.problem import initial_model
+from icl_mlflow.training.results import TrainedModel
 from icl_mlflow.training.settings import TrainSettings
 
 SubjectOf = Callable[..., Subject]

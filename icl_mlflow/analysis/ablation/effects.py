@@ -20,7 +20,6 @@ from icl_mlflow.analysis.ablation.decision import (
     Evidence,
     decide,
 )
-from icl_mlflow.analysis.member import Member
 from icl_mlflow.estimators.ceilings import Ceilings
 from icl_mlflow.evaluation import accuracy, log_loss
 from icl_mlflow.statistics import (
@@ -32,6 +31,7 @@ from icl_mlflow.statistics import (
     seeds_needed_range,
     seeds_to_tell_shares,
 )
+from icl_mlflow.training.results import MemberResult
 
 _Row = dict[str, float | str | bool]
 #: Bayes found on another machine may differ by rounding.
@@ -43,7 +43,7 @@ class _Group:
     """The members of one variant by seed, and its ceilings."""
 
     name: str
-    seeds: Mapping[int, Member]
+    seeds: Mapping[int, MemberResult]
     ceilings: Ceilings
 
     @property
@@ -53,7 +53,7 @@ class _Group:
 
 
 def measure(
-    members: Sequence[Member],
+    members: Sequence[MemberResult],
     ceilings: Mapping[str, Ceilings],
     baseline: str = "baseline",
     n_resamples: int = 1_000,
@@ -97,7 +97,7 @@ def measure(
     return pd.DataFrame(rows.values())
 
 
-def history(members: Sequence[Member]) -> pd.DataFrame:
+def history(members: Sequence[MemberResult]) -> pd.DataFrame:
     """The learning curves of all members: ``variant``, ``seed``, ``epoch``, metrics."""
     frames = [
         member.history.assign(variant=member.variant, seed=member.seed)
@@ -231,7 +231,7 @@ def _against(group: _Group, base: _Group | None, n_resamples: int) -> _Row:
     return row
 
 
-def _same_problem(one: Member, other: Member) -> bool:
+def _same_problem(one: MemberResult, other: MemberResult) -> bool:
     """Whether both were asked about the same episodes."""
     return bool(
         np.array_equal(one.label_B, other.label_B)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from mlflow import MlflowClient
 
-from icl_mlflow.analysis.subject import TrainedModel
 from icl_mlflow.tracking.models.lookup import (
     LoadedModel,
     StoredModel,
@@ -14,6 +13,7 @@ from icl_mlflow.tracking.models.lookup import (
     models_of_run,
 )
 from icl_mlflow.tracking.runs.query import ended_run, one_line_errors
+from icl_mlflow.training.results import TrainedModel
 
 
 @dataclass(frozen=True, kw_only=True)

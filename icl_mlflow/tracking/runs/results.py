@@ -8,11 +8,11 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from icl_mlflow.analysis.member import Member
 from icl_mlflow.tracking.local.temporary import temporary_folder
 from icl_mlflow.tracking.models.download import FetchError
 from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.tracking.store.run_files import download
+from icl_mlflow.training.results import MemberResult
 
 #: Where a run keeps the test episodes' log-odds, for paired comparisons.
 PREDICTIONS = "predictions.safetensors"
@@ -67,7 +67,7 @@ class UnreadableMemberError(ValueError):
     """A finished training run is not as it was left; the message names it."""
 
 
-def read_member(store: Store, run_id: str) -> Member:
+def read_member(store: Store, run_id: str) -> MemberResult:
     """Read a finished training run back from its artifacts.
 
     Raises:
@@ -82,7 +82,7 @@ def read_member(store: Store, run_id: str) -> Member:
                 store.client, run, PREDICTIONS, folder, LARGEST_PREDICTIONS
             )
             frame, arrays = pd.read_csv(history), load_file(predictions)
-            return Member(
+            return MemberResult(
                 run_id=run_id,
                 variant=run.data.tags["variant"],
                 seed=int(run.data.tags["seed"]),
@@ -99,7 +99,7 @@ def read_member(store: Store, run_id: str) -> Member:
             ) from error
 
 
-def readable_members(store: Store, run_ids: Iterable[str]) -> list[Member]:
+def readable_members(store: Store, run_ids: Iterable[str]) -> list[MemberResult]:
     """Those that can be read back, in order; of the others, a line each."""
     found = []
     for run_id in run_ids:

@@ -13,9 +13,9 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 from mlflow.utils.validation import _validate_batch_log_data
 
-from icl_mlflow.analysis.report.tables import csv
 from icl_mlflow.models import Transformer
 from icl_mlflow.settings import values_of
+from icl_mlflow.tables import csv
 from icl_mlflow.tracking.local.temporary import temporary_folder
 from icl_mlflow.tracking.models.registration import (
     RegisteredModel,

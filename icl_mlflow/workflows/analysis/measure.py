@@ -9,7 +9,7 @@ from icl_mlflow.analysis import ANALYSES
 from icl_mlflow.analysis.base import Subject
 from icl_mlflow.analysis.report.answer import Measurement
 from icl_mlflow.analysis.settings import EvaluationRequest
-from icl_mlflow.analysis.subject import TrainedModel, subjects
+from icl_mlflow.analysis.subject import subjects
 from icl_mlflow.evaluation import guesses
 from icl_mlflow.models import Architecture, Transformer
 from icl_mlflow.suite.engines.process_pool import (
@@ -18,6 +18,7 @@ from icl_mlflow.suite.engines.process_pool import (
     usable_cores,
 )
 from icl_mlflow.training.device import compute_threads
+from icl_mlflow.training.results import TrainedModel
 from icl_mlflow.training.settings import TrainSettings
 
 #: Episodes x tokens x parameters above which an analysis takes longer than the start of

@@ -14,8 +14,8 @@ from icl_mlflow.analysis.ablation.effects import history, measure, paper_table
 from icl_mlflow.analysis.ablation.figures import forest, one_variant, small_multiples
 from icl_mlflow.analysis.ablation.table import shown
 from icl_mlflow.analysis.ablation.verdict import with_verdicts
-from icl_mlflow.analysis.member import Member
 from icl_mlflow.estimators.ceilings import Ceiling, Ceilings
+from icl_mlflow.training.results import MemberResult
 from icl_mlflow.training.settings import TrainSettings
 
 EPISODES = 40
@@ -68,10 +68,10 @@ def member(
     took_off: bool = True,
     falling: bool = False,
     bayes: float = 0.0,
-) -> Member:
+) -> MemberResult:
     """A run whose mean excess risk is ``risk``, where Bayes knows nothing."""
     rng = np.random.default_rng(seed)
-    return Member(
+    return MemberResult(
         run_id=f"{variant}-{seed}",
         variant=variant,
         seed=seed,
@@ -84,7 +84,7 @@ def member(
 
 def suite(
     rng: np.random.Generator, effects: dict[str, float], n_seeds: int, sd: float
-) -> list[Member]:
+) -> list[MemberResult]:
     """Seeds share a level of their own; each run adds noise of sd / sqrt(2)."""
     levels = 0.2 + 0.02 * rng.standard_normal(n_seeds)
     return [
@@ -156,14 +156,14 @@ def test_the_compared_number_is_the_excess_over_the_own_ceiling() -> None:
 
 
 def verdict_of(
-    members: list[Member], name: str, ceilings: Ceilings = FULL
+    members: list[MemberResult], name: str, ceilings: Ceilings = FULL
 ) -> tuple[str, str]:
     table = with_verdicts(measure(members, {"baseline": FULL, name: ceilings}))
     row = table.set_index("variant").loc[name]
     return row["verdict"], row["sentence"]
 
 
-def pair(name: str, gaps: list[float], *, took_off: bool = True) -> list[Member]:
+def pair(name: str, gaps: list[float], *, took_off: bool = True) -> list[MemberResult]:
     base = [member("baseline", s, 0.1) for s in range(len(gaps))]
     ours = [member(name, s, 0.1 + g, took_off=took_off) for s, g in enumerate(gaps)]
     return base + ours

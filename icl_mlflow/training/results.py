@@ -1,4 +1,4 @@
-"""What does a suite keep of a training run? What it answered, and how it got there."""
+"""What a training leaves: the model, what it answered, and how it got there."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,12 +8,29 @@ import torch
 
 from icl_mlflow.estimators.ceilings import Ceilings
 from icl_mlflow.evaluation import excess_risk
+from icl_mlflow.models import Transformer
 from icl_mlflow.statistics import falling_at_end, take_off_epoch
 from icl_mlflow.statistics.sample import Sample
+from icl_mlflow.training.settings import TrainSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Member:
+class TrainedModel:
+    """A trained model, and how it was trained.
+
+    Attributes:
+        name: tells it from the others of one analysis.
+        model: in evaluation mode.
+        settings: of its training run.
+    """
+
+    name: str
+    model: Transformer
+    settings: TrainSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemberResult:
     """One finished training run of a suite, as far as statistics need it.
 
     Attributes:

@@ -15,7 +15,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Aside:
+class TrainingThread:
     """A thread for what takes long; it is left to itself when the block is left."""
 
     def __init__(self) -> None:
