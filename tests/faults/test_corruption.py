@@ -91,9 +91,10 @@ def test_a_damaged_journal_gives_what_was_written_or_names_the_damage(
     tmp_path: Path, tally: Callable[..., Tally], name: str, damage: Damage
 ) -> None:
     outbox = Outbox(tmp_path / "sound")
-    ends = [outbox.put(record).end for record in RECORDS]
-    for end in ends[:-LEFT]:
-        outbox.delivered([end])
+    for record in RECORDS:
+        outbox.put(record)
+    for one in list(outbox.waiting)[:-LEFT]:
+        outbox.delivered([one.end])
     outbox.close()
     sound = {n: (tmp_path / "sound" / n).read_bytes() for n in ("records", "delivered")}
     counts = tally(f"{damage.__name__} journal, {name}", asked=EXAMPLES)
@@ -103,7 +104,7 @@ def test_a_damaged_journal_gives_what_was_written_or_names_the_damage(
             for file, written in files.items():
                 Path(folder, file).write_bytes(written)
             damaged = Outbox(Path(folder))
-            waiting = [pending.record for pending in damaged.pending()]
+            waiting = [pending.record for pending in damaged.waiting]
             places = damaged.damaged
             damaged.close()
         counts.wrong += not is_subsequence(waiting, RECORDS)

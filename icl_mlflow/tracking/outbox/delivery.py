@@ -6,13 +6,11 @@ the end it is asked what it has of all, and gets what it lacks: see `verificatio
 """
 
 import threading
-from collections import deque
 from itertools import islice
 
 from mlflow.exceptions import MlflowException
 
 from icl_mlflow.tracking.outbox.outbox import DamagedFileError, Outbox, PendingRecord
-from icl_mlflow.tracking.outbox.records import Record
 from icl_mlflow.tracking.outbox.store_writes import (
     METRICS_PER_BATCH,
     StoreWriter,
@@ -34,33 +32,35 @@ _GONE = "RESOURCE_DOES_NOT_EXIST"
 
 
 class Delivery:
-    """Delivers for one run; one thread delivers, others may put records in.
+    """Delivers for one run; one thread delivers, others may put records in its outbox.
 
     Attributes:
-        changed: notified whenever a record is put in or has been seen to.
-        n_delivered: how many records the store has taken from this courier.
+        n_delivered: how many records the store has taken.
         n_unkept: how many it has acknowledged again and again and does not have.
     """
 
     def __init__(self, outbox: Outbox, store_writer: StoreWriter) -> None:
-        self.changed = threading.Condition()
         self._outbox, self._store_writer = outbox, store_writer
-        self._waiting = deque(outbox.pending())
-        self._uncertain = max((one.end for one in self._waiting), default=0)
+        self._uncertain = self._last_end()
         self._refusals: dict[int, str] = {}
         self._concluding = self._verified = False
         self._repeats = 0
         self.n_delivered = self.n_unkept = 0
 
     @property
+    def changed(self) -> threading.Condition:
+        """Notified whenever a record is put into the outbox or has been seen to."""
+        return self._outbox.changed
+
+    @property
     def n_waiting(self) -> int:
         """How many records have not been seen to."""
-        return len(self._waiting)
+        return len(self._outbox.waiting)
 
     @property
     def is_busy(self) -> bool:
         """Whether there is something left to do for `deliver_next`."""
-        return bool(self._waiting) or (self._concluding and not self._verified)
+        return bool(self.n_waiting) or (self._concluding and not self._verified)
 
     @property
     def refusals(self) -> list[str]:
@@ -71,12 +71,6 @@ class Delivery:
     def n_left(self) -> int:
         """How many records the store does not have, as far as is known."""
         return self.n_waiting + len(self._refusals) + self.n_unkept
-
-    def put(self, record: Record) -> None:
-        """Write a record down for delivery; does not wait for anything."""
-        with self.changed:
-            self._waiting.append(self._outbox.put(record))
-            self.changed.notify_all()
 
     def conclude(self) -> None:
         """No further record comes: what was delivered is to be verified at the end."""
@@ -92,7 +86,7 @@ class Delivery:
                 again.
         """
         with self.changed:
-            first = list(islice(self._waiting, METRICS_PER_BATCH))
+            first = list(islice(self._outbox.waiting, METRICS_PER_BATCH))
         try:
             if first:
                 self._outbox.sync()
@@ -108,10 +102,12 @@ class Delivery:
         """Deliver everything again: another run has taken the place of this one."""
         with self.changed:
             self._refusals.clear()
-            self._waiting = deque(self._outbox.pending())
-            self._uncertain = max((one.end for one in self._waiting), default=0)
+            self._uncertain = self._last_end()
             self._verified = False
             self.changed.notify_all()
+
+    def _last_end(self) -> int:
+        return max((one.end for one in self._outbox.waiting), default=0)
 
     def _deliver(self, batch: list[PendingRecord]) -> None:
         last = batch[-1].end
@@ -138,7 +134,7 @@ class Delivery:
             self.n_delivered += len(batch)
         with self.changed:
             for _ in batch:
-                self._waiting.popleft()
+                self._outbox.waiting.popleft()
             self.changed.notify_all()
 
     def _verify(self) -> None:
@@ -148,7 +144,7 @@ class Delivery:
             if lacking and self._repeats < _REPEATS:
                 self._repeats += 1
                 self._uncertain = max(lacking[-1].end, self._uncertain)
-                self._waiting.extend(lacking)
+                self._outbox.waiting.extend(lacking)
             else:
                 self.n_unkept, self._verified = len(lacking), True
             self.changed.notify_all()

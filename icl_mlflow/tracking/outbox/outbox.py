@@ -9,6 +9,8 @@ import contextlib
 import hashlib
 import os
 import shutil
+import threading
+from collections import deque
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -49,6 +51,8 @@ class Outbox:
     Attributes:
         folder: in which all is.
         progress: what has been delivered.
+        waiting: records that are still to be delivered, in order.
+        changed: held by whoever changes ``waiting``, and notified of it.
         damaged: records that can no longer be read.
     """
 
@@ -59,10 +63,15 @@ class Outbox:
         self._delivered = Journal(folder / DELIVERED)
         self.progress = last_progress(folder / DELIVERED)
         self.damaged: list[Damage] = []
+        self.changed = threading.Condition()
+        self.waiting = deque(self.pending())
 
-    def put(self, record: Record) -> PendingRecord:
-        """Write a record down."""
-        return PendingRecord(record, self._records.append(to_json(record)).end)
+    def put(self, record: Record) -> None:
+        """Write a record down, and have it wait for delivery."""
+        with self.changed:
+            end = self._records.append(to_json(record)).end
+            self.waiting.append(PendingRecord(record, end))
+            self.changed.notify_all()
 
     def keep(self, file: Path) -> str:
         """Take a copy of a file; its SHA-256, under which it is kept."""
@@ -161,8 +170,11 @@ class Outbox:
         )
 
     def begin_anew(self, run_id: str) -> None:
-        """Remember that another run gets everything, because the one before is gone."""
+        """Have everything wait for another run, because the one before is gone."""
         self._remember(DeliveryProgress(run_id=run_id))
+        with self.changed:
+            self.waiting = deque(self.pending())
+            self.changed.notify_all()
 
     def sync(self) -> None:
         """Have every record on the disk."""

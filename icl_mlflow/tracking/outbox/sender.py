@@ -20,7 +20,7 @@ _GLANCE = 0.2
 
 
 class Sender:
-    """Has a courier deliver what it has and what it is given later.
+    """Delivers the records of a run as they come, in a thread of its own.
 
     Args:
         delivery: of the run.

@@ -74,7 +74,7 @@ class RunWriter:
         if self._sender.stopped_by is not None:
             raise self._sender.stopped_by
         with signals_put_off():
-            self._delivery.put(record)
+            self._outbox.put(record)
 
     def keep(self, file: Path) -> str:
         """Take a copy of a file; its SHA-256, for a record to name."""
