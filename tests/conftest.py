@@ -19,6 +19,7 @@ from icl_mlflow.tracking.store import uri as location
 from icl_mlflow.tracking.store.connection import Store, connect
 from icl_mlflow.training.settings import TrainSettings
 from tests.server import Server
+from tests.tiny import MOMENT
 
 # A shell starts what it puts in the background with SIGINT and SIGQUIT ignored, and
 # nohup ignores SIGHUP, which everything that tests start would inherit; some of it is
@@ -143,8 +144,7 @@ def _train_seeds(store: Store, variant: str) -> tuple[str, tuple[str, ...]]:
 
 def _moment(**overrides: str | int) -> TrainSettings:
     """Settings of a training that takes a moment."""
-    episodes = {"train_episodes": 256, "val_episodes": 64, "test_episodes": 64}
-    return TrainSettings.preset("smoke", **episodes, threads=1, **overrides)
+    return TrainSettings.preset("smoke", **MOMENT, **overrides)
 
 
 @pytest.fixture(scope="session")

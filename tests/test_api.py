@@ -12,18 +12,13 @@ import pytest
 import icl_mlflow as icl
 from icl_mlflow.tracking.store.connection import Store
 from tests.conftest import TrainedRuns
+from tests.tiny import MOMENT
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 #: A training of a moment.
-MOMENT: dict[str, Any] = {
-    "preset": "smoke",
-    "train_episodes": 256,
-    "val_episodes": 64,
-    "test_episodes": 64,
-    "threads": 1,
-}
+SMOKE: dict[str, Any] = {"preset": "smoke", **MOMENT}
 
 
 def run_example(code: str, folder: Path) -> str:
@@ -68,7 +63,7 @@ def test_keywords_and_settings_make_the_same_run(
         sigma_max=4,
         seed=2,
         on_epoch=lambda name, epoch: heard.append((name, epoch.epoch)),
-        **MOMENT,
+        **SMOKE,
     )
     shown = capsys.readouterr().err
     assert heard == [("B-baseline-seed2", 0), ("B-baseline-seed2", 1)]
@@ -94,7 +89,7 @@ def test_a_suite_takes_sequences_and_reuses_what_is_trained(
         seeds=range(2),
         experiment="trained",
         execution=icl.Execution(jobs=1),
-        **MOMENT,
+        **SMOKE,
     )
     assert list(suite.table["variant"]) == ["baseline", "no_labels"]
     assert set(suite.history["seed"]) == {0, 1}

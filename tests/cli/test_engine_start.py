@@ -11,13 +11,10 @@ from typing import Any
 import pytest
 
 from icl_mlflow.tracking.store.connection import Store
+from tests.tiny import OPTIONS
 
 Icl = Callable[..., Any]
 
-OPTIONS = [
-    *("--preset", "smoke", "--train_episodes", "256", "--val_episodes", "64"),
-    *("--test_episodes", "64", "--threads", "1"),
-]
 COMMANDS = (
     ["train", *OPTIONS, "--seeds", "0,1"],
     ["ablate", *OPTIONS, "--variants", "baseline", "--seeds", "0,1"],

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from icl_mlflow.tracking.store.connection import Store
+from tests.tiny import OPTIONS
 
 Icl = Callable[..., Any]
 TABLES = ("history", "history_mean", "results", "results_mean", "paper")
@@ -136,8 +137,7 @@ def test_several_runs_are_joined_in_one_table(
 def test_runs_of_other_settings_share_no_mean(
     icl: Icl, trained_store: Store, trained_runs: Any, new_folder: Path
 ) -> None:
-    tiny = ["--preset", "smoke", "--train_episodes", "256", "--val_episodes", "64"]
-    tiny += ["--test_episodes", "64", "--experiment", "trained", "--seeds", "0,1"]
+    tiny = [*OPTIONS, "--experiment", "trained", "--seeds", "0,1"]
     assert icl("train", *tiny, "--lr", "1e-3", "--jobs", "1").code == 0
     (parent,) = trained_store.client.search_runs(
         [trained_store.experiment_id], "tags.kind = 'suite'", max_results=1

@@ -14,15 +14,9 @@ from icl_mlflow.suite.member import train_member
 from icl_mlflow.tracking.runs.lifecycle import open_run
 from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.training.settings import TrainSettings
+from tests.tiny import MOMENT, OPTIONS
 
 Icl = Callable[..., Any]
-
-TINY = {"train_episodes": 256, "val_episodes": 64, "test_episodes": 64, "threads": 1}
-OPTIONS = [
-    "--preset",
-    "smoke",
-    *(w for k, v in TINY.items() for w in (f"--{k}", str(v))),
-]
 
 #: Has a run until its input ends, and says its id.
 HOLD = """
@@ -39,7 +33,7 @@ HOLD = """
 
 def cut_off(store: Store, task: str) -> str:
     """The id of a training that was cut off after its first epoch."""
-    settings = TrainSettings.preset("smoke", task=task, **TINY)
+    settings = TrainSettings.preset("smoke", task=task, **MOMENT)
 
     def cut(_epoch: object) -> None:
         raise KeyboardInterrupt

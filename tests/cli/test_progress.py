@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 from icl_mlflow.tracking.store.connection import Store
-from tests.cli.test_train import TINY, Icl
+from tests.cli.test_train import Icl
+from tests.tiny import OPTIONS
 
 LINE = re.compile(
     r"A-baseline-seed\d: epoch (\d) of 2, train loss [\d.]+, val loss [\d.]+, "
@@ -19,7 +20,7 @@ LINE = re.compile(
 
 def test_every_epoch_is_a_line_on_stderr(store: Store, icl: Icl) -> None:
     del store
-    result = icl("train", *TINY)
+    result = icl("train", *OPTIONS)
     assert result.code == 0
     start, *epochs = result.err.splitlines()
     assert re.match(r"A-baseline-seed0: 2 epochs of 4 steps, on \w+, in fp32 \(", start)
@@ -30,7 +31,7 @@ def test_every_epoch_is_a_line_on_stderr(store: Store, icl: Icl) -> None:
 
 def test_so_is_every_epoch_of_every_seed(store: Store, icl: Icl) -> None:
     del store
-    result = icl("train", *TINY, "--seeds", "0,1", "--jobs", "2")
+    result = icl("train", *OPTIONS, "--seeds", "0,1", "--jobs", "2")
     assert result.code == 0
     start, *epochs = result.err.splitlines()
     assert start.startswith("2 seeds: 2 epochs of 4 steps")
@@ -43,16 +44,16 @@ def test_so_is_every_epoch_of_every_seed(store: Store, icl: Icl) -> None:
 def test_the_smallest_preset_says_that_it_is_no_result(store: Store, icl: Icl) -> None:
     del store
     said = "preset smoke tests the installation; this is no result"
-    result = icl("train", *TINY)
+    result = icl("train", *OPTIONS)
     assert said in result.out.splitlines()[-1]
-    at_length = icl("train", *TINY, "--preset", "paper", "--epochs", "0")
+    at_length = icl("train", *OPTIONS, "--preset", "paper", "--epochs", "0")
     assert at_length.code == 0
     assert said not in at_length.out
 
 
 def test_on_a_terminal_there_is_a_bar(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "icl_mlflow.cli.main", "train", *TINY]
+    command = [sys.executable, "-m", "icl_mlflow.cli.main", "train", *OPTIONS]
     with subprocess.Popen(
         command,
         cwd=tmp_path,

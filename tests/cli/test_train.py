@@ -14,12 +14,7 @@ from mlflow.entities import Run
 
 from icl_mlflow.tracking.models.lookup import load_model
 from icl_mlflow.tracking.store.connection import Store
-
-TINY = [
-    "--preset", "smoke", "--train_episodes", "256", "--val_episodes", "64",
-    "--test_episodes", "64", "--threads", "1",
-]  # fmt: skip
-
+from tests.tiny import OPTIONS
 
 Icl = Callable[..., Any]
 
@@ -31,7 +26,7 @@ def runs(store: Store, query: str = "") -> list[Run]:
 
 
 def test_a_training_prints_where_everything_is(store: Store, icl: Icl) -> None:
-    result = icl("train", *TINY, "--seed", "3", "--n-context", "6")
+    result = icl("train", *OPTIONS, "--seed", "3", "--n-context", "6")
     assert result.code == 0, result.err
     lines = dict(line.split(maxsplit=1) for line in result.out.splitlines())
     run_id, name = lines["run"].split()
@@ -50,7 +45,7 @@ def test_a_training_prints_where_everything_is(store: Store, icl: Icl) -> None:
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(
     store: Store, icl: Icl
 ) -> None:
-    result = icl("train", *TINY, "--seeds", "0-2", "--dry_run")
+    result = icl("train", *OPTIONS, "--seeds", "0-2", "--dry_run")
     assert result.code == 0, result.err
     names = ", ".join(f"A-baseline-seed{seed}" for seed in range(3))
     assert f"members      {names}" in result.out
@@ -96,7 +91,7 @@ def test_an_unreachable_server_is_one_line_within_seconds(
     new_folder: Path, icl: Icl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    result = icl("train", *TINY)
+    result = icl("train", *OPTIONS)
     assert result.code == 2
     (line,) = result.err.splitlines()
     assert line.startswith("Error: http://127.0.0.1:9 ")
@@ -106,7 +101,7 @@ def test_an_unreachable_server_is_one_line_within_seconds(
 def test_several_seeds_give_one_parent_with_means_and_intervals(
     store: Store, icl: Icl
 ) -> None:
-    result = icl("train", *TINY, "--seeds", "0,1")
+    result = icl("train", *OPTIONS, "--seeds", "0,1")
     assert result.code == 0, result.err
     (parent_id,) = [
         line.split()[1] for line in result.out.splitlines() if line.startswith("parent")
@@ -127,7 +122,7 @@ def test_several_seeds_give_one_parent_with_means_and_intervals(
 def test_a_diverging_training_ends_with_exit_code_3_and_keeps_weights(
     store: Store, icl: Icl
 ) -> None:
-    result = icl("train", *TINY, "--lr", "1e30", "--clip_norm", "1e30")
+    result = icl("train", *OPTIONS, "--lr", "1e30", "--clip_norm", "1e30")
     assert result.code == 3
     *_, line = result.err.splitlines()
     assert line.startswith("Error: the loss is not finite at epoch")
@@ -144,7 +139,7 @@ def test_a_diverging_training_ends_with_exit_code_3_and_keeps_weights(
 def test_a_signal_ends_the_run_killed(
     store: Store, sent: signal.Signals, code: int
 ) -> None:
-    command = [sys.executable, "-m", "icl_mlflow.cli.main", "train", *TINY]
+    command = [sys.executable, "-m", "icl_mlflow.cli.main", "train", *OPTIONS]
     long = ["--epochs", "1000000"]
     with subprocess.Popen(
         [*command, *long], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -14,9 +14,9 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.training.settings import TrainSettings
+from tests.tiny import MOMENT, PARAMETERS
 
 ROOT = Path(__file__).parents[2]
-TINY = ["preset=smoke", "train_episodes=256", "val_episodes=64", "test_episodes=64"]
 
 
 def mlflow_run(
@@ -41,12 +41,11 @@ def runs(store: Store) -> list[Run]:
 
 def test_a_rate_typed_in_any_way_trains(store: Store) -> None:
     """It is shown as it was typed, and is the same settings as any other spelling."""
-    result = mlflow_run("train", "lr=3e-4", "epochs=1", *TINY)
+    result = mlflow_run("train", "lr=3e-4", "epochs=1", *PARAMETERS)
     assert result.returncode == 0, result.stderr
     (run,) = runs(store)
     assert run.data.params["lr"] == "3e-4"
-    sizes = {"train_episodes": 256, "val_episodes": 64, "test_episodes": 64}
-    settings = TrainSettings.preset("smoke", lr=0.0003, epochs=1, **sizes)
+    settings = TrainSettings.preset("smoke", lr=0.0003, epochs=1, **MOMENT)
     assert run.data.tags["settings_hash"] == settings.identity
     assert run.info.status == "FINISHED"
     assert run.info.run_name == "A-baseline-seed0"
@@ -75,7 +74,9 @@ def test_bad_input_is_one_line_and_a_failed_run(
 
 
 def test_the_name_that_is_typed_stays(store: Store) -> None:
-    result = mlflow_run("train", "epochs=1", *TINY, options=["--run-name", "my own"])
+    result = mlflow_run(
+        "train", "epochs=1", *PARAMETERS, options=["--run-name", "my own"]
+    )
     assert result.returncode == 0, result.stderr
     (run,) = runs(store)
     assert (run.info.status, run.info.run_name) == ("FINISHED", "my own")
@@ -85,7 +86,7 @@ def test_the_description_and_tags_of_the_run_that_is_given_stay(store: Store) ->
     said = {MLFLOW_RUN_NOTE: "my *own* words", "mine": "yes"}
     given = store.client.create_run(store.experiment_id, tags=said, run_name="my own")
     run_id = given.info.run_id
-    result = mlflow_run("train", "epochs=1", *TINY, options=["--run-id", run_id])
+    result = mlflow_run("train", "epochs=1", *PARAMETERS, options=["--run-id", run_id])
     assert result.returncode == 0, result.stderr
     (run,) = runs(store)
     assert (run.info.status, run.info.run_name) == ("FINISHED", "my own")
@@ -94,7 +95,7 @@ def test_the_description_and_tags_of_the_run_that_is_given_stay(store: Store) ->
 
 @pytest.mark.parametrize("entry_point", ["train", "analyze"])
 def test_a_dry_run_is_refused_in_one_line(store: Store, entry_point: str) -> None:
-    needed = ["run_id=4f2a"] if entry_point == "analyze" else TINY
+    needed = ["run_id=4f2a"] if entry_point == "analyze" else PARAMETERS
     result = mlflow_run(entry_point, "dry_run=true", *needed)
     assert result.returncode == 1  # whatever the command ends with
     (line,) = [x for x in result.stderr.splitlines() if x.startswith("Error: ")]

@@ -31,10 +31,11 @@ from icl_mlflow.training.problem import initial_model
 from icl_mlflow.training.settings import TrainSettings
 from tests.cli.conftest import icl
 from tests.faults.ledger import Tally
+from tests.tiny import MODEL
 
 __all__ = ["icl"]
 
-TINY = TrainSettings(dim=3, n_context=4, d_model=8, n_heads=2)
+TINY = TrainSettings(**MODEL)
 CANARY = "canary"
 UNTOUCHED = "outside the folder"
 

@@ -1,12 +1,11 @@
 """A model of arbitrary weights, and the same put together from torch's modules."""
 
-from collections.abc import Callable
-
 import pytest
 import torch
 from torch import Generator, Tensor, nn
 
 from icl_mlflow.models import Architecture, Transformer
+from tests.models.small import Build, Pair, Paired
 
 
 class Reference(nn.Module):
@@ -64,7 +63,7 @@ def reference() -> type[Reference]:
 
 
 @pytest.fixture
-def randomised() -> Callable[[Architecture, torch.dtype], Transformer]:
+def randomised() -> Build:
     """Builds a model with every parameter, norms and biases too, off its start."""
 
     def build(architecture: Architecture, dtype: torch.dtype) -> Transformer:
@@ -74,5 +73,19 @@ def randomised() -> Callable[[Architecture, torch.dtype], Transformer]:
             for parameter in model.parameters():
                 parameter.add_(0.1 * torch.randn(parameter.shape, generator=rng))
         return model.to(dtype)
+
+    return build
+
+
+@pytest.fixture
+def paired(randomised: Build, reference: type[Reference]) -> Paired:
+    """Builds a model and torch's own with the same weights."""
+
+    def build(architecture: Architecture, dtype: torch.dtype) -> Pair:
+        model = randomised(architecture, dtype)
+        with torch.random.fork_rng():
+            torchs = reference(architecture).to(dtype)
+        torchs.load_state_dict(model.state_dict(), strict=True)
+        return model, torchs
 
     return build

@@ -7,9 +7,8 @@ import torch
 from scipy.stats import ks_2samp
 from torch import Generator, Tensor, nn
 
-from icl_mlflow.models import EMBEDDINGS, Architecture, Transformer
-
-SMALL = Architecture(dim=4, positions=25, d_model=24, n_layers=2, n_heads=3)
+from icl_mlflow.models import EMBEDDINGS, Transformer
+from tests.models.small import SMALL
 
 
 @pytest.mark.parametrize("embedding", EMBEDDINGS)

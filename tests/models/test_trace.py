@@ -7,24 +7,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from icl_mlflow.models import Architecture, Site, Transformer
+from icl_mlflow.models import Site, Transformer
 from icl_mlflow.models.forward import logits_from_heads
-from icl_mlflow.tasks.shifted_mean import ShiftedMean
-
-SMALL = Architecture(dim=4, positions=25, d_model=24, n_layers=2, n_heads=3)
+from tests.models.small import SMALL, Build, draw, inputs
 
 
 @pytest.fixture
-def model(
-    randomised: Callable[[Architecture, torch.dtype], Transformer],
-) -> Transformer:
+def model(randomised: Build) -> Transformer:
     return randomised(SMALL, torch.float64)
 
 
 @pytest.fixture
 def episodes() -> tuple[Tensor, Tensor, Tensor]:
-    drawn = ShiftedMean(dim=4, tau=1.0).sample(5, 12, stream="test")
-    return drawn.context_x_BND.double(), drawn.context_y_BN, drawn.query_x_BD.double()
+    return inputs(draw(n_episodes=5), torch.float64)
 
 
 def test_a_trace_has_the_stated_shapes_and_attention_sums_to_one(
@@ -124,7 +119,7 @@ def test_keys_of_zero_make_attention_uniform(
 @pytest.mark.parametrize("n_layers", [1, 2, 3])
 def test_the_answer_from_a_blocks_heads_is_the_answer_of_the_whole_with_them_edited(
     n_layers: int,
-    randomised: Callable[[Architecture, torch.dtype], Transformer],
+    randomised: Build,
     episodes: tuple[Tensor, Tensor, Tensor],
 ) -> None:
     architecture = replace(SMALL, n_layers=n_layers)

@@ -1,24 +1,15 @@
 """The transformer is `torch.nn.TransformerEncoder`, by the fast path and the trace."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
-from torch.overrides import TorchFunctionMode
 
-from icl_mlflow.episodes import Episodes
-from icl_mlflow.models import EMBEDDINGS, Architecture, Transformer
-from icl_mlflow.tasks.shifted_mean import ShiftedMean
+from icl_mlflow.models import Architecture, Transformer
+from tests.models.small import SMALL, Build, Paired, draw, inputs, relative
 
-Build = Callable[[Architecture, torch.dtype], Transformer]
-Pair = tuple[Transformer, nn.Module]
-Paired = Callable[[Architecture, torch.dtype], Pair]
-
-SMALL = Architecture(dim=4, positions=25, d_model=24, n_layers=2, n_heads=3)
 BLOCK = {
     "self_attn.in_proj_weight": (72, 24),
     "self_attn.in_proj_bias": (72,),
@@ -61,37 +52,6 @@ PUBLISHED_EMBEDDING = {
 every_embedding = pytest.mark.parametrize("embedding", PUBLISHED_EMBEDDING)
 
 
-def inputs(
-    episodes: Episodes, dtype: torch.dtype = torch.float32
-) -> tuple[Tensor, Tensor, Tensor]:
-    x_BND, query_x_BD = episodes.context_x_BND, episodes.query_x_BD
-    return x_BND.to(dtype), episodes.context_y_BN, query_x_BD.to(dtype)
-
-
-def draw(n_context: int = 12, n_episodes: int = 16) -> Episodes:
-    return ShiftedMean(dim=4, tau=1.0).sample(n_episodes, n_context, stream="test")
-
-
-@pytest.fixture
-def paired(randomised: Build, reference: type[nn.Module]) -> Paired:
-    """Builds a model and torch's own with the same weights."""
-
-    def build(architecture: Architecture, dtype: torch.dtype) -> Pair:
-        model = randomised(architecture, dtype)
-        with torch.random.fork_rng():
-            torchs = reference(architecture).to(dtype)
-        torchs.load_state_dict(model.state_dict(), strict=True)
-        return model, torchs
-
-    return build
-
-
-def relative(found: Tensor, expected: Tensor) -> float:
-    """The largest difference, against the largest value."""
-    found, expected = found.detach(), expected.detach()
-    return float((found - expected).abs().max() / expected.abs().max())
-
-
 @every_embedding
 def test_parameters_have_their_published_names_and_shapes(embedding: str) -> None:
     model = Transformer(replace(SMALL, embedding=embedding))
@@ -102,13 +62,6 @@ def test_parameters_have_their_published_names_and_shapes(embedding: str) -> Non
     expected |= {"head.weight": (1, 24), "head.bias": (1,)}
     found = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     assert found == expected
-
-
-def test_every_choice_of_embedding_exists() -> None:
-    assert set(EMBEDDINGS) == set(PUBLISHED_EMBEDDING)
-    message = "unknown embedding 'stacked'; choose one of: summed, interleaved, x_only"
-    with pytest.raises(ValueError, match=message):
-        Architecture(embedding="stacked")
 
 
 @every_embedding
@@ -178,66 +131,6 @@ def test_the_residual_stream_is_that_of_torch(embedding: str, paired: Paired) ->
         assert relative(trace.pattern_BHSS[index], pattern_BHSS) <= 1e-12
         x_BSM = layer(x_BSM)
         assert relative(trace.residual_BSM[index + 1], x_BSM) <= 1e-12
-
-
-class CountFusedAttention(TorchFunctionMode):
-    """Counts the calls of torch's fused attention."""
-
-    calls = 0
-
-    def __torch_function__(
-        self,
-        function: Callable[..., Any],
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        del types
-        self.calls += function is nn.functional.scaled_dot_product_attention
-        return function(*args, **(kwargs or {}))
-
-
-@pytest.mark.parametrize(("n_context", "fused"), [(126, False), (127, True)])
-def test_long_contexts_use_the_fused_kernel_and_agree(
-    n_context: int, fused: bool, paired: Paired
-) -> None:
-    architecture = replace(SMALL, positions=200, n_layers=3)
-    model, torchs = paired(architecture, torch.float64)
-    episodes = inputs(draw(n_context, 4), torch.float64)
-    with CountFusedAttention() as count:
-        logit_B = model(*episodes)
-    assert bool(count.calls) == fused
-    assert relative(logit_B, torchs(*episodes)) <= 1e-12
-    assert relative(logit_B, model.trace(*episodes).logit_B) <= 1e-12
-
-
-@pytest.mark.parametrize("embedding", ["summed", "x_only", "interleaved"])
-def test_a_context_longer_than_the_table_is_refused(embedding: str) -> None:
-    model = Transformer(replace(SMALL, embedding=embedding))
-    longest = {"summed": 24, "x_only": 24, "interleaved": 12}[embedding]
-    assert model.n_context == longest
-    for n_context in (0, 1, longest):
-        assert model(*inputs(draw(n_context))).shape == (16,)
-    tokens = {"summed": 26, "x_only": 26, "interleaved": 27}[embedding]
-    message = f"table has 25 rows, but the episode makes {tokens} tokens"
-    for road in (model, model.trace):
-        with pytest.raises(ValueError, match=message):
-            road(*inputs(draw(longest + 1)))
-
-
-def test_without_labels_there_is_nothing_to_read_from_them(randomised: Build) -> None:
-    episodes = draw()
-    flipped = replace(episodes, context_y_BN=1 - episodes.context_y_BN)
-    blind = randomised(replace(SMALL, embedding="x_only"), torch.float32)
-    seeing = randomised(SMALL, torch.float32)
-    assert torch.equal(blind(*inputs(episodes)), blind(*inputs(flipped)))
-    assert not torch.equal(seeing(*inputs(episodes)), seeing(*inputs(flipped)))
-
-
-def test_heads_that_do_not_divide_the_width_are_refused() -> None:
-    message = "n_heads=5 does not divide d_model=24; choose one of: 1, 2, 3, 4, 6, 8"
-    with pytest.raises(ValueError, match=message):
-        replace(SMALL, n_heads=5)
 
 
 def test_the_published_size() -> None:

@@ -12,6 +12,7 @@ from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.variants import VARIANTS
 from tests.plugins.installed import BROKEN, TOY, install
 from tests.plugins.toy_icl.sign import TOY as TASK
+from tests.tiny import OPTIONS
 
 ROOT = Path(__file__).parents[2]
 CONTRACTS = (
@@ -24,7 +25,6 @@ CONTRACTS = (
 )
 #: Whatever is the package's own, and its task with the baseline.
 CHOSEN = "toy and (toy_ or baseline or tasks)"
-SMALL = ("--preset", "smoke", "--train_episodes", "256", "--val_episodes", "64")
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_the_contracts_hold_for_what_another_package_adds(toy: dict[str, str]) -
 def test_a_task_of_another_package_is_trained_and_analyzed_by_its_parameters(
     store: Store, toy_and_torn: dict[str, str]
 ) -> None:
-    trained = icl(toy_and_torn, "train", *SMALL, "--task", "Toy", "--gap", "0.6")
+    trained = icl(toy_and_torn, "train", *OPTIONS, "--task", "Toy", "--gap", "0.6")
     assert trained.returncode == 0, trained.stderr
     (run,) = store.client.search_runs([store.experiment_id], "tags.kind = 'train'")
     assert run.data.params["gap"] == "0.6"

@@ -12,7 +12,6 @@ from icl_mlflow.statistics import (
     slope_interval,
     spearman_interval,
 )
-from icl_mlflow.statistics.ranks import average_ranks
 
 
 def pairs(
@@ -156,8 +155,3 @@ def test_lists_that_do_not_pair_are_refused() -> None:
         pearson_interval([1.0, 2.0], [1.0, 2.0, 3.0])
     with pytest.raises(ValueError, match=r"y\[1\] is nan"):
         slope_interval([1.0, 2.0], [1.0, math.nan])
-
-
-def test_ranks_are_scipys_ties_and_all() -> None:
-    values = np.random.default_rng(0).integers(0, 20, 100) / 7
-    np.testing.assert_array_equal(average_ranks(values), stats.rankdata(values))

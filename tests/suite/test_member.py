@@ -16,10 +16,9 @@ from icl_mlflow.suite.training_result import TrainingResult
 from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.training.fit import NonFiniteLossError, evaluation_episodes
 from icl_mlflow.training.problem import problem
+from tests.tiny import MOMENT
 
-SETTINGS = TrainSettings.preset(
-    "smoke", task="B", seed=4, train_episodes=256, val_episodes=64, test_episodes=64
-)
+SETTINGS = TrainSettings.preset("smoke", task="B", seed=4, **MOMENT)
 
 
 @pytest.fixture

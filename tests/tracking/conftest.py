@@ -1,7 +1,6 @@
 """A small model, and runs that keep one."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -12,8 +11,7 @@ from icl_mlflow.tracking.runs.lifecycle import open_run
 from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.training.problem import initial_model
 from icl_mlflow.training.settings import TrainSettings
-
-TINY: Mapping[str, Any] = {"dim": 3, "n_context": 4, "d_model": 8, "n_heads": 2}
+from tests.tiny import MODEL
 
 #: Store, settings, metrics and parent's run id, the last three if wanted.
 Keep = Callable[..., tuple[str, RegisteredModel]]
@@ -21,7 +19,7 @@ Keep = Callable[..., tuple[str, RegisteredModel]]
 
 @pytest.fixture
 def settings() -> TrainSettings:
-    return TrainSettings(**TINY)
+    return TrainSettings(**MODEL)
 
 
 @pytest.fixture
@@ -53,7 +51,7 @@ def keep_one(
     parent_run_id: str | None = None,
 ) -> tuple[str, RegisteredModel]:
     """Open a run, register a fresh model in it; its id, and what is registered."""
-    chosen = settings or TrainSettings(**TINY)
+    chosen = settings or TrainSettings(**MODEL)
     with open_run(
         store,
         name=chosen.run_name,

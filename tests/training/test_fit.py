@@ -18,28 +18,11 @@ from icl_mlflow.training.fit import (
 )
 from icl_mlflow.training.problem import initial_model, problem, training_batch
 from icl_mlflow.training.settings import TrainSettings
-
-#: Sixty steps of a tiny model on an easy problem: well under a second.
-TINY: dict[str, Any] = {
-    "task": "A",
-    "tau": 0.0,
-    "dim": 2,
-    "n_context": 6,
-    "d_model": 16,
-    "n_heads": 2,
-    "epochs": 3,
-    "train_episodes": 640,
-    "batch_size": 32,
-    "lr": 3e-3,
-    "val_episodes": 400,
-    "test_episodes": 500,
-    "device": "cpu",
-    "threads": 1,
-}
+from tests.tiny import TRAINING
 
 
 def tiny(**changes: Any) -> TrainSettings:
-    return TrainSettings(**{**TINY, **changes})
+    return TrainSettings(**{**TRAINING, "tau": 0.0, **changes})
 
 
 def repeatable(fitted: FittedModel) -> list[dict[str, float]]:

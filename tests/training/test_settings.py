@@ -7,8 +7,7 @@ import pytest
 
 from icl_mlflow.tasks.shifted_mean import ShiftedMean
 from icl_mlflow.tasks.variance import Variance
-from icl_mlflow.training.device import pick_device
-from icl_mlflow.training.problem import initial_model, problem, resolved
+from icl_mlflow.training.problem import problem
 from icl_mlflow.training.settings import PRESETS, TrainSettings
 
 
@@ -131,31 +130,3 @@ def test_the_identity_is_what_decides_the_result() -> None:
     ]
     identities = {replace(settings, **change).identity for change in changes}
     assert len(identities | {settings.identity}) == len(changes) + 1
-
-
-def test_what_is_resolved_names_the_tasks_own_values() -> None:
-    found = resolved(TrainSettings(task="B", sigma_max=2.0))
-    assert (found["sigma_min"], found["sigma_max"]) == (0.5, 2.0)
-    assert "tau" not in found
-    assert resolved(TrainSettings(also_evaluate="all"))["also_evaluate"] == (
-        "no_nuisance+out_of_distribution"
-    )
-    assert resolved(TrainSettings(curriculum="all"))["curriculum"] == (
-        "nuisance+separation"
-    )
-
-
-def test_layers_start_alike_or_not_as_asked() -> None:
-    names = [f"transformer.layers.{layer}.linear1.weight" for layer in (0, 1)]
-    for layer_init in ("copied", "independent"):
-        model = initial_model(TrainSettings(layer_init=layer_init))
-        first, second = (model.get_parameter(name) for name in names)
-        assert bool((first == second).all()) == (layer_init == "copied")
-
-
-def test_a_device_that_is_not_here_is_refused_with_those_that_are() -> None:
-    assert pick_device("cpu").type == "cpu"
-    here = pick_device("auto").type
-    missing = "mps" if here != "mps" else "cuda"
-    with pytest.raises(ValueError, match=f"no {missing} device .*: auto, .*cpu"):
-        pick_device(missing)

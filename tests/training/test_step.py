@@ -81,22 +81,6 @@ def test_training_is_the_textbook_loop() -> None:
             torch.testing.assert_close(value, weights[name], rtol=0, atol=2e-5)
 
 
-def test_the_rate_rises_for_three_tenths_and_then_falls_to_almost_nothing() -> None:
-    rates = [step.rate for step in run(SETTINGS, initial_model(SETTINGS))]
-    assert rates[0] == pytest.approx(1e-3 / 25)
-    assert max(rates) == rates[11] == pytest.approx(1e-3)  # 0.3 * 40 steps
-    assert rates[:12] == sorted(rates[:12])
-    assert rates[11:] == sorted(rates[11:], reverse=True)
-    assert rates[-1] == pytest.approx(1e-3 / 25 / 1e4)
-
-
-def test_the_linear_schedule_rises_and_falls_in_straight_lines() -> None:
-    settings = TrainSettings(**{**vars(SETTINGS), "schedule": "linear", "warmup": 0.2})
-    rates = [step.rate / 1e-3 for step in run(settings, initial_model(settings))]
-    assert rates[:8] == pytest.approx([(i + 1) / 8 for i in range(8)])
-    assert rates[8:] == pytest.approx([(40 - i) / 32 for i in range(8, 40)])
-
-
 def test_a_linear_recipe_is_the_textbooks_too() -> None:
     """AdamW with a constant first beta and the second as given, by hand."""
     settings = TrainSettings(
@@ -130,12 +114,6 @@ def test_bf16_steps_follow_float32_ones_roughly() -> None:
     assert losses == pytest.approx(exact, abs=0.02)
     assert losses != exact
     assert {p.dtype for p in model.parameters()} == {torch.float32}
-
-
-def test_the_warmup_moves_the_peak() -> None:
-    settings = TrainSettings(**{**vars(SETTINGS), "warmup": 0.5})
-    rates = [step.rate for step in run(settings, initial_model(settings))]
-    assert rates.index(max(rates)) == 19
 
 
 def test_what_a_step_reports_was_measured_before_it_moved() -> None:

@@ -17,9 +17,9 @@ from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants import VARIANTS
 from icl_mlflow.workflows.ablate import Ablation, ablate, plan_suite
+from tests.tiny import MOMENT
 
-TINY = {"train_episodes": 256, "val_episodes": 64, "test_episodes": 64}
-SETTINGS = TrainSettings.preset("smoke", **TINY)
+SETTINGS = TrainSettings.preset("smoke", **MOMENT)
 
 
 def run_suite(store: Store, variants: str, seeds: tuple[int, ...]) -> Ablation:

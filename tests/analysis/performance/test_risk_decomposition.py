@@ -3,12 +3,9 @@
 import math
 from collections.abc import Callable
 
-import pandas as pd
 import pytest
-import torch
 
 from icl_mlflow.analysis.base import Subject
-from icl_mlflow.analysis.performance.entropy_error import ENTROPY_ERROR
 from icl_mlflow.analysis.performance.risk_decomposition import RISK_DECOMPOSITION
 from icl_mlflow.tasks import TASKS
 from tests.analysis.concluded import concluded
@@ -16,7 +13,7 @@ from tests.analysis.concluded import concluded
 StandInOf = Callable[..., Subject]
 
 
-def doubled(stand_in_of: StandInOf, task: str = "A") -> Subject:
+def doubled(stand_in_of: StandInOf, task: str) -> Subject:
     """Twice the exact log-odds: too sure by as much at every length."""
     return stand_in_of(
         lambda t, seen: 2 * t.bayes_logit(seen),
@@ -57,23 +54,3 @@ def test_the_training_prior_stands_beside_a_shift(stand_in_of: StandInOf) -> Non
     axes = RISK_DECOMPOSITION.draw(frame).axes[0]
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
     assert "Bayes, training prior" in labels
-    errors = ENTROPY_ERROR.measure(shifted)
-    assert set(errors["predictor"]) == {"model", "Bayes, training prior"}
-
-
-def test_the_entropy_error_is_there_at_every_length(stand_in_of: StandInOf) -> None:
-    subject = doubled(stand_in_of)
-    frame = ENTROPY_ERROR.measure(subject)
-    assert list(frame["n_context"]) == [1, 2, 3, 4, 5, 6]
-    assert (frame["entropy_mae_bits_low"] > 0).all()
-    last = subject.truth.bayes_B
-    p, q = torch.sigmoid(2 * last), torch.sigmoid(last)
-
-    def bits(p_B: torch.Tensor) -> torch.Tensor:
-        return torch.special.entr(torch.stack([p_B, 1 - p_B])).sum(0) / math.log(2)
-
-    exact = float((bits(p) - bits(q)).abs().mean())
-    assert frame["entropy_mae_bits"].iloc[-1] == pytest.approx(exact, rel=1e-5)
-    said = concluded(ENTROPY_ERROR, frame)
-    assert said.startswith("No: at the trained context length its entropy is off by ")
-    assert isinstance(frame, pd.DataFrame)

@@ -89,22 +89,3 @@ def test_a_task_without_sweeps_or_shifts_is_refused_by_name(
         reason = analysis.refuses(bare)
         assert reason is not None
         assert subject.name in reason
-
-
-@pytest.mark.parametrize("task", TASKS)
-def test_named_shifts_are_the_tasks_own(
-    task: str, stand_in_of: Callable[..., Subject]
-) -> None:
-    believer = stand_in_of(
-        lambda task, seen: task.bayes_logit(seen), task=task, episodes=100
-    )
-    frame = NAMED_SHIFTS.measure(believer)
-    assert list(frame["shift"].unique()) == ["as trained", *TASKS[task].shifts]
-    model, bayes = of(frame, "model"), of(frame, "Bayes, training prior")
-    np.testing.assert_array_equal(model[METRICS], bayes[METRICS])
-    numbers = NAMED_SHIFTS.summarise(frame)
-    assert numbers["as_trained_excess_risk"] == 0
-    for shift in TASKS[task].shifts:
-        assert numbers[f"{shift}_excess_risk"] > 0
-        same = numbers[f"{shift}_training_prior_excess_risk"]
-        assert numbers[f"{shift}_excess_risk"] == same

@@ -12,9 +12,9 @@ from icl_mlflow.suite.grid import grid
 from icl_mlflow.tracking.runs.lifecycle import open_run
 from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.training.settings import TrainSettings
+from tests.tiny import MOMENT
 
-TINY = {"train_episodes": 256, "val_episodes": 64, "test_episodes": 64}
-SETTINGS = TrainSettings.preset("smoke", **TINY, threads=1)
+SETTINGS = TrainSettings.preset("smoke", **MOMENT)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from icl_mlflow.tracking.runs.query import child_runs
 from icl_mlflow.tracking.runs.results import UnreadableMemberError, read_member
 from icl_mlflow.tracking.store.connection import Store, StoreError, connect, open_client
 from icl_mlflow.training.settings import TrainSettings
-from tests.tracking.conftest import TINY
+from tests.tiny import MODEL
 
 Keep = Any  # the fixture in conftest.py
 
@@ -36,7 +36,7 @@ def moved(
 
 def test_models_are_found_beside_the_database(moved: tuple[str, Path]) -> None:
     run_id, _ = moved
-    assert load_model(run_id).settings == TrainSettings(**TINY)
+    assert load_model(run_id).settings == TrainSettings(**MODEL)
     assert load_model("models:/icl-A-baseline@best").settings.task == "A"
 
 
@@ -66,7 +66,7 @@ def test_files_are_found_where_the_user_says(
     with pytest.raises(ModelError, match="Set ICL_MLFLOW_ARTIFACTS to"):
         load_model(run_id)
     monkeypatch.setenv("ICL_MLFLOW_ARTIFACTS", str(there / place))
-    assert load_model(run_id).settings == TrainSettings(**TINY)
+    assert load_model(run_id).settings == TrainSettings(**MODEL)
     client = open_client()
     (member,) = child_runs(client, client.get_run(run_id))
     assert member.info.run_id == run_id

@@ -18,12 +18,11 @@ from icl_mlflow.tracking.store.quiet import quiet_mlflow, said_by_user
 from icl_mlflow.tracking.store.uri import StoreError
 from icl_mlflow.training.settings import TrainSettings
 from tests.faults.test_outages import OPENING
+from tests.tiny import MOMENT
 
 LOGGERS = ("mlflow", "alembic", "mlflow.utils.rest_utils", "urllib3")
 
-MOMENT = TrainSettings.preset(
-    "smoke", epochs=2, train_episodes=256, val_episodes=64, test_episodes=64, threads=1
-)
+SETTINGS = TrainSettings.preset("smoke", **MOMENT)
 
 
 def surroundings() -> tuple[dict[str, str], list[int]]:
@@ -44,7 +43,7 @@ def opened(store: Store) -> None:
     [
         lambda store: connect("another"),  # noqa: ARG005
         opened,
-        lambda store: train(MOMENT),  # noqa: ARG005
+        lambda store: train(SETTINGS),  # noqa: ARG005
     ],
     ids=["connect", "open_run", "train"],
 )
@@ -83,7 +82,7 @@ def test_a_run_that_the_user_has_open_becomes_the_parent(
     try:
         with mlflow.start_run() as outer:
             if train_it:
-                run_id = train(MOMENT).run_id
+                run_id = train(SETTINGS).run_id
             else:
                 with open_run(connect(), **OPENING) as log:
                     run_id = log.run_id

@@ -10,21 +10,8 @@ from icl_mlflow.training.fit import Epoch, FittedModel, NonFiniteLossError, fit
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.training.stacked.checkpoint import Keeping
 from icl_mlflow.training.stacked.fit import Ended, fit_stacked
+from tests.tiny import TRAINING
 
-TINY: dict[str, Any] = {
-    "dim": 2,
-    "n_context": 6,
-    "d_model": 16,
-    "n_heads": 2,
-    "epochs": 3,
-    "train_episodes": 640,
-    "batch_size": 32,
-    "lr": 3e-3,
-    "val_episodes": 300,
-    "test_episodes": 300,
-    "device": "cpu",
-    "threads": 1,
-}
 CHANGES: list[dict[str, Any]] = [
     {"tau": 0.0},
     {"tau": 0.0, "seed": 1},
@@ -35,7 +22,7 @@ CHANGES: list[dict[str, Any]] = [
 
 
 def tiny(**changes: Any) -> TrainSettings:
-    return TrainSettings(**{**TINY, **changes})
+    return TrainSettings(**{**TRAINING, **changes})
 
 
 def timeless(epoch: Epoch) -> dict[str, float]:

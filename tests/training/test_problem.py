@@ -1,13 +1,21 @@
-"""What a step teaches: labels or their exact probabilities, easier ones first."""
+"""Settings name a task, a variant and a model, and decide what every step teaches."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from icl_mlflow.tasks import TASKS
-from icl_mlflow.training.problem import initial_model, problem, training_batch
+from icl_mlflow.tasks.base import parameters
+from icl_mlflow.training.problem import (
+    data_digest,
+    initial_model,
+    problem,
+    resolved,
+    training_batch,
+)
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants import VARIANTS
 from icl_mlflow.variants.applicable import check_applicable
@@ -134,3 +142,70 @@ def test_the_last_steps_ask_one_query_as_evaluation_does() -> None:
     assert torch.equal(
         batch_of(SEVERAL, 9).seen.context_x_BND, batch_of(plain, 9).seen.context_x_BND
     )
+
+
+def test_what_is_resolved_names_the_tasks_own_values() -> None:
+    found = resolved(TrainSettings(task="B", sigma_max=2.0))
+    assert (found["sigma_min"], found["sigma_max"]) == (0.5, 2.0)
+    assert "tau" not in found
+    assert resolved(TrainSettings(also_evaluate="all"))["also_evaluate"] == (
+        "no_nuisance+out_of_distribution"
+    )
+    assert resolved(TrainSettings(curriculum="all"))["curriculum"] == (
+        "nuisance+separation"
+    )
+
+
+def test_layers_start_alike_or_not_as_asked() -> None:
+    names = [f"transformer.layers.{layer}.linear1.weight" for layer in (0, 1)]
+    for layer_init in ("copied", "independent"):
+        model = initial_model(TrainSettings(layer_init=layer_init))
+        first, second = (model.get_parameter(name) for name in names)
+        assert bool((first == second).all()) == (layer_init == "copied")
+
+
+def test_a_variant_changes_the_task_the_model_and_the_length_that_it_names() -> None:
+    plain = problem(TrainSettings())
+    longer = problem(TrainSettings(variant="context_increase"))
+    assert (plain.n_context, longer.n_context) == (32, 64)
+    assert longer.architecture.positions == 65
+    centred = problem(TrainSettings(variant="no_nuisance"))
+    assert parameters(centred.task) == {**parameters(plain.task), "tau": 0.0}
+    assert problem(TrainSettings(variant="no_labels")).architecture.embedding == (
+        "x_only"
+    )
+
+
+def test_what_is_also_evaluated_differs_in_the_task_alone() -> None:
+    chosen = problem(TrainSettings(also_evaluate="all"))
+    assert set(chosen.elsewhere) == set(chosen.task.shifts)
+    for name, elsewhere in chosen.elsewhere.items():
+        changes = chosen.task.shifts[name]
+        assert parameters(elsewhere.task) == {**parameters(chosen.task), **changes}
+        assert elsewhere.architecture == chosen.architecture
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"variant": "no_nuisance", "tau": 1.0}, "sets tau to 0.0; leave tau out"),
+        ({"positions": 32}, "n_context=32 makes 33 tokens"),
+        ({"task": "B", "sigma_min": 3.0, "sigma_max": 2.0}, "sigma_m"),
+    ],
+)
+def test_settings_that_contradict_each_other_have_no_problem(
+    changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        problem(TrainSettings(**changes))
+
+
+def test_the_digest_of_the_data_changes_with_what_draws_them_alone() -> None:
+    settings = TrainSettings()
+    same = [{"lr": 1.0}, {"d_model": 64}, {"data_seed": 0}, {"variant": "no_position"}]
+    other = [{"seed": 1}, {"tau": 9.0}, {"n_context": 16}, {"curriculum": "all"}]
+    other += [{"variant": "shuffled_labels"}, {"queries": 2}, {"batch_size": 32}]
+    digests = [data_digest(replace(settings, **change)) for change in same]
+    assert digests == [data_digest(settings)] * len(same)
+    others = {data_digest(replace(settings, **change)) for change in other}
+    assert len(others - set(digests)) == len(other)
