@@ -165,10 +165,14 @@ def server_uri(
 @pytest.fixture
 def server_store(
     server_uri: str, new_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> Store:
-    """A new experiment on the server."""
+) -> Iterator[Store]:
+    """A new experiment on the server; no run of it says RUNNING afterwards."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server_uri)
-    return connect(new_folder.name)
+    store = connect(new_folder.name)
+    yield store
+    running = "attributes.status = 'RUNNING'"
+    for run in store.client.search_runs([store.experiment_id], running):
+        store.client.set_terminated(run.info.run_id)
 
 
 def _forget_environment(patch: pytest.MonkeyPatch) -> None:

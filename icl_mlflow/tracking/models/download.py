@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from mlflow.environment_variables import MLFLOW_ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT
 from mlflow.exceptions import MlflowException
-from mlflow.store.artifact.artifact_repo import ArtifactRepository
-from mlflow.utils.credentials import get_default_host_creds
-from mlflow.utils.file_utils import local_file_uri_to_path
-from mlflow.utils.request_utils import augmented_raise_for_status
-from mlflow.utils.rest_utils import http_request
-from mlflow.utils.uri import is_local_uri
 
 from icl_mlflow.tracking.local.safe_read import json_of, opened_plain
+from icl_mlflow.tracking.store.mlflow_internals import (
+    ArtifactFiles,
+    local_folder,
+    raise_for_status,
+    request,
+    transfer_seconds,
+)
 from icl_mlflow.tracking.store.uri import SERVERS, scheme_of
 
 #: Seconds that one file may take, where the user has not set MLflow's own limit.
@@ -48,7 +48,7 @@ class MissingFileError(FetchError):
     """There is no such file."""
 
 
-def fetch(files: ArtifactRepository, path: str, folder: Path, limit: int) -> Path:
+def fetch(files: ArtifactFiles, path: str, folder: Path, limit: int) -> Path:
     """Fetch one file into a folder; where it is then.
 
     Args:
@@ -62,7 +62,7 @@ def fetch(files: ArtifactRepository, path: str, folder: Path, limit: int) -> Pat
             there in time (MLFLOW_ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT, or `PATIENCE`).
         MlflowException: the store fails.
     """
-    seconds = MLFLOW_ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT.get() or PATIENCE
+    seconds = transfer_seconds() or PATIENCE
     target = folder / path
     target.parent.mkdir(parents=True, exist_ok=True)
     until = time.monotonic() + seconds
@@ -72,10 +72,10 @@ def fetch(files: ArtifactRepository, path: str, folder: Path, limit: int) -> Pat
     return target
 
 
-def _way(files: ArtifactRepository) -> Callable[..., None]:
+def _way(files: ArtifactFiles) -> Callable[..., None]:
     if scheme_of(files.artifact_uri) in SERVERS:
         return _from_server
-    return _from_disk if is_local_uri(files.artifact_uri) else _from_elsewhere
+    return _from_disk if local_folder(files.artifact_uri) else _from_elsewhere
 
 
 def _ended_within(seconds: float, call: Callable[[], None]) -> bool:
@@ -102,10 +102,12 @@ def _ended_within(seconds: float, call: Callable[[], None]) -> bool:
 
 
 def _from_disk(
-    files: ArtifactRepository, path: str, target: Path, limit: int, until: float
+    files: ArtifactFiles, path: str, target: Path, limit: int, until: float
 ) -> None:
     """From a folder of this machine, which may be somebody else's."""
-    source = Path(local_file_uri_to_path(files.artifact_uri), path)
+    folder = local_folder(files.artifact_uri)
+    assert folder is not None
+    source = folder / path
     if not os.path.lexists(source):
         raise MissingFileError(f"{path} is missing")
     try:
@@ -119,18 +121,17 @@ def _from_disk(
 
 
 def _from_server(
-    files: ArtifactRepository, path: str, target: Path, limit: int, until: float
+    files: ArtifactFiles, path: str, target: Path, limit: int, until: float
 ) -> None:
     """From a tracking server, as a stream: MLflow itself would take all that comes."""
     _check_entry(path, _listed(files.artifact_uri, path, until), limit)
-    credentials = get_default_host_creds(files.artifact_uri)
-    with closing(_answer(credentials, f"/{path}")) as answer:
+    with closing(_answer(files.artifact_uri, f"/{path}")) as answer:
         _check_size(path, _declared(answer), limit)
         _keep(path, _pieces(answer), target, limit, until)
 
 
 def _from_elsewhere(
-    files: ArtifactRepository, path: str, target: Path, limit: int, until: float
+    files: ArtifactFiles, path: str, target: Path, limit: int, until: float
 ) -> None:
     """From a bucket, whose listing says how long its objects are."""
     del until
@@ -151,8 +152,7 @@ def _listed(location: str, path: str, until: float) -> dict[str, dict[str, Any]]
         raise FetchError(f"{path} cannot be fetched: this server keeps no artifacts")
     folder = posixpath.dirname(path)
     within = posixpath.join(root.lstrip("/"), folder) if folder else root.lstrip("/")
-    credentials = get_default_host_creds(server)
-    with closing(_answer(credentials, _LISTING, params={"path": within})) as answer:
+    with closing(_answer(server, _LISTING, params={"path": within})) as answer:
         what = "the list of files"
         _check_size(what, _declared(answer), LONGEST_LISTING)
         content = b"".join(_within(what, _pieces(answer), LONGEST_LISTING, until))
@@ -168,18 +168,18 @@ def _listed(location: str, path: str, until: float) -> dict[str, dict[str, Any]]
         ) from error
 
 
-def _answer(credentials: Any, endpoint: str, **more: Any) -> requests.Response:
+def _answer(server: str, endpoint: str, **more: Any) -> requests.Response:
     """An answer whose body has not been read yet, and is as long as it says."""
     try:
-        answer: requests.Response = http_request(
-            credentials,
+        answer = request(
+            server,
             endpoint,
             "GET",
             stream=True,
             extra_headers={"Accept-Encoding": "identity"},
             **more,
         )
-        augmented_raise_for_status(answer)
+        raise_for_status(answer)
     except requests.RequestException as error:
         raise MlflowException(str(error)) from error
     if answer.headers.get("Content-Encoding", "identity") != "identity":
@@ -252,7 +252,7 @@ def _check_length(n_entries: int) -> None:
 
 
 def _too_slow(path: str) -> FetchError:
-    seconds = MLFLOW_ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT.get() or PATIENCE
+    seconds = transfer_seconds() or PATIENCE
     return FetchError(
         f"{path} has not arrived within {seconds} s; set "
         "MLFLOW_ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT to wait longer"

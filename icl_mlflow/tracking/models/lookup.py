@@ -15,13 +15,6 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-from mlflow.store.artifact.utils.models import (
-    _parse_model_uri,
-    get_model_name_and_version,
-)
-from mlflow.utils.file_utils import local_file_uri_to_path
-from mlflow.utils.uri import is_local_uri
 
 from icl_mlflow.tracking.local.safe_read import LONGEST_JSON, ModelError
 from icl_mlflow.tracking.local.temporary import temporary_folder
@@ -43,6 +36,12 @@ from icl_mlflow.tracking.runs.query import (
     reference_of,
 )
 from icl_mlflow.tracking.store.connection import open_client
+from icl_mlflow.tracking.store.mlflow_internals import (
+    artifact_files,
+    local_folder,
+    model_id_of,
+    name_and_version,
+)
 from icl_mlflow.tracking.store.moved_files import (
     ADVICE,
     missing_files,
@@ -173,7 +172,7 @@ def _where_it_is(client: MlflowClient, stored: StoredModel) -> StoredModel:
 def _fetch(client: MlflowClient, stored: StoredModel, folder: Path) -> None:
     """Download the two files by their own names, whatever else lies beside them."""
     _check_location(client, stored)
-    remote = get_artifact_repository(stored.location, tracking_uri=client.tracking_uri)
+    remote = artifact_files(stored.location, client.tracking_uri)
     try:
         described = fetch(
             remote, f"{DATA_FOLDER}/{DESCRIPTION_FILE}", folder, LONGEST_JSON
@@ -198,8 +197,7 @@ def _check_location(client: MlflowClient, stored: StoredModel) -> None:
         ModelError: links in a folder, or another server, which would get our password.
     """
     location = stored.location
-    if is_local_uri(location):
-        root = Path(local_file_uri_to_path(location))
+    if root := local_folder(location):
         for name in (DESCRIPTION_FILE, WEIGHTS_FILE):
             within = Path(DATA_FOLDER, name)
             if (root / within).resolve() != root.resolve() / within:
@@ -229,7 +227,7 @@ def _one_line_failures(stored: StoredModel) -> Iterator[None]:
 
 def _find_version(client: MlflowClient, reference: str) -> StoredModel:
     try:
-        model_id = _parse_model_uri(reference).model_id
+        model_id = model_id_of(reference)
     except MlflowException as error:
         raise ModelError(f"{reference!r} is not a model; give {FORMS}") from error
     with (
@@ -240,7 +238,7 @@ def _find_version(client: MlflowClient, reference: str) -> StoredModel:
         warnings.simplefilter("ignore", FutureWarning)
         if model_id:
             return _logged(client.get_logged_model(model_id))
-        name, version = get_model_name_and_version(client, reference)
+        name, version = name_and_version(client, reference)
         return _stored(client, client.get_model_version(name, version))
 
 

@@ -16,7 +16,6 @@ from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, R
 from mlflow.entities.model_registry import ModelVersion as ModelVersionOfRegistry
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
-from mlflow.models.model import MLMODEL_FILE_NAME
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 from icl_mlflow.models import Transformer
@@ -24,6 +23,7 @@ from icl_mlflow.tracking import pyfunc
 from icl_mlflow.tracking.models.format import write_package
 from icl_mlflow.tracking.outbox.records import ModelVersion
 from icl_mlflow.tracking.store.connection import Store, StoreError, answered_run
+from icl_mlflow.tracking.store.mlflow_internals import MODEL_FILE
 from icl_mlflow.tracking.store.run_files import check_place
 from icl_mlflow.training.settings import TrainSettings
 
@@ -175,7 +175,7 @@ def _store_model(
         about = Model.load(folder)
         about.run_id = run_id
         about.model_id, about.artifact_path = model_id, stored.artifact_location
-        about.save(folder / MLMODEL_FILE_NAME)
+        about.save(folder / MODEL_FILE)
         store.client.log_model_artifacts(model_id, str(folder))
         store.client.finalize_logged_model(model_id, "READY")
     outputs = run.outputs.model_outputs if run.outputs else []

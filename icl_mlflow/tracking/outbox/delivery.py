@@ -5,7 +5,6 @@ process died or a request failed, nobody knows. Of that, the store is asked firs
 the end it is asked what it has of all, and gets what it lacks: see `verification`.
 """
 
-import threading
 from itertools import islice
 
 from mlflow.exceptions import MlflowException
@@ -48,11 +47,6 @@ class Delivery:
         self.n_delivered = self.n_unkept = 0
 
     @property
-    def changed(self) -> threading.Condition:
-        """Notified whenever a record is put into the outbox or has been seen to."""
-        return self._outbox.changed
-
-    @property
     def n_waiting(self) -> int:
         """How many records have not been seen to."""
         return len(self._outbox.waiting)
@@ -74,9 +68,9 @@ class Delivery:
 
     def conclude(self) -> None:
         """No further record comes: what was delivered is to be verified at the end."""
-        with self.changed:
+        with self._outbox.changed:
             self._concluding, self._verified = True, False
-            self.changed.notify_all()
+            self._outbox.changed.notify_all()
 
     def deliver_next(self) -> None:
         """Deliver what goes into one request; when nothing waits any more, verify.
@@ -85,7 +79,7 @@ class Delivery:
             Exception: whatever MLflow, the network or the database raises; to be tried
                 again.
         """
-        with self.changed:
+        with self._outbox.changed:
             first = list(islice(self._outbox.waiting, METRICS_PER_BATCH))
         try:
             if first:
@@ -100,11 +94,11 @@ class Delivery:
 
     def begin_anew(self) -> None:
         """Deliver everything again: another run has taken the place of this one."""
-        with self.changed:
+        with self._outbox.changed:
             self._refusals.clear()
             self._uncertain = self._last_end()
             self._verified = False
-            self.changed.notify_all()
+            self._outbox.changed.notify_all()
 
     def _last_end(self) -> int:
         return max((one.end for one in self._outbox.waiting), default=0)
@@ -132,22 +126,22 @@ class Delivery:
         else:
             self._outbox.delivered([one.end for one in batch], model_id)
             self.n_delivered += len(batch)
-        with self.changed:
+        with self._outbox.changed:
             for _ in batch:
                 self._outbox.waiting.popleft()
-            self.changed.notify_all()
+            self._outbox.changed.notify_all()
 
     def _verify(self) -> None:
         """Have what the store lacks wait again, unless that has helped nothing."""
         lacking = self._store_writer.lacking()
-        with self.changed:
+        with self._outbox.changed:
             if lacking and self._repeats < _REPEATS:
                 self._repeats += 1
                 self._uncertain = max(lacking[-1].end, self._uncertain)
                 self._outbox.waiting.extend(lacking)
             else:
                 self.n_unkept, self._verified = len(lacking), True
-            self.changed.notify_all()
+            self._outbox.changed.notify_all()
 
     def _refuse(self, end: int, error: Exception) -> None:
         """Remember why a record cannot be delivered, and go on."""

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from icl_mlflow.tracking.local.claims import JOURNAL, state_folder
+from icl_mlflow.tracking.local.claims import JOURNAL, RunInUseError, state_folder
 from icl_mlflow.tracking.outbox.destination import (
     DELIVERED,
     DeliveryProgress,
@@ -53,6 +53,8 @@ class Outbox:
         progress: what has been delivered.
         waiting: records that are still to be delivered, in order.
         changed: held by whoever changes ``waiting``, and notified of it.
+        lost_to: says which process has taken the run for dead, if one has; nothing can
+            be put in any more.
         damaged: records that can no longer be read.
     """
 
@@ -64,10 +66,18 @@ class Outbox:
         self.progress = last_progress(folder / DELIVERED)
         self.damaged: list[Damage] = []
         self.changed = threading.Condition()
+        self.lost_to: RunInUseError | None = None
         self.waiting = deque(self.pending())
 
     def put(self, record: Record) -> None:
-        """Write a record down, and have it wait for delivery."""
+        """Write a record down, and have it wait for delivery.
+
+        Raises:
+            OSError: the disk is full, say.
+            RunInUseError: the run is another process's by now.
+        """
+        if self.lost_to is not None:
+            raise self.lost_to
         with self.changed:
             end = self._records.append(to_json(record)).end
             self.waiting.append(PendingRecord(record, end))

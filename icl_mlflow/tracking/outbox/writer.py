@@ -57,7 +57,7 @@ class RunWriter:
         self._store_writer = StoreWriter(store, destination, self._outbox)
         self._delivery = Delivery(self._outbox, self._store_writer)
         self._has_ended = False
-        self._sender = Sender(self._delivery, self._beat)
+        self._sender = Sender(self._outbox, self._delivery, self._beat)
 
     @property
     def run_id(self) -> str:
@@ -71,8 +71,6 @@ class RunWriter:
             OSError: the disk is full, say.
             RunInUseError: another process has taken the run for dead.
         """
-        if self._sender.stopped_by is not None:
-            raise self._sender.stopped_by
         with signals_put_off():
             self._outbox.put(record)
 
@@ -109,7 +107,7 @@ class RunWriter:
             OSError: the disk is full; the run is FAILED then, if the store hears of it.
         """
         self._has_ended = True
-        if self._sender.stopped_by is not None:
+        if self._outbox.lost_to is not None:
             # The run is another's, and so is the word on how it ends.
             self._sender.stop(patience=1)
             self._outbox.discard()

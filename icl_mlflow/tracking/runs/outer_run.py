@@ -7,7 +7,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
-from mlflow.utils.name_utils import _GENERATOR_NOUNS, _GENERATOR_PREDICATES
+
+from icl_mlflow.tracking.store.mlflow_internals import is_drawn_name
 
 
 def outer_run(client: MlflowClient) -> Run | None:
@@ -35,15 +36,5 @@ def said_before(tags: Mapping[str, str]) -> set[str]:
     A name that MLflow has drawn, such as ``bold-crane-482``, is nobody's.
     """
     name = tags.get(MLFLOW_RUN_NAME, "")
-    said = {MLFLOW_RUN_NAME} if name and not _is_drawn(name) else set()
+    said = {MLFLOW_RUN_NAME} if name and not is_drawn_name(name) else set()
     return said | ({MLFLOW_RUN_NOTE} & tags.keys())
-
-
-def _is_drawn(name: str) -> bool:
-    first, _, rest = name.partition("-")
-    noun, _, number = rest.partition("-")
-    return (
-        number.isdecimal()
-        and first in {word.lower() for word in _GENERATOR_PREDICATES}
-        and noun in {word.lower() for word in _GENERATOR_NOUNS}
-    )

@@ -11,7 +11,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
-from mlflow.utils.validation import _validate_batch_log_data
 
 from icl_mlflow.models import Transformer
 from icl_mlflow.settings import values_of
@@ -33,6 +32,7 @@ from icl_mlflow.tracking.outbox.records import (
 from icl_mlflow.tracking.outbox.store_writes import METRICS_PER_BATCH, PAIRS_PER_BATCH
 from icl_mlflow.tracking.outbox.writer import RunWriter
 from icl_mlflow.tracking.store.connection import Store
+from icl_mlflow.tracking.store.mlflow_internals import checked_batch
 from icl_mlflow.tracking.store.uri import redacted
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.version import VERSION
@@ -111,7 +111,7 @@ class RunLog:
             for key, value in values.items()
         ]
         finite = [metric for metric in flat if math.isfinite(metric.value)]
-        _validate_batch_log_data(finite, [], [])
+        checked_batch(finite)
         points = [
             (metric.key, metric.value, metric.timestamp, metric.step)
             for metric in finite
@@ -134,7 +134,7 @@ class RunLog:
             for key, value in values.items()
             if key not in kept
         ]
-        _, _, pairs = _validate_batch_log_data([], [], pairs)
+        _, _, pairs = checked_batch(tags=pairs)
         for some in _batches(pairs, PAIRS_PER_BATCH):
             self._writer.put(
                 Tags(values={tag.key: tag.value for tag in some}, run_id=run_id)
@@ -147,7 +147,7 @@ class RunLog:
     def params(self, values: Mapping[str, object]) -> None:
         """Log params; None stands for one that is not given and is left out."""
         given = [Param(k, redacted(str(v))) for k, v in values.items() if v is not None]
-        _, pairs, _ = _validate_batch_log_data([], given, [])
+        _, pairs, _ = checked_batch(params=given)
         for some in _batches(pairs, PAIRS_PER_BATCH):
             self._writer.put(Params(values={param.key: param.value for param in some}))
 

@@ -13,11 +13,10 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run
 from mlflow.exceptions import MlflowException
-from mlflow.utils.file_utils import local_file_uri_to_path
-from mlflow.utils.uri import is_local_uri
 
 from icl_mlflow.tracking.runs.given_run import given_run
 from icl_mlflow.tracking.runs.outer_run import outer_run
+from icl_mlflow.tracking.store.mlflow_internals import local_folder
 from icl_mlflow.tracking.store.moved_files import missing_folder
 from icl_mlflow.tracking.store.preflight import (
     check_exists,
@@ -170,8 +169,8 @@ def connect(
             f"the files of this experiment belong in {moved}, which is not there; was "
             "the folder moved? Choose another experiment, or make that folder again"
         )
-    if is_local_uri(location):
-        check_writable(Path(local_file_uri_to_path(location)))
+    if folder := local_folder(location):
+        check_writable(folder)
     return Store(uri, experiment_id, client)
 
 

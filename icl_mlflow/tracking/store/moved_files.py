@@ -11,11 +11,12 @@ from urllib.parse import unquote, urlsplit
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from mlflow.store.artifact.artifact_repo import ArtifactRepository
-from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-from mlflow.utils.file_utils import local_file_uri_to_path
-from mlflow.utils.uri import is_local_uri
 
+from icl_mlflow.tracking.store.mlflow_internals import (
+    ArtifactFiles,
+    artifact_files,
+    local_folder,
+)
 from icl_mlflow.tracking.store.uri import StoreError, artifact_folder
 
 #: Names the folder where files are now, whatever the database says.
@@ -43,10 +44,9 @@ def present_location(location: str, uri: str) -> str:
     said = _said_place(location)
     if said is not None:
         return said.as_uri()
-    root = artifact_folder(uri)
-    if root is None or not is_local_uri(location):
+    root, path = artifact_folder(uri), local_folder(location)
+    if root is None or path is None:
         return location
-    path = Path(local_file_uri_to_path(location))
     within = _within(path, root.name)
     if within is None or path.exists() or not (root / within).exists():
         return location
@@ -58,10 +58,9 @@ def missing_folder(location: str, uri: str) -> Path | None:
 
     None for places that are there, or that were never beside a database.
     """
-    root = artifact_folder(uri)
-    if root is None or not is_local_uri(location):
+    root, path = artifact_folder(uri), local_folder(location)
+    if root is None or path is None:
         return None
-    path = Path(local_file_uri_to_path(location))
     within = _within(path, root.name)
     if within is None:
         return None
@@ -69,18 +68,16 @@ def missing_folder(location: str, uri: str) -> Path | None:
     return None if theirs == root or theirs.exists() else theirs
 
 
-def files_of_run(client: MlflowClient, run: Run) -> ArtifactRepository:
+def files_of_run(client: MlflowClient, run: Run) -> ArtifactFiles:
     """The artifacts of a run, wherever its database has been moved."""
     location = present_location(run.info.artifact_uri, client.tracking_uri)
-    return get_artifact_repository(location, tracking_uri=client.tracking_uri)
+    return artifact_files(location, client.tracking_uri)
 
 
 def missing_files(location: str) -> Path | None:
     """The place of files of this machine that is not there; None if it is."""
-    if not is_local_uri(location):
-        return None
-    place = Path(local_file_uri_to_path(location))
-    return None if place.exists() else place
+    place = local_folder(location)
+    return None if place is None or place.exists() else place
 
 
 def _said_place(location: str) -> Path | None:
@@ -95,9 +92,8 @@ def _said_place(location: str) -> Path | None:
     root = Path(given).absolute()
     if not root.is_dir():
         raise StoreError(f"{PLACE_VARIABLE} is {given!r}, which is not a folder")
-    local = is_local_uri(location)
-    path = local_file_uri_to_path(location) if local else urlsplit(location).path
-    names = Path(path if local else unquote(path)).parts
+    path = local_folder(location) or Path(unquote(urlsplit(location).path))
+    names = path.parts
     ends = (root.joinpath(*names[i:]) for i in range(1, len(names) - _FEWEST + 1))
     return next((end for end in ends if end.exists()), None)
 

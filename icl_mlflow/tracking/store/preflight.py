@@ -19,6 +19,7 @@ import requests
 from icl_mlflow.tracking.local.claims import STATE_VARIABLE, runs_folder
 from icl_mlflow.tracking.store.failures import meaning, refusal
 from icl_mlflow.tracking.store.last_contact import heard_from, last_heard
+from icl_mlflow.tracking.store.mlflow_internals import database_engine
 from icl_mlflow.tracking.store.quiet import said_by_user
 from icl_mlflow.tracking.store.server import ask
 from icl_mlflow.tracking.store.uri import (
@@ -168,12 +169,10 @@ def _number(variable: str) -> int:
 
 
 def _ask_database(uri: str) -> None:
-    # A server is asked without MLflow, which is slow to import.
-    from mlflow.store.db.utils import create_sqlalchemy_engine  # noqa: PLC0415
 
     # Outside of the limit: the driver is imported here, which is no fault of the store.
     with _named_failures(uri):
-        engine = create_sqlalchemy_engine(uri)
+        engine = database_engine(uri)
 
     def look() -> None:
         try:

@@ -15,11 +15,14 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 from mlflow import MlflowClient
-from mlflow.store.db.base_sql_model import Base
-from mlflow.store.db.utils import _all_tables_exist, create_sqlalchemy_engine
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from icl_mlflow.tracking.store.last_contact import heard_from, last_heard, user_file
+from icl_mlflow.tracking.store.mlflow_internals import (
+    database_engine,
+    has_tables,
+    make_tables,
+    table_names,
+)
 from icl_mlflow.tracking.store.uri import (
     StoreError,
     artifact_folder,
@@ -94,9 +97,9 @@ def _has_tables(uri: str) -> bool:
     if scheme_of(uri) == "sqlite" and not sqlite_file(uri).exists():
         return False  # looking would create it
     with _one_line_failures(uri):
-        engine = create_sqlalchemy_engine(uri)
+        engine = database_engine(uri)
         try:
-            return bool(_all_tables_exist(engine))
+            return has_tables(engine)
         finally:
             engine.dispose()
 
@@ -149,7 +152,7 @@ def _tables(database: Path) -> tuple[object, ...] | None:
     except sqlite3.DatabaseError:  # it is none, which others say better
         return None
     names = {name for (name,) in rows}
-    if names.issuperset(Base.metadata.tables):
+    if names.issuperset(table_names()):
         return None
     return state.st_size, state.st_mtime_ns, len(names)
 
@@ -164,8 +167,7 @@ def _create_sqlite(uri: str) -> None:
     # A name that nobody can have taken before: the folder may be everybody's.
     draft = database.with_name(f"{database.name}.{os.urandom(8).hex()}.draft")
     try:
-        store = SqlAlchemyStore(sqlite_uri(draft), str(artifact_folder(uri)))
-        store.engine.dispose()
+        make_tables(sqlite_uri(draft), artifact_folder(uri))
         _put(draft, database)
     finally:
         draft.unlink(missing_ok=True)

@@ -13,6 +13,8 @@ from typing import Any
 
 import requests
 
+from icl_mlflow.tracking.store.mlflow_internals import request
+
 #: Variables that make MLflow sign or mark its requests in other ways than these here.
 _EXTENSIONS = (
     "MLFLOW_TRACKING_AUTH",
@@ -60,12 +62,8 @@ def _is_extended() -> bool:
 def _ask_by_mlflow(
     uri: str, path: str, method: str, body: Any, timeout: float
 ) -> requests.Response:
-    # Slow to import, and needed by few.
-    from mlflow.utils.credentials import get_default_host_creds  # noqa: PLC0415
-    from mlflow.utils.rest_utils import http_request  # noqa: PLC0415
-
-    answer: requests.Response = http_request(
-        get_default_host_creds(uri),
+    return request(
+        uri,
         path,
         method,
         max_retries=0,
@@ -73,7 +71,6 @@ def _ask_by_mlflow(
         raise_on_status=False,
         **({} if body is None else {"json": body}),
     )
-    return answer
 
 
 def authorization() -> dict[str, str]:
