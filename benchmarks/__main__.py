@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from benchmarks.machine import load, now, this_machine
-from benchmarks.parts import PARTS, measure
-from benchmarks.plan import Plan
-from benchmarks.result import Result
+from benchmarks.page import Result
+from benchmarks.speed.parts import PARTS, measure
+from benchmarks.speed.plan import Plan
 from icl_mlflow.training.settings import PRESETS
 
 _RESULTS = Path(__file__).with_name("results")

@@ -21,9 +21,9 @@ from statistics import median
 import click
 from mlflow.tracking import MlflowClient
 
-from benchmarks.frontier_report import PUBLISHED
+from benchmarks.frontier.log import add_line, read_lines
+from benchmarks.frontier.report import PUBLISHED
 from benchmarks.machine import load, now, this_machine
-from benchmarks.record import add_line, read_lines
 from icl_mlflow.suite.grid import parse_seeds
 from icl_mlflow.tasks import TASKS
 from icl_mlflow.training.settings import PRESETS

@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from benchmarks.__main__ import main
 from benchmarks.machine import this_machine
-from benchmarks.parts import PARTS, measure
-from benchmarks.plan import Plan
+from benchmarks.speed.parts import PARTS, measure
+from benchmarks.speed.plan import Plan
 
 #: First columns of a part's tables where neither notebook nor Lightning takes part.
 ROWS = {

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks import records
-from benchmarks.record import add_line
+from benchmarks.frontier.log import add_line
 from benchmarks.records import (
     TARGETS,
     Finished,

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from benchmarks.busy import neighbours
+from benchmarks.speed.busy import neighbours
 from icl_mlflow.tracking.outbox.sync import sync
 from icl_mlflow.tracking.store.connection import connect
 from tests.faults.forked import start

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.planted import WORLDS, World
-from benchmarks.verdicts import coverage
+from benchmarks.verdicts.planted import WORLDS, World
+from benchmarks.verdicts.rates import coverage
 from icl_mlflow.statistics import is_equivalent, order_chance, order_interval
 from icl_mlflow.statistics.order import order_depth
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 
-from benchmarks.busy import neighbours
-from benchmarks.ours import Steps
+from benchmarks.speed.busy import neighbours
+from benchmarks.speed.ours import Steps
 from icl_mlflow.training.device import compute_threads
 from icl_mlflow.training.openmp import SpareTeam, Usage
 from icl_mlflow.training.settings import TrainSettings

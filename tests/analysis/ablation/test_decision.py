@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.planted import WORLDS
-from benchmarks.verdicts import QUESTIONS, rates
+from benchmarks.verdicts.planted import WORLDS
+from benchmarks.verdicts.rates import QUESTIONS, rates
 from icl_mlflow.analysis.ablation.decision import (
     SMALLEST_OF_INTEREST,
     Evidence,

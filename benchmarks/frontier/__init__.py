@@ -1,0 +1,1 @@
+"""Excess risk against episodes and seconds, recipe by recipe."""

@@ -1,0 +1,1 @@
+"""How fast a step, a suite, an evaluation, a command and their like are."""

@@ -1,0 +1,1 @@
+"""The rule of the verdicts, tried on suites whose truth is planted."""
