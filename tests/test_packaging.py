@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -24,12 +23,6 @@ def test_every_public_name_is_there_and_documented() -> None:
 def test_importing_the_index_needs_no_torch() -> None:
     code = "import sys, icl_mlflow; assert not {'torch', 'mlflow'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_one_version_everywhere() -> None:
-    citation = (ROOT / "CITATION.cff").read_text()
-    assert icl_mlflow.__version__ == version("icl-mlflow")
-    assert f"\nversion: {icl_mlflow.__version__}\n" in citation
 
 
 def test_the_readme_names_only_what_exists() -> None:

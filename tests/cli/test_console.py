@@ -94,13 +94,6 @@ def test_exported_files_hold_no_formulas_macros_or_html(
         assert "<b>" not in (folder / f"{name}.md").read_text()
 
 
-def test_the_ten_specials_of_latex_mean_nothing() -> None:
-    escaped = for_latex("# $ % & ~ _ ^ \\ { }")
-    assert escaped == (
-        r"\# \$ \% \& \textasciitilde{} \_ \textasciicircum{} \textbackslash{} \{ \}"
-    )
-
-
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
 def test_a_console_without_the_signs_shows_escapes(
     trained_store: Store, trained_runs: Any, new_folder: Path, encoding: str

@@ -1,0 +1,50 @@
+"""Figures have as many panels as asked for, and axes with numbers that people read."""
+
+import io
+
+import pytest
+from matplotlib.colors import to_rgb
+
+from icl_mlflow.analysis import style
+
+
+def test_colours_are_told_apart_in_grey_too() -> None:
+    """Luminances of the lines that share a panel differ by a tenth or more."""
+
+    def luminance(colour: str) -> float:
+        red, green, blue = to_rgb(colour)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    shared = [luminance(c) for c in (style.MODEL, style.TRAINING)]
+    assert abs(shared[0] - shared[1]) > 0.1
+    assert len(set(style.CYCLE)) == len(style.CYCLE) == 7
+
+
+@pytest.mark.parametrize(
+    ("n_panels", "width", "height"), [(1, 2, 3), (3, 6, 3), (4, 6, 6), (5, 6, 6)]
+)
+def test_panels_fill_rows_of_three_and_none_is_left_over(
+    n_panels: int, width: float, height: float
+) -> None:
+    drawn, panels = style.small_multiples(n_panels, panel=(2.0, 3.0))
+    assert len(panels) == len(drawn.axes) == n_panels
+    assert tuple(drawn.get_size_inches()) == (width, height)
+
+
+def labels(*, near_zero: float | None) -> list[str]:
+    drawn, (axes,) = style.figure()
+    axes.plot([0.02, 0.1, 5], [1, 2, 3])
+    style.logarithmic(axes, "x", near_zero)
+    axes.set_xlim(0 if near_zero else 0.01, 10)
+    drawn.savefig(io.BytesIO(), format="png", dpi=30)
+    return [label.get_text() for label in axes.get_xticklabels()]
+
+
+def test_a_logarithmic_axis_has_no_powers_of_ten() -> None:
+    assert {"0.02", "0.1", "5"} <= set(labels(near_zero=None))
+
+
+def test_zero_has_a_place_where_the_axis_is_linear_near_it() -> None:
+    found = labels(near_zero=0.01)
+    assert "0" in found
+    assert not any("^" in text or "e" in text for text in found)
