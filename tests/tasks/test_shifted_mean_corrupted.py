@@ -42,7 +42,7 @@ def test_in_space_many_draws_approach_it(
 
 
 def test_at_the_papers_size_its_error_is_the_stated_one() -> None:
-    """About 0.1 nats in a log-odds, below .002 in mean scores; two draws differ more."""
+    """About 0.1 nats in a log-odds and below .002 in mean scores, of each draw."""
     task = ShiftedMean()
     episodes = task.sample(200, 32)
     known = known_when_flipped(episodes, 0.4)
