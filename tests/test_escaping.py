@@ -20,7 +20,7 @@ CONTROLS = "\x1b[2J \x07 \r \n \t \x00 \u202e \u2066 \x9b"
 
 def test_nothing_that_a_terminal_would_obey_is_left() -> None:
     assert for_terminal(CONTROLS).isprintable()
-    assert for_terminal("größer als 中 ± ½") == "größer als 中 ± ½"
+    assert for_terminal("größer 中 ± ½") == "größer 中 ± ½"
     for medium in (for_latex, for_markdown, for_figure, markdown_code):
         assert "\x1b" not in medium(CONTROLS)
         assert "\n" not in medium(CONTROLS)
