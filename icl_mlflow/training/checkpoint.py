@@ -8,9 +8,7 @@ under another name, synced and then renamed, so a crash leaves it whole or not t
 import hashlib
 import json
 import logging
-import os
 import re
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,8 @@ from typing import Any, TypeVar
 import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
+
+from icl_mlflow.files import write_file
 
 T = TypeVar("T")
 
@@ -106,12 +106,7 @@ class Checkpoints:
         draft = self._folder / _DRAFT
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with draft.open("wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            draft.replace(file)
-            _sync_folder(self._folder)
+            write_file(file, content, draft)
         except OSError as error:
             draft.unlink(missing_ok=True)
             raise CheckpointNotWrittenError(
@@ -181,14 +176,3 @@ def _header(content: bytes) -> dict[str, Any]:
     length = int.from_bytes(content[:_PREFIX], "little")
     header: dict[str, Any] = json.loads(content[_PREFIX : _PREFIX + length])
     return header
-
-
-def _sync_folder(folder: Path) -> None:
-    """Let a rename outlive a power failure."""
-    if sys.platform == "win32":  # folders cannot be opened there
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -70,20 +70,21 @@ def die_in(module: str, name: str, call: int) -> None:
 
 
 SAVING = "icl_mlflow.training.checkpoint"
+FILES = "icl_mlflow.files"
 MEMBER = "icl_mlflow.suite.member"
 
 
 @pytest.mark.parametrize(
     ("module", "name", "call"),
     [
-        (SAVING, "Path.replace", 9),
+        (FILES, "Path.replace", 9),
         (MEMBER, "TrainingResult", 1),  # all is done but for the end of the run
         *(
             pytest.param(*moment, marks=pytest.mark.slow)
             for moment in (
                 (SAVING, "safetensors.torch.save", 3),
-                (SAVING, "os.fsync", 20),
-                (SAVING, "_sync_folder", 3),
+                (FILES, "os.fsync", 20),
+                (FILES, "sync_folder", 4),
                 (MEMBER, "begin_checkpoints", 1),
                 (MEMBER, "_finish", 1),
                 ("icl_mlflow.tracking.models.registration", "_link", 1),

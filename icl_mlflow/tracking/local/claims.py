@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
-from icl_mlflow.tracking.outbox.journal import naming
+from icl_mlflow.files import naming
 from icl_mlflow.tracking.store.uri import (
     StoreError,
     anchored,

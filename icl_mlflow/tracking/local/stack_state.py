@@ -6,12 +6,12 @@ trained in the stack names it. A stack that no run names any more is not needed.
 
 import contextlib
 import json
-import os
 import re
 import shutil
 import uuid
 from pathlib import Path
 
+from icl_mlflow.files import write_file
 from icl_mlflow.tracking.local.claims import (
     CHECKPOINTS,
     local_runs,
@@ -19,7 +19,6 @@ from icl_mlflow.tracking.local.claims import (
     state_folder,
 )
 from icl_mlflow.tracking.local.safe_read import LONGEST_JSON, content_of, json_of
-from icl_mlflow.tracking.outbox.journal import naming, sync_folder
 
 _STACKS, _NAMED = "stacks", "stack.json"
 _STACK_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
@@ -54,13 +53,7 @@ def trained_alone(run_id: str) -> bool:
 def name_stack(run_id: str, stack_id: str) -> None:
     """From now on a run, which this process has, goes on from that stack."""
     folder = state_folder(run_id) / CHECKPOINTS
-    draft = folder / f"{_NAMED}.draft"
-    with naming(draft), draft.open("w", encoding="utf-8") as file:
-        json.dump({"stack": stack_id}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(folder / _NAMED)
-    sync_folder(folder)
+    write_file(folder / _NAMED, json.dumps({"stack": stack_id}).encode())
 
 
 def forget_stack(stack_id: str) -> None:

@@ -1,15 +1,15 @@
 """Of which run of which store the records in a folder are, and what it has of them."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from icl_mlflow.files import write_file
 from icl_mlflow.tracking.local.claims import is_run_id
 from icl_mlflow.tracking.local.safe_read import LONGEST_JSON, content_of, json_of
-from icl_mlflow.tracking.outbox.journal import Damage, naming, read, sync_folder
+from icl_mlflow.tracking.outbox.journal import Damage, read
 
 #: The folder's files: whose the records are, and the journal of what is delivered.
 ABOUT, DELIVERED = "about.json", "delivered"
@@ -69,13 +69,8 @@ def write_destination(folder: Path, destination: Destination) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     check_format(folder)
-    draft = folder / f"{ABOUT}.draft"
-    with naming(draft), draft.open("w", encoding="utf-8") as file:
-        json.dump({"format": _FORMAT, **asdict(destination)}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(folder / ABOUT)
-    sync_folder(folder)
+    content = {"format": _FORMAT, **asdict(destination)}
+    write_file(folder / ABOUT, json.dumps(content).encode())
 
 
 def check_format(folder: Path) -> None:

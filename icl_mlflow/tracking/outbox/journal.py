@@ -10,11 +10,12 @@ import os
 import threading
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from icl_mlflow.files import naming, sync_folder
 
 _CRC_DIGITS = 8
 
@@ -142,25 +143,6 @@ def encoded(content: Mapping[str, Any]) -> bytes:
     """
     body = json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
     return b"%08x %s\n" % (zlib.crc32(body), body)
-
-
-def sync_folder(folder: Path) -> None:
-    """Have the disk keep which files are in a folder."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def naming(file: Path) -> Iterator[None]:
-    """Have a failure to write say which file it was: the system forgets to."""
-    try:
-        yield
-    except OSError as error:
-        error.filename = error.filename or str(file)
-        raise
 
 
 def _decoded(line: bytes) -> dict[str, Any] | None:

@@ -15,19 +15,14 @@ from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from icl_mlflow.files import naming, sync_folder
 from icl_mlflow.tracking.local.claims import JOURNAL, RunInUseError, state_folder
 from icl_mlflow.tracking.outbox.destination import (
     DELIVERED,
     DeliveryProgress,
     last_progress,
 )
-from icl_mlflow.tracking.outbox.journal import (
-    Damage,
-    Journal,
-    naming,
-    read,
-    sync_folder,
-)
+from icl_mlflow.tracking.outbox.journal import Damage, Journal, read
 from icl_mlflow.tracking.outbox.records import Record, from_json, to_json
 
 _RECORDS, _FILES = "records", "files"

@@ -26,10 +26,10 @@ def test_what_fits_goes_in_one_request_and_the_rest_in_order(opened: OpenRun) ->
     delivery = opened.delivery
     points = tuple(("loss", 0.5, NOW, step) for step in range(600))
     late = tuple(("loss", 0.5, NOW, step) for step in range(600, 1100))
-    delivery.put(Metrics(points=points))
-    delivery.put(Tags(values={"note": "first"}))
-    delivery.put(Metrics(points=late))
-    delivery.put(Tags(values={"note": "last"}))
+    opened.outbox.put(Metrics(points=points))
+    opened.outbox.put(Tags(values={"note": "first"}))
+    opened.outbox.put(Metrics(points=late))
+    opened.outbox.put(Tags(values={"note": "last"}))
     assert delivery.n_waiting == 4
     delivery.deliver_next()
     assert (delivery.n_waiting, delivery.n_delivered) == (2, 2)
@@ -44,9 +44,9 @@ def test_what_fits_goes_in_one_request_and_the_rest_in_order(opened: OpenRun) ->
 
 def test_what_is_delivered_is_remembered_by_the_next_process(opened: OpenRun) -> None:
     delivery = opened.delivery
-    delivery.put(loss(0))
+    opened.outbox.put(loss(0))
     delivery.deliver_next()
-    delivery.put(loss(1))
+    opened.outbox.put(loss(1))
     assert [one.record for one in opened.outbox.pending()] == [loss(1)]
     assert opened.delivery.n_waiting == 1
 
@@ -54,7 +54,7 @@ def test_what_is_delivered_is_remembered_by_the_next_process(opened: OpenRun) ->
 def test_one_that_is_refused_does_not_hold_up_the_others(opened: OpenRun) -> None:
     delivery = opened.delivery
     for record in (loss(0), REFUSED, loss(1)):
-        delivery.put(record)
+        opened.outbox.put(record)
     deliver_all(delivery)
     assert opened.losses() == [(0, 0.5), (1, 0.5)]
     (reason,) = delivery.refusals
@@ -69,7 +69,7 @@ def test_one_whose_file_is_gone_does_not_hold_up_the_others(opened: OpenRun) -> 
     lost = opened.kept("settings.json", "{}")
     opened.outbox.kept(lost.sha256).unlink()
     for record in (lost, loss(0)):
-        delivery.put(record)
+        opened.outbox.put(record)
     deliver_all(delivery)
     assert delivery.refusals == ["the file for settings.json is gone"]
     assert opened.losses() == [(0, 0.5)]
@@ -80,7 +80,7 @@ def test_no_password_is_in_a_refusal(
 ) -> None:
     monkeypatch.setenv("MY_TOKEN", "t0ps3cret")
     delivery = opened.delivery
-    delivery.put(Params(values={"lr": "t0ps3cret"}))
+    opened.outbox.put(Params(values={"lr": "t0ps3cret"}))
     deliver_all(delivery)
     assert "t0ps3cret" not in delivery.refusals[0]
     assert "***" in delivery.refusals[0]
@@ -88,7 +88,7 @@ def test_no_password_is_in_a_refusal(
 
 def test_while_the_store_is_away_everything_waits(opened: OpenRun) -> None:
     delivery = opened.delivery
-    delivery.put(loss(0))
+    opened.outbox.put(loss(0))
     with opened.without_store(), pytest.raises(StoreError):
         delivery.deliver_next()
     assert (delivery.n_waiting, delivery.n_delivered) == (1, 0)
@@ -101,25 +101,25 @@ def test_of_what_may_have_arrived_the_store_is_asked_first(opened: OpenRun) -> N
 
     The run is deleted since, so that the store would refuse whatever is sent.
     """
-    opened.delivery.put(loss(0))
+    opened.outbox.put(loss(0))
     opened.store_writer.deliver([loss(0)], look=False)
     opened.store.client.delete_run(opened.run_id)
     next_process = opened.delivery
     next_process.deliver_next()
     assert (next_process.n_delivered, next_process.refusals) == (1, [])
-    next_process.put(loss(1))  # is new, so nobody can have sent it
-    next_process.put(loss(2))
+    opened.outbox.put(loss(1))  # is new, so nobody can have sent it
+    opened.outbox.put(loss(2))
     deliver_all(next_process)
     assert len(next_process.refusals) == 2
 
 
 def test_what_the_store_has_lost_is_sent_again_at_the_end(opened: OpenRun) -> None:
     delivery = opened.delivery
-    delivery.put(loss(0))
+    opened.outbox.put(loss(0))
     deliver_all(delivery)
     opened.copy_store()
     for step in (1, 2):
-        delivery.put(loss(step))
+        opened.outbox.put(loss(step))
     deliver_all(delivery)
     opened.restore_store()
     assert opened.losses() == [(0, 0.5)]
@@ -135,7 +135,7 @@ def test_a_store_that_never_keeps_it_is_given_up_after_three_times(
 ) -> None:
     delivery = opened.delivery
     opened.copy_store()
-    delivery.put(loss(0))
+    opened.outbox.put(loss(0))
     delivery.conclude()
     n_sent = 0
     while delivery.is_busy:
@@ -150,10 +150,10 @@ def test_a_run_that_is_gone_is_made_anew_with_all_of_its_records(
     opened: OpenRun, caplog: pytest.LogCaptureFixture
 ) -> None:
     delivery = opened.delivery
-    delivery.put(loss(0))
+    opened.outbox.put(loss(0))
     deliver_all(delivery)
     opened.lose_run()
-    delivery.put(loss(1))
+    opened.outbox.put(loss(1))
     with caplog.at_level(logging.WARNING):
         deliver_all(delivery)
     made = opened.outbox.progress.run_id

@@ -94,7 +94,8 @@ def test_the_run_that_took_the_place_is_of_this_folder_too(folder: Path) -> None
 def test_progress_is_the_last_line_that_can_be_read(folder: Path) -> None:
     assert last_progress(folder / "delivered") == DeliveryProgress()
     outbox = Outbox(folder)
-    end = outbox.put(loss(0)).end
+    outbox.put(loss(0))
+    end = outbox.waiting[-1].end
     outbox.delivered([end], model_id="m-1")
     outbox.close()
     with Journal(folder / "delivered") as journal:

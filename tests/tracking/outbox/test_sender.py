@@ -40,12 +40,12 @@ def delivery(opened: OpenRun) -> Delivery:
 
 
 @pytest.fixture
-def start(beat: Beat) -> Iterator[Start]:
+def start(opened: OpenRun, beat: Beat) -> Iterator[Start]:
     """Starts senders, which end with the test."""
     started: list[Sender] = []
 
     def one(delivery: Delivery) -> Sender:
-        started.append(Sender(delivery, beat))
+        started.append(Sender(opened.outbox, delivery, beat))
         return started[-1]
 
     yield one
@@ -66,10 +66,10 @@ def wait_for(happened: Callable[[], object]) -> None:
 def test_what_is_put_in_is_delivered_soon(
     opened: OpenRun, delivery: Delivery, start: Start
 ) -> None:
-    delivery.put(loss(0))
+    opened.outbox.put(loss(0))
     sender = start(delivery)
     assert sender.wait(patient)
-    delivery.put(loss(1))
+    opened.outbox.put(loss(1))
     assert sender.wait(patient)
     assert opened.losses() == [(0, 0.5), (1, 0.5)]
     assert sender.trouble is None
@@ -80,7 +80,7 @@ def test_it_tries_again_until_the_store_is_back(
 ) -> None:
     sender = start(delivery)
     with opened.without_store():
-        delivery.put(loss(0))
+        opened.outbox.put(loss(0))
         wait_for(lambda: sender.trouble)
         assert isinstance(sender.trouble, StoreError)
         assert not sender.wait(lambda: 0)
@@ -95,7 +95,7 @@ def test_a_wait_ends_when_its_patience_does(
 ) -> None:
     sender = start(delivery)
     with opened.without_store():
-        delivery.put(loss(0))
+        opened.outbox.put(loss(0))
         began = time.monotonic()
         assert not sender.wait(lambda: began + 0.3 - time.monotonic())
         assert 0.3 <= time.monotonic() - began < 5
@@ -119,11 +119,12 @@ def test_nothing_is_delivered_once_another_has_the_run(
 ) -> None:
     monkeypatch.setattr(module, "BEAT", 0.0)  # a sign before every delivery
     beat.error = RunInUseError("process 8 on piggy")
+    opened.outbox.put(loss(0))
     sender = start(delivery)
-    wait_for(lambda: sender.stopped_by)
-    delivery.put(loss(0))
+    wait_for(lambda: opened.outbox.lost_to)
+    with pytest.raises(RunInUseError, match="process 8 on piggy"):
+        opened.outbox.put(loss(1))
     assert not sender.wait(patient)
-    assert sender.stopped_by is beat.error
     assert (opened.losses(), delivery.n_waiting) == ([], 1)
 
 
@@ -132,7 +133,7 @@ def test_it_can_be_stopped_while_the_store_is_away(
 ) -> None:
     sender = start(delivery)
     with opened.without_store():
-        delivery.put(loss(0))
+        opened.outbox.put(loss(0))
         wait_for(lambda: sender.trouble)
         assert sender.stop(patience=5)
     assert not Path("away.db").exists()

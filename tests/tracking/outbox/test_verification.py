@@ -35,7 +35,7 @@ def write(opened: OpenRun, *records: Record) -> None:
     """Put records into the outbox and have the store get them."""
     delivery = opened.delivery
     for record in records:
-        delivery.put(record)
+        opened.outbox.put(record)
     while delivery.is_busy:
         delivery.deliver_next()
 

@@ -128,7 +128,7 @@ def test_a_run_that_another_has_taken_is_neither_written_to_nor_ended(
     monkeypatch.setattr(sender, "BEAT", 0.0)
     run_writer._sender._next_beat = time.monotonic()
     run_writer.put(loss(0))
-    wait_for(lambda: run_writer._sender.stopped_by)
+    wait_for(lambda: run_writer._outbox.lost_to)
     with pytest.raises(RunInUseError, match="process 8 on piggy"):
         run_writer.put(loss(1))
     run_writer.end("FINISHED")
