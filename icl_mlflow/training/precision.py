@@ -11,11 +11,14 @@ import os
 import platform
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 
 from icl_mlflow.training.device import pick_device
-from icl_mlflow.training.settings import AUTO_PRECISION, TrainSettings
+
+if TYPE_CHECKING:
+    from icl_mlflow.training.settings import TrainSettings
 
 #: Machines whose bfloat16 is not vouched for by oneDNN, which takes AVX-512 for enough.
 _X86 = {"x86_64", "amd64"}
@@ -72,18 +75,17 @@ def suited_precision(device: str) -> SuitedPrecision:
     )
 
 
-def precision_reason(settings: TrainSettings) -> str:
+def precision_reason(settings: "TrainSettings") -> str:
     """Why the settings have their precision: by hand, or because it suits the device.
 
+    >>> from icl_mlflow.training.settings import TrainSettings
     >>> precision_reason(TrainSettings(precision="tf32", device="cpu"))[:12]
     'as asked for'
     """
     suited = suited_precision(settings.device)
     if settings.precision == suited.name:
         return suited.reason
-    return (
-        f"as asked for; {AUTO_PRECISION} would take {suited.name}, for {suited.reason}"
-    )
+    return f"as asked for; auto would take {suited.name}, for {suited.reason}"
 
 
 def has_bf16_products() -> bool:
@@ -122,7 +124,7 @@ def bf16_slowdown() -> float:
     return fastest[torch.bfloat16] / fastest[torch.float32]
 
 
-def warn_if_slow(settings: TrainSettings) -> None:
+def warn_if_slow(settings: "TrainSettings") -> None:
     """One line for whoever asks by hand for what is slower than float32 here."""
     device = pick_device(settings.device)
     if settings.precision != "bf16" or device.type != "cpu" or has_bf16_products():
@@ -135,9 +137,8 @@ def warn_if_slow(settings: TrainSettings) -> None:
         torch.set_num_threads(before)
     _logger.warning(
         "precision=bf16 is slow here: this processor has no instructions for bfloat16, "
-        "and a product takes %.0f times as long as in fp32; take precision=%s",
+        "and a product takes %.0f times as long as in fp32; take precision=auto",
         ratio,
-        AUTO_PRECISION,
     )
 
 
