@@ -102,15 +102,15 @@ def test_of_what_may_have_arrived_the_store_is_asked_first(opened: OpenRun) -> N
     The run is deleted since, so that the store would refuse whatever is sent.
     """
     opened.outbox.put(loss(0))
-    opened.store_writer.deliver([loss(0)], look=False)
+    opened.store_writer.deliver([loss(0), loss(1)], look=False)
     opened.store.client.delete_run(opened.run_id)
     next_process = opened.delivery
     next_process.deliver_next()
     assert (next_process.n_delivered, next_process.refusals) == (1, [])
-    opened.outbox.put(loss(1))  # is new, so nobody can have sent it
-    opened.outbox.put(loss(2))
+    # One that is written down only now is sent without the price of a question.
+    opened.outbox.put(loss(1))
     deliver_all(next_process)
-    assert len(next_process.refusals) == 2
+    assert len(next_process.refusals) == 1
 
 
 def test_what_the_store_has_lost_is_sent_again_at_the_end(opened: OpenRun) -> None:
@@ -138,7 +138,7 @@ def test_a_store_that_never_keeps_it_is_given_up_after_three_times(
     opened.outbox.put(loss(0))
     delivery.conclude()
     n_sent = 0
-    while delivery.is_busy:
+    while delivery.is_busy and n_sent < 10:
         delivery.deliver_next()
         n_sent += bool(opened.losses())
         opened.restore_store()

@@ -1,17 +1,14 @@
 """The store is where the user says, or is refused in one line with nothing created."""
 
 import shutil
-import sqlite3
-import subprocess
-import sys
-import time
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
+from icl_mlflow.tracking.runs.lifecycle import open_run
 from icl_mlflow.tracking.store.connection import Store, StoreError, connect, open_client
+from tests.faults.test_outages import OPENING
 
 
 def test_without_a_word_runs_go_to_this_folder(
@@ -99,33 +96,6 @@ def test_the_client_does_not_depend_on_global_state(
     assert not (new_folder / "other.db").exists()
 
 
-def test_a_first_start_that_is_killed_leaves_no_broken_database(
-    new_folder: Path,
-) -> None:
-    program = (
-        "from icl_mlflow.tracking.store.connection import connect; connect('together')"
-    )
-    child = subprocess.Popen([sys.executable, "-c", program])
-    while not (drafts := list(new_folder.glob("*.draft"))):
-        assert child.poll() is None, "it finished before it could be killed"
-        time.sleep(0.001)
-    assert drafts
-    child.kill()
-    child.wait()
-    assert not (new_folder / "mlflow.db").exists()
-    assert connect("together").client.search_experiments()
-
-
-def test_a_database_of_an_older_mlflow_is_refused_with_the_remedy(
-    new_folder: Path, empty_database: Path
-) -> None:
-    shutil.copy(empty_database, new_folder)
-    with closing(sqlite3.connect(new_folder / "mlflow.db")) as database, database:
-        database.execute("UPDATE alembic_version SET version_num = '451aebb31d03'")
-    with pytest.raises(StoreError, match="mlflow db upgrade"):
-        open_client()
-
-
 def test_reading_does_not_create_a_store(new_folder: Path) -> None:
     with pytest.raises(StoreError, match=r"no runs yet: .*mlflow\.db does not exist"):
         open_client()
@@ -136,6 +106,48 @@ def test_an_experiment_whose_files_cannot_be_written_is_refused(store: Store) ->
     store.client.create_experiment("elsewhere", artifact_location="/proc/elsewhere")
     with pytest.raises(StoreError, match="cannot write in /proc"):
         connect("elsewhere")
+
+
+def test_another_experiment_than_that_of_the_run_is_refused(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = store.client.create_run(store.experiment_id)
+    monkeypatch.setenv("MLFLOW_RUN_ID", given.info.run_id)
+    with pytest.raises(StoreError, match="--experiment-name"):
+        connect("another")
+    assert connect("tests").experiment_id == store.experiment_id
+    assert store.client.get_experiment_by_name("another") is None
+
+
+@pytest.mark.parametrize("uri", ["", "sqlite:///mlflow.db"])
+def test_another_working_folder_makes_no_second_database(
+    new_folder: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch, uri: str
+) -> None:
+    shutil.copy(empty_database, new_folder)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    before = connect()
+    (new_folder / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    after = connect()
+    with open_run(after, **OPENING) as log:
+        log.metrics({"loss": 1.0}, step=0)
+    assert after.tracking_uri == before.tracking_uri
+    assert list(Path().iterdir()) == []
+    # One that is there already is meant, as MLflow's own commands do.
+    shutil.copy(empty_database, Path())
+    assert connect().tracking_uri == f"sqlite:///{new_folder}/elsewhere/mlflow.db"
+
+
+def test_beside_old_runs_the_command_for_the_ui_names_the_database(
+    new_folder: Path, empty_database: Path
+) -> None:
+    shutil.copy(empty_database, new_folder)
+    assert connect().ui_command == "mlflow ui"
+    Path("mlruns/0").mkdir(parents=True)
+    assert connect().ui_command == "mlflow ui"
+    Path("mlruns/0/meta.yaml").touch()  # as MLflow kept runs formerly
+    database = f"sqlite:///{new_folder}/mlflow.db"
+    assert connect().ui_command == f"mlflow ui --backend-store-uri {database}"
 
 
 def test_a_server_works_like_a_file(server_store: Store) -> None:
