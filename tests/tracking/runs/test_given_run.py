@@ -1,9 +1,13 @@
 """The run that MLFLOW_RUN_ID names is taken, or refused in one line that says why."""
 
+from dataclasses import replace
+from threading import Timer
+
 import pytest
 
 from icl_mlflow.tracking.local.claims import claimed
 from icl_mlflow.tracking.local.liveness import heartbeat
+from icl_mlflow.tracking.runs import ownership
 from icl_mlflow.tracking.runs.given_run import given_run, training_to_resume
 from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.tracking.store.uri import StoreError
@@ -60,13 +64,20 @@ def test_a_run_that_is_over_is_refused_with_the_remedy(store: Store, name: str) 
     assert "is deleted; unset" in refused(store)
 
 
-def test_a_run_that_a_process_has_is_refused(store: Store, name: str) -> None:
+def test_a_run_that_a_process_has_is_refused(
+    store: Store, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with claimed(name):
         assert "is being written by another process; unset" in refused(store)
-    beat = heartbeat()
+    monkeypatch.setattr(ownership, "LISTENING", 20)
+    monkeypatch.setattr(ownership, "_GLANCE", 0.05)
+    beat = replace(heartbeat(), host="kermit", machine="elsewhere", pid=7)
     store.client.set_tag(name, "heartbeat", beat.text)
-    said = f"is being written by process {beat.pid} on {beat.host}; unset"
-    assert said in refused(store)
+    later = replace(beat, time="2100-01-01T00:00:00+00:00").text
+    speaks = Timer(0.2, store.client.set_tag, [name, "heartbeat", later])
+    speaks.start()
+    assert "is being written by process 7 on kermit; unset" in refused(store)
+    speaks.join()
 
 
 def test_a_training_that_was_cut_off_is_taken_by_who_may_go_on(
