@@ -80,7 +80,7 @@ class Episodes:
             latents=self.latents,
         )
 
-    def asked(self, query_x_BQD: Tensor, query_y_BQ: Tensor) -> Episodes:
+    def for_queries(self, query_x_BQD: Tensor, query_y_BQ: Tensor) -> Episodes:
         """One episode for each of Q queries to the same context: B Q of them."""
         n_queries = query_y_BQ.shape[1]
         return Episodes(

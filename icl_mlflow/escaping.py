@@ -1,4 +1,4 @@
-r"""Text of others, such as the name of a run, where it is shown: as text and no more.
+r"""Escaping: text of others, such as the name of a run, shown as text and no more.
 
 One function a medium. Whoever may write to a tracking store names runs as he likes, and
 a name may hold commands to a terminal, a formula, a macro, HTML.

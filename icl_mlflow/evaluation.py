@@ -1,4 +1,4 @@
-"""How good are a predictor's log-odds? Measured on fixed episodes, beside exact Bayes.
+"""Evaluation of a predictor's log-odds on fixed episodes, beside exact Bayes.
 
 The headline is excess risk: the mean Kullback-Leibler divergence, in nats, from the
 exact posterior of the query's label to the predictor's. Its expectation is the
@@ -176,7 +176,7 @@ def bayes_accuracy(bayes_B: Tensor) -> float:
 
 
 def guesses(logit_B: Tensor, truth: EvaluationSet) -> bool:
-    """Whether a predictor is not surely better than guessing: its loss than ln 2.
+    """Whether a predictor's loss is not surely better than guessing's, ln 2.
 
     One-sided, at .05, by its expected log-loss given the contexts.
     """
@@ -186,7 +186,7 @@ def guesses(logit_B: Tensor, truth: EvaluationSet) -> bool:
 
 
 def entropy_error(logit_B: Tensor, bayes_B: Tensor) -> Tensor:
-    """How far the predictor's uncertainty is from that of exact Bayes: (B,), in bits.
+    """The distance of the predictor's entropy from exact Bayes': (B,), in bits.
 
     The absolute difference of the entropies of the query's label, as arXiv 2512.22471
     measures it.
@@ -201,7 +201,7 @@ def entropy_error(logit_B: Tensor, bayes_B: Tensor) -> Tensor:
 
 
 def log_loss_standard_error(logit_B: Tensor, label_B: Tensor) -> float:
-    """Of `log_loss` over these episodes, in nats; NaN for a single one."""
+    """The standard error of `log_loss`, in nats; NaN for a single episode."""
     loss_B = binary_cross_entropy_with_logits(
         logit_B.double(), label_B.double(), reduction="none"
     )

@@ -1,4 +1,4 @@
-"""What makes two trainings the same one: a hash of what their settings mean.
+"""The identity of a training: a hash of what its settings mean.
 
 A setting counts where it decides the result and differs from the value that an identity
 leaves out: its first default, for ever. So a new setting, or a new parameter of a task,

@@ -1,4 +1,4 @@
-"""How do predictors fare along an axis, such as the context length or a shift?
+"""Curves of predictors along an axis, such as the context length or a shift.
 
 At every point: accuracy and excess risk over the exact Bayes predictor of that point,
 with 95 % intervals. Several seeds become a median within their range (from six on, with

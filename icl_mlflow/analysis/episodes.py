@@ -1,4 +1,4 @@
-"""Which episodes is a subject asked about beyond its own? More of the same address.
+"""Episodes for a subject beyond its own, from the same stream of random numbers.
 
 They share every random number with the subject's own where the task, the context length
 and the count are the same; so points of a sweep differ by what is swept alone.
@@ -12,7 +12,7 @@ from icl_mlflow.streams import generator
 from icl_mlflow.tasks.base import Task
 
 
-def drawn(
+def episodes_for(
     subject: Subject, task: Task, *, most: int, n_context: int | None = None
 ) -> EvaluationSet:
     """Episodes of ``task``, as drawn and as the subject's variant shows them.
@@ -29,10 +29,10 @@ def drawn(
         seed=subject.seed,
         stream=STREAM,
     )
-    return evaluation_set(task, episodes, shown(subject, episodes))
+    return evaluation_set(task, episodes, as_shown(subject, episodes))
 
 
-def shown(subject: Subject, episodes: Episodes) -> Episodes:
+def as_shown(subject: Subject, episodes: Episodes) -> Episodes:
     """Episodes as the subject's variant shows them at evaluation, where it computes."""
     rng = generator(subject.seed, f"{STREAM} intervention")
     device = subject.truth.seen.query_x_BD.device

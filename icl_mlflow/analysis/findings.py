@@ -1,4 +1,4 @@
-"""What were models found to do, and what may be concluded from it, in a sentence?"""
+"""Findings: the numbers of models, and the conclusion that they allow in a sentence."""
 
 import math
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from icl_mlflow.analysis.sentences import seeds_told
+from icl_mlflow.analysis.sentences import seeds_phrase
 from icl_mlflow.statistics import Interval
 
 
@@ -48,7 +48,7 @@ class Findings:
     def __contains__(self, name: str) -> bool:
         return name in self.numbers
 
-    def told(self, name: str, unit: str = "", digits: int = 4) -> str:
+    def phrase(self, name: str, unit: str = "", digits: int = 4) -> str:
         """The number for readers, with its interval and what that rests on.
 
         ``0.0125 nats (95 %: 0.0103 to 0.0151, 5,000 episodes)``, or of several models
@@ -61,7 +61,7 @@ class Findings:
         if math.isnan(found.low) or math.isnan(found.high):
             return value
         if found.n > 1:
-            return f"{value} ({seeds_told(found, digits)})"
+            return f"{value} ({seeds_phrase(found, digits)})"
         ends = f"95 %: {found.low:.{digits}f} to {found.high:.{digits}f}"
         return f"{value} ({ends}, {self.episodes:,} episodes)"
 
@@ -77,7 +77,7 @@ class Findings:
 
 
 def sentence(findings: Findings, conclusion: Conclusion) -> str:
-    """Yes, no, or that it cannot be told; then the numbers."""
+    """The conclusion for readers: yes, no, or cannot be told; then the numbers."""
     if findings.guesses:
         return (
             "Cannot be told: no better than guessing, so untrained or stuck on the "
@@ -88,7 +88,7 @@ def sentence(findings: Findings, conclusion: Conclusion) -> str:
 
 
 def all_of(*answers: bool | None) -> bool | None:
-    """Yes if all are, no if one is not, else it cannot be told.
+    """The answers joined: yes if all are, no if one is not, else it cannot be told.
 
     >>> all_of(True, None), all_of(None, False), all_of(True, True)
     (None, False, True)

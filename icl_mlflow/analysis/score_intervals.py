@@ -1,4 +1,4 @@
-"""How sure is each score of a predictor, given how many episodes it rests on?
+"""Intervals of a predictor's scores over the episodes that they rest on.
 
     accuracy                      Wilson, of a count
     loss, brier, excess_risk      t, of a mean over episodes, on the logarithm's scale

@@ -1,4 +1,4 @@
-"""How is a number told in a sentence? With its interval, and what that rests on."""
+"""Numbers in sentences: an interval, and what that rests on."""
 
 from icl_mlflow.statistics import Interval, order_chance
 
@@ -6,14 +6,14 @@ from icl_mlflow.statistics import Interval, order_chance
 ENOUGH_SEEDS = 6
 
 
-def seeds_told(interval: Interval, digits: int = 4) -> str:
+def seeds_phrase(interval: Interval, digits: int = 4) -> str:
     """What a few seeds say: their range; of six or more, where the median lies.
 
-    >>> seeds_told(Interval(0.019, 0.0103, 0.0341, 3))
+    >>> seeds_phrase(Interval(0.019, 0.0103, 0.0341, 3))
     '3 seeds: 0.0103 to 0.0341'
-    >>> seeds_told(Interval(0.019, 0.0103, 0.0341, 10))
+    >>> seeds_phrase(Interval(0.019, 0.0103, 0.0341, 10))
     'median of 10 seeds: 0.0103 to 0.0341, 98 %'
-    >>> seeds_told(Interval(0.019, float("nan"), float("nan"), 1))
+    >>> seeds_phrase(Interval(0.019, float("nan"), float("nan"), 1))
     '1 seed'
     """
     if interval.n == 1:

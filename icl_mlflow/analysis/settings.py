@@ -1,4 +1,4 @@
-"""What is asked of which trained models, and about which episodes."""
+"""Settings of an analysis and of a comparison: which models, which episodes."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -94,7 +94,7 @@ class AnalyzeSettings:
         return self.run_id or self.model or ""
 
     @property
-    def asked(self) -> "EvaluationRequest":
+    def request(self) -> "EvaluationRequest":
         """The episodes."""
         return EvaluationRequest(
             self.episodes, self.seed, dict(self.parameters), self.device
@@ -132,7 +132,7 @@ class CompareSettings:
             raise ValueError("give two different runs to compare")
 
     @property
-    def asked(self) -> "EvaluationRequest":
+    def request(self) -> "EvaluationRequest":
         """The episodes."""
         return EvaluationRequest(
             self.episodes, self.seed, dict(self.parameters), self.device

@@ -1,4 +1,4 @@
-"""How every figure looks: one palette that colour-blind readers can tell apart."""
+"""The style of every figure: one palette that colour-blind readers can tell apart."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""From a trained model to a subject: what it is asked about, with exact answers."""
+"""The subjects of an analysis: trained models, with episodes and exact answers."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ STREAM = "analysis"
 def subjects(
     trained_models: Sequence[TrainedModel], asked: EvaluationRequest
 ) -> list[Subject]:
-    """Every model with its episodes; models that are asked the same share them.
+    """The subjects of trained models; those that are asked the same share episodes.
 
     Raises:
         ValueError: a shift that a task does not have, or a device that is not here.
@@ -49,7 +49,7 @@ def subjects(
 
 
 def shifted_task(name: str, task: Task, shifts: dict[str, float]) -> Task:
-    """The task that is asked about.
+    """The task that models are asked about: theirs, with some parameters changed.
 
     Raises:
         ValueError: names the parameters that the task has.

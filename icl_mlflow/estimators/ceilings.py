@@ -1,4 +1,4 @@
-"""How well could any learner do with what is left of a context, and an ideal one?
+"""The ceilings of information of a variant: of any learner, and of an ideal one.
 
 Every variant has two ceilings, both of *information*; whether its weights could express
 what they allow is another question:

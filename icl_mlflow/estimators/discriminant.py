@@ -127,7 +127,7 @@ def _class_moments(episodes: Episodes) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _shrunk(covariance_DD: Tensor, shrinkage: float) -> Tensor:
-    """Towards its mean variance times the identity; the identity where it is 0."""
+    """A covariance, shrunk towards its mean variance times the identity."""
     identity_DD = torch.eye(covariance_DD.shape[-1], dtype=covariance_DD.dtype)
     identity_DD = identity_DD.to(covariance_DD.device)
     variance = covariance_DD.diagonal(dim1=-2, dim2=-1).mean(-1)[..., None, None]

@@ -39,7 +39,7 @@ class TaskPredictor:
     def __call__(
         self, context_x_BND: Tensor, context_y_BN: Tensor, query_x_BD: Tensor
     ) -> Tensor:
-        """The same, of episodes whose latents and answers are not given.
+        """Log-odds for a context and its query, whose latents and label are not given.
 
         Raises:
             ValueError: as for `answer`, or a rule that needs the latents, as the oracle

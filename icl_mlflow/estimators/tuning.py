@@ -1,4 +1,4 @@
-"""Fit what an estimator leaves open: its one free number, and the scale of its score.
+"""Tuning of an estimator: its one free number, and the scale of its score.
 
 Both are fitted by log-loss on fixed episodes of the stream ``tuning``, which nothing is
 trained or judged on, once for each estimator, task and context length.
@@ -71,7 +71,7 @@ class Calibrated:
 
 
 def calibration_slope(score_B: Tensor, label_B: Tensor) -> float:
-    """What to multiply a score by, for the lowest log-loss; 0 for a score that is 0.
+    """The factor that gives a score its lowest log-loss; 0 for a score that is 0.
 
     Args:
         score_B: any scale.

@@ -109,7 +109,7 @@ def _square_distance(episodes: Episodes) -> Tensor:
 
 
 def _log_norm(x_D: Tensor) -> Tensor:
-    """Of the last axis, float64; finite at x = 0."""
+    """The log of the norm along the last axis: float64, finite at x = 0."""
     square = x_D.double().square().sum(-1)
     return square.clamp_min(torch.finfo(torch.float64).tiny).log() / 2
 

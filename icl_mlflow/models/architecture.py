@@ -1,4 +1,4 @@
-"""What fixes the shape of a model."""
+"""The architecture: all that fixes the shape of a model."""
 
 from dataclasses import dataclass
 

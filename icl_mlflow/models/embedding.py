@@ -1,4 +1,4 @@
-"""How an episode becomes tokens: summed (x, y), interleaved x and y, or x alone.
+"""Embeddings of an episode: summed (x, y), interleaved x and y, or x alone.
 
 Every embedding here is linear: tokens = features @ weight + table, with features made
 of the episode alone and weight and table of the parameters alone. That is what lets the
@@ -32,14 +32,14 @@ class Embedding(Protocol):
     def features(
         self, context_x_BND: Tensor, context_y_BN: Tensor, query_x_BD: Tensor
     ) -> Tensor:
-        """What the tokens are linear in: (B, S, F).
+        """The features that the tokens are linear in: (B, S, F).
 
         The queries may be several to a context, (B, Q, D): then its last Q tokens.
         """
         ...
 
     def weight(self, parameters: Parameters) -> Tensor:
-        """Features to residual stream: (F, M)."""
+        """The linear map from features to the residual stream: (F, M)."""
         ...
 
     def table(self, parameters: Parameters, n_tokens: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""From an episode's features to the logit, computing only what the answer needs.
+"""The fast forward pass: from features to the logit, only what the answer needs.
 
 Three identities make this exact and fast; `trace` goes the long way:
 
@@ -29,7 +29,7 @@ _FUSED_BF16_ATTENTION_FROM = 1024
 
 
 def layer_prefix(layer: int) -> str:
-    """What the names of a block's parameters begin with."""
+    """The prefix of the names of a block's parameters."""
     return f"transformer.layers.{layer}."
 
 
@@ -83,7 +83,7 @@ def logits(
 def embedding(
     parameters: Parameters, architecture: Architecture, n_tokens: int, n_queries: int
 ) -> tuple[Tensor, Tensor]:
-    """Tokens are features @ weight + table: weight (F, M) and table (S, M).
+    """Weight (F, M) and table (S, M) of the tokens: features @ weight + table.
 
     All queries to a context have the query's position.
     """
@@ -101,7 +101,7 @@ def logits_from_heads(
     x_BSM: Tensor,
     head_output_BHSK: Tensor,
 ) -> Tensor:
-    """Log-odds of y_q = 1 when the heads of one block put out this: (B,), in nats.
+    """Log-odds of y_q = 1 for given outputs of the heads of one block: (B,), in nats.
 
     Nothing before that block is computed again.
 

@@ -1,4 +1,4 @@
-"""How a parameter starts: its shape and its initial distribution, as data."""
+"""The initial distribution and the shape of every parameter, as data."""
 
 import math
 from dataclasses import dataclass

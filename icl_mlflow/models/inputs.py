@@ -1,4 +1,4 @@
-"""Which episodes can a model be asked about? Checked before it answers.
+"""Checks of the episodes that a model is asked about, before it answers.
 
 A wrong label or an infinity would not stop the arithmetic, and the answer would look
 like any other.

@@ -44,7 +44,7 @@ class Transformer(nn.Module):
     def features(
         self, context_x_BND: Tensor, context_y_BN: Tensor, query_x_BD: Tensor
     ) -> Tensor:
-        """What the tokens of these episodes are linear in: (B, S, F)."""
+        """The features that the tokens of these episodes are linear in: (B, S, F)."""
         embedding = EMBEDDINGS[self.architecture.embedding]
         return embedding.features(context_x_BND, context_y_BN, query_x_BD)
 

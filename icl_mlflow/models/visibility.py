@@ -1,4 +1,4 @@
-"""Which tokens does a token attend to? All, or those that it may see.
+"""Attention masks: a token attends to all others, or to those that it may see.
 
 In the published model every token attends to every other, the context to the query too.
 Where the query is hidden the context's tokens attend to each other alone. What they
@@ -16,7 +16,7 @@ from torch import Tensor
 def hiding_mask(
     n_tokens: int, n_queries: int, dtype: torch.dtype, device: torch.device
 ) -> Tensor:
-    """What is added to the scores when queries are hidden: (S, S), 0 or -inf.
+    """The mask that hides queries, added to the scores: (S, S), 0 or -inf.
 
     Args:
         n_tokens: S, the queries last.

@@ -1,4 +1,4 @@
-"""Which published files are imported, and what they do not tell themselves."""
+"""The settings of an import of published files."""
 
 from dataclasses import dataclass
 

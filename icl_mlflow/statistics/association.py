@@ -1,4 +1,4 @@
-"""How closely, and at what rate, does one quantity follow another?
+"""Correlations and slopes of two quantities, with their intervals.
 
 A correlation or slope of something constant does not exist: it and its ends are NaN.
 """

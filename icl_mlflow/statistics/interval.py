@@ -1,4 +1,4 @@
-"""How well does a sample pin down its mean?
+"""Intervals of means and proportions.
 
 Every interval is two-sided. One value pins down nothing but itself, so with n = 1 both
 ends are NaN; a sample without any spread gives an interval of width zero.
@@ -38,11 +38,11 @@ class Interval:
     n: int
 
     def columns(self, name: str) -> dict[str, object]:
-        """For a row of a table: ``name``, ``name_low`` and ``name_high``."""
+        """The columns of a table's row: ``name``, ``name_low`` and ``name_high``."""
         return {name: self.mean, f"{name}_low": self.low, f"{name}_high": self.high}
 
     def numbers(self, name: str) -> dict[str, float]:
-        """For tracking: ``name``, ``name/low`` and ``name/high``.
+        """The numbers for tracking: ``name``, ``name/low`` and ``name/high``.
 
         >>> Interval(0.9, 0.8, 1.0, n=100).numbers("slope")
         {'slope': 0.9, 'slope/low': 0.8, 'slope/high': 1.0}
@@ -51,7 +51,7 @@ class Interval:
 
 
 def numbers_of_row(row: Mapping[Any, Any], column: str, name: str) -> dict[str, float]:
-    """What `Interval.numbers` gives, from a row that holds `Interval.columns`.
+    """The numbers for tracking, from a row that holds `Interval.columns`.
 
     >>> row = Interval(0.9, 0.8, 1.0, n=100).columns("slope")
     >>> numbers_of_row(row, "slope", "bayes_slope")
@@ -70,7 +70,7 @@ def around(mean: float, half_width: float, n: int) -> Interval:
 
 
 def standard_error(sample: Sample) -> float:
-    """Of the mean, n - 1 in the variance; NaN at n = 1, exactly 0 without spread."""
+    """The standard error of the mean; NaN at n = 1, exactly 0 without spread."""
     if len(sample) == 1:
         return math.nan
     if np.ptp(sample) == 0:
@@ -79,7 +79,7 @@ def standard_error(sample: Sample) -> float:
 
 
 def t_quantile(level: float, degrees: int) -> float:
-    """How many standard errors a two-sided interval reaches; NaN without degrees."""
+    """Standard errors that a two-sided interval reaches; NaN without degrees."""
     return float(stdtrit(degrees, (1 + level) / 2))
 
 

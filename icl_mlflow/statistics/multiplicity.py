@@ -1,4 +1,4 @@
-"""Many variants are compared with one baseline; how much of that is luck?"""
+"""Multiplicity: p-values of many comparisons with one baseline, corrected."""
 
 import numpy as np
 from numpy.typing import ArrayLike

@@ -1,4 +1,4 @@
-"""What can be said of a few values, whatever they are drawn from?
+"""Order statistics: the median of a few values, whatever they are drawn from.
 
 Seeds leave a plateau at different times, so their results are often of two kinds, and
 a t interval of a few of them may miss most of the time. The values themselves do not:

@@ -1,4 +1,4 @@
-"""Does a variant differ from the baseline on the same seeds and the same episodes?
+"""Paired comparison of a variant with the baseline: same seeds, same episodes.
 
 Pairing removes what both share: the seed's data and the difficulty of an episode.
 Shape suffixes: E = seeds (members of a suite), B = episodes, R = resamples.
@@ -50,7 +50,7 @@ class PairedDifference:
 
 
 def paired_t(differences: ArrayLike, level: float = 0.95) -> Comparison:
-    """The paired t-test: are differences, one a pair, zero on average?
+    """The paired t-test of a mean difference of zero.
 
     One difference gives a NaN interval and a NaN p-value. Equal differences give an
     interval of width zero, with p = 1 if they are all 0 and p = 0 otherwise.

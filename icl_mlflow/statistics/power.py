@@ -1,4 +1,4 @@
-"""How many seeds would it take to see a difference, and what could these seeds see?
+"""Power of the paired t-test: seeds needed, and differences that can be seen.
 
 Exact for the two-sided paired t-test on normal differences: under a true difference
 the statistic is noncentral t with n - 1 degrees of freedom and noncentrality

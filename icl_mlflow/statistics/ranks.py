@@ -7,7 +7,7 @@ from icl_mlflow.statistics.sample import Sample
 
 
 def average_ranks(values: ArrayLike) -> Sample:
-    """From 1 for the smallest to n for the largest, ties averaged: float64.
+    """The ranks of the values, from 1 to n, ties averaged: float64.
 
     As ``scipy.stats.rankdata``, whose module takes half a second to import.
 

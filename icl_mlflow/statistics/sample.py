@@ -1,4 +1,4 @@
-"""What counts as a sample: at least one number, all of them finite."""
+"""Samples: at least one number, all of them finite."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray

@@ -1,4 +1,4 @@
-"""How many of a few runs did it, and do two groups differ in that? Exact for any n."""
+"""Shares of a few runs: intervals and tests that are exact for any n."""
 
 import functools
 import math

@@ -1,4 +1,4 @@
-"""When did a run leave the plateau on which it only guesses?"""
+"""The epoch in which a run leaves the plateau on which it only guesses."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Was a learning curve still falling when training ended?"""
+"""The trend at the end of a learning curve."""
 
 import math
 
@@ -16,7 +16,7 @@ _SIGNIFICANCE = 0.05
 
 
 def falling_at_end(values: ArrayLike) -> float:
-    """By which share positive values still fell over their last quarter; 0 for none.
+    """The share by which positive values still fell over their last quarter, or 0.
 
     The least-squares slope of the logarithm over the last quarter of the epochs, at
     least four. It counts as a fall if it is one by a one-sided t-test at .05, and comes

@@ -18,7 +18,7 @@ Symmetry = Literal["classes", "rotation"]
 
 @dataclass(frozen=True)
 class OracleConstants:
-    """What the test that knows the latent parameters reaches, exactly.
+    """The exact scores of the test that knows the latent parameters.
 
     Attributes:
         accuracy: P(sign of the LLR is right), in [0, 1].

@@ -1,4 +1,4 @@
-"""Easier beginnings of a task: which there are, and the task at some progress.
+"""Curricula: the easier beginnings of a task, and the task at some progress.
 
 A curriculum multiplies parameters of the task by a factor at first, which then moves in
 a straight line to 1: with ``{"tau": 0.0}`` the nuisance grows from nothing, with
@@ -27,7 +27,7 @@ def canonical(task: Task, name: str) -> str:
 
 
 def factors(task: Task, name: str) -> dict[str, float]:
-    """By what each parameter is multiplied at the very beginning.
+    """The factor of each parameter at the very beginning of the curricula.
 
     Raises:
         ValueError: as `canonical`.

@@ -1,4 +1,4 @@
-"""What is still known of a context's labels after they were corrupted?
+"""Evidence on the labels of a context after they were corrupted.
 
 A corrupted context is one whose true labels are hidden variables again. What is seen in
 their place gives each of them odds of its own, or fixes how many of them are 1.
@@ -35,12 +35,12 @@ class KnownLabels:
 
 
 def nothing_known(episodes: Episodes) -> KnownLabels:
-    """What a context without labels tells of them."""
+    """The evidence of a context without labels: none."""
     return KnownLabels(log_odds_BN=_even_odds(episodes))
 
 
 def known_when_shuffled(episodes: Episodes) -> KnownLabels:
-    """What uniformly permuted labels tell: how many are 1, and no more."""
+    """The evidence of uniformly permuted labels: how many are 1, and no more."""
     return KnownLabels(
         log_odds_BN=_even_odds(episodes),
         ones_B=episodes.context_y_BN.sum(1),
@@ -48,7 +48,7 @@ def known_when_shuffled(episodes: Episodes) -> KnownLabels:
 
 
 def known_when_flipped(episodes: Episodes, flip_rate: float) -> KnownLabels:
-    """What labels tell of which each was flipped with probability ``flip_rate``.
+    """The evidence of labels of which each was flipped with probability ``flip_rate``.
 
     Raises:
         ValueError: a rate that is not between 0 and 1.
@@ -66,7 +66,7 @@ def _even_odds(episodes: Episodes) -> Tensor:
 
 
 def count_probabilities(log_odds_BNP: Tensor) -> Tensor:
-    """How many of N independent labels are 1: P(0) to P(N), (B, N + 1, P).
+    """The distribution of how many of N independent labels are 1: (B, N + 1, P).
 
     Adds one label at a time; all terms are positive, so no digits are lost.
 

@@ -1,4 +1,4 @@
-"""Several of what a task offers by name: ``none``, ``all``, or names with a plus."""
+"""Choices of what a task offers: ``none``, ``all``, or names joined by a plus."""
 
 from collections.abc import Collection
 

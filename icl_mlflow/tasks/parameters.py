@@ -1,4 +1,4 @@
-"""Which parameters does a task declare, and how are they given to settings?
+"""The parameters that tasks declare, and how settings take them.
 
 A task declares its parameters as its fields, in its own file. Command lines list them
 without importing that file, which needs torch: the declarations are literals, so they
@@ -75,7 +75,7 @@ def declared_by_any() -> dict[str, dict[str, Field[Any]]]:
 
 
 def defaults(task: str) -> dict[str, float]:
-    """The task's own values of its parameters."""
+    """The default values of the task's parameters."""
     return {
         name: cast("float", field.default) for name, field in declared(task).items()
     }
@@ -102,7 +102,7 @@ def given_to(task: str, parameters: Mapping[str, Any]) -> dict[str, float]:
 
 
 def shifts_of(parameters: Mapping[str, Any]) -> dict[str, float]:
-    """The parameters that are given to a task yet unknown: right for one that has them.
+    """The checked parameters for a task yet unknown: right for one that has them.
 
     Raises:
         ValueError: a value that is right for no task.

@@ -30,7 +30,7 @@ from icl_mlflow.tasks.shifted_mean_corrupted import corrupted_logit
 
 @dataclass(frozen=True)
 class ShiftedMean(Task):
-    """On which side of a shifted hyperplane does the query lie?
+    """Task A: the side of a shifted hyperplane on which the query lies.
 
     Attributes:
         dim: dimension of x.

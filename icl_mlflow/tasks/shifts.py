@@ -1,4 +1,4 @@
-"""Named shifts of a task: which there are, and the task under each of some.
+"""Named shifts of a task, and the task under each of them.
 
 A shift changes parameters of the task: ``out_of_distribution`` is task A at tau = 9.
 """

@@ -35,7 +35,7 @@ _BISECTIONS = 24
 
 @dataclass(frozen=True)
 class Variance(Task):
-    """From which of two spheres, the wide or the narrow, does the query come?
+    """Task B: the sphere, wide or narrow, that the query comes from.
 
     Attributes:
         dim: dimension of x.
@@ -156,7 +156,7 @@ class Variance(Task):
         return (exponent + (weight.to(m.device) * width).log()).logsumexp(-1)
 
     def _support(self, m: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
-        """Between which log sigma the integrand of M(m, q) lies; it is log-concave."""
+        """The log sigmas between which the integrand of M(m, q) lies; log-concave."""
         low = torch.full_like(m, math.log(self.sigma_min))
         high = torch.full_like(m, math.log(self.sigma_max))
         falling = (m - 1).clamp(min=0)  # the integrand rises all the way if m <= 1
@@ -192,7 +192,7 @@ class Variance(Task):
 
 
 def _log_integrand(log_sigma: Tensor, m: Tensor, q: Tensor) -> Tensor:
-    """Of M(m, q), over log sigma: any shapes that broadcast."""
+    """The log of the integrand of M(m, q) over log sigma: shapes that broadcast."""
     return (1 - m) * log_sigma - q / 2 * (-2 * log_sigma).exp()
 
 

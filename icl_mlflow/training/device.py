@@ -1,4 +1,4 @@
-"""Where to compute, with how many threads, and in whose memory."""
+"""The device of a training, its number of threads, and its allocator."""
 
 import contextlib
 import ctypes
@@ -69,7 +69,7 @@ def matrix_products(precision: str) -> Iterator[None]:
 
 @functools.cache
 def keep_freed_memory() -> bool:
-    """Ask glibc to reuse large buffers; whether it will. Does nothing elsewhere.
+    """Ask glibc to reuse large buffers; True if it will, False anywhere else.
 
     A training step allocates and frees the same few megabyte-sized buffers. glibc gives
     each back to the system and gets it anew, and every first touch of a page is a

@@ -1,4 +1,4 @@
-"""How does a model become one row, and how do many of one shape become one matrix?
+"""Flat parameters: a model as one row, and many of one shape as one matrix.
 
 A row holds the parameters of a model, one after the other, and a matrix (R, P) the rows
 of R models: a cast, a norm or an optimizer step is then one operation, or a few, on one
@@ -37,7 +37,7 @@ class Packing:
 
     @property
     def names(self) -> Collection[str]:
-        """Of the parameters, in their order within a row."""
+        """The names of the parameters, in their order within a row."""
         return self._shapes.keys()
 
     def row(self, values: Mapping[str, Tensor]) -> Tensor:
@@ -54,7 +54,7 @@ class Packing:
         }
 
     def mask(self, marked: Mapping[str, Tensor | None]) -> Tensor:
-        """One row (P,) of bool: what is marked by name; None marks nothing."""
+        """One row (P,) of bool: the entries marked by name; None marks nothing."""
         parts = []
         for name, shape in self._shapes.items():
             mask = marked[name]

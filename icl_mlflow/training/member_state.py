@@ -1,4 +1,4 @@
-"""A training run under way: all that the rest depends on, kept and brought back."""
+"""The state of a training under way: all that its rest depends on."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -42,7 +42,7 @@ class Epoch:
 
 
 class MemberState:
-    """How far a run has come.
+    """The state of a run: model, optimizer, finished epochs and steps since.
 
     Batches are addressed by step, so with these and the settings nothing is missing.
 
@@ -81,13 +81,13 @@ class MemberState:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Around a change that must be finished before this can be kept."""
+        """Mark a change that must be finished before the state can be kept."""
         self.is_whole = False
         yield
         self.is_whole = True
 
     def finish_epoch(self, metrics: dict[str, float]) -> None:
-        """The epoch that was under way has been validated."""
+        """Add the epoch under way to the history, now that it has been validated."""
         epoch = Epoch(epoch=len(self.history), metrics=metrics)
         self.last_good = snapshot(self.optimisation.model)
         self.history.append(epoch)
@@ -96,7 +96,7 @@ class MemberState:
         self.taken, self.seconds = [], 0.0
 
     def checkpoint(self) -> Checkpoint:
-        """All of it, to be written."""
+        """The whole state as a checkpoint, to be written."""
         facts = {
             "history": [epoch.metrics for epoch in self.history],
             "taken": [
@@ -108,7 +108,7 @@ class MemberState:
         return Checkpoint(step=self.step, tensors=self._tensors(), facts=facts)
 
     def restore(self, kept: Checkpoint) -> None:
-        """Become what was kept.
+        """Take over the state that a checkpoint holds.
 
         Raises:
             DamagedCheckpointError: it is no checkpoint of such a run; nothing has
@@ -190,7 +190,7 @@ def _read_facts(
 
 
 def epochs_of(kept: Iterable[Mapping[str, Any]]) -> list[Epoch]:
-    """The finished epochs of a checkpoint, which keeps their metrics."""
+    """The finished epochs, from the metrics that a checkpoint holds."""
     return [
         Epoch(
             epoch=number,

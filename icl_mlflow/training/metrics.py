@@ -1,4 +1,4 @@
-"""What an epoch measured, by tracked name: of its steps, and on the validation set."""
+"""The metrics of an epoch by tracked name: of its steps, and of its validation."""
 
 import math
 from collections.abc import Mapping

@@ -61,7 +61,7 @@ class SpareTeam:
         self._dismissed: threading.Event | None = None
 
     def call(self) -> None:
-        """Have one."""
+        """Start the team, unless there is one."""
         if self._dismissed is None:
             self._dismissed = threading.Event()
             threading.Thread(
@@ -72,7 +72,7 @@ class SpareTeam:
             ).start()
 
     def dismiss(self) -> None:
-        """Have none."""
+        """End the team."""
         if self._dismissed is not None:
             self._dismissed.set()
             self._dismissed = None
@@ -89,7 +89,7 @@ class _Watch(threading.Thread):
         self._to_spare = max(0, len(os.sched_getaffinity(0)) - count)
 
     def run(self) -> None:
-        """Until it is stopped; it begins with threads that sleep, which never hurts."""
+        """Watch until stopped; threads sleep at first, which never hurts."""
         self._spare.call()
         before = Usage.until_now()
         while not self._stopped.wait(_PERIOD):
@@ -103,7 +103,7 @@ class _Watch(threading.Thread):
         self._spare.dismiss()
 
     def stop(self) -> None:
-        """End it."""
+        """End the watch."""
         self._stopped.set()
         self.join()
 
@@ -116,7 +116,7 @@ class Usage:
 
     @classmethod
     def until_now(cls) -> "Usage":
-        """Since some moment in the past, the same for all calls in a process."""
+        """The usage since some moment, the same for all calls in a process."""
         cores = {f"cpu{core}" for core in os.sched_getaffinity(0)}
         ticks = 0
         for line in _STAT.read_text(encoding="ascii").splitlines():

@@ -1,4 +1,4 @@
-"""How the weights are moved: AdamW, and its learning rate over the steps."""
+"""The optimizer, AdamW, and the schedule of its learning rate."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ _BETA_1 = 0.9
 def optimizer_and_schedule(
     settings: TrainSettings, parameters: Sequence[Tensor]
 ) -> tuple[torch.optim.AdamW, LRScheduler]:
-    """AdamW on these parameters, and what sets its rate before every step.
+    """AdamW on these parameters, and the schedule that sets its rate at every step.
 
     ``one_cycle`` rises and falls along cosines and, against the rate, moves AdamW's
     first beta between 0.95 and 0.85. ``linear`` rises and falls in straight lines, to

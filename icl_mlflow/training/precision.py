@@ -1,4 +1,4 @@
-"""In which precision does a machine train fastest without losing quality?
+"""The precision in which a machine trains fastest without losing quality.
 
 That is bfloat16 where the hardware multiplies it, and float32 elsewhere: without
 instructions for them, torch computes bfloat16 products ten to sixty times slower. The

@@ -1,4 +1,4 @@
-"""From settings to what they name: the task, the variant, the model, the episodes."""
+"""The problem of a training: the task, variant, model and episodes of its settings."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ from icl_mlflow.variants.base import Variant
 
 @dataclass(frozen=True)
 class Problem:
-    """What a run learns and on which model.
+    """What a run learns, and the architecture that learns it.
 
     Attributes:
         task: with the parameters of the settings and of the variant.
@@ -62,7 +62,7 @@ class Batch:
 
 
 def problem(settings: TrainSettings) -> Problem:
-    """Resolve the names in the settings.
+    """The problem that settings describe, every name in them resolved.
 
     Raises:
         ValueError: settings that contradict each other, such as a ``sigma_min`` above
@@ -147,7 +147,7 @@ def training_batch(
     query_x_BQD = torch.cat([drawn.context_x_BND[:, n_context:], query_x_B1D], dim=1)
     label_BQ = torch.cat([drawn.context_y_BN[:, n_context:], label_B1], dim=1)
     if settings.target == "bayes":
-        asked = episodes.asked(query_x_BQD, label_BQ)
+        asked = episodes.for_queries(query_x_BQD, label_BQ)
         target_BQ = task.bayes_logit(asked).sigmoid().float().view(label_BQ.shape)
     else:
         target_BQ = label_BQ.float()

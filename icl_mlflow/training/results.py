@@ -1,4 +1,4 @@
-"""What a training leaves: the model, what it answered, and how it got there."""
+"""The results of a training: the model, its answers and its history."""
 
 from dataclasses import dataclass
 from functools import cached_property

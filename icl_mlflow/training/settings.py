@@ -1,4 +1,4 @@
-"""Everything that decides a training run. Same settings and seed, same weights."""
+"""The settings of a training: same settings and seed, same weights."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -265,16 +265,16 @@ class TrainSettings:
         return self.epochs * self.steps_per_epoch
 
     def queries_at(self, step: int) -> int:
-        """To how many queries of each episode a step learns the answer."""
+        """The number of queries of each episode that a step learns to answer."""
         return self.queries if step < self.queries_share * self.total_steps else 1
 
     def answers(self, steps: range) -> int:
-        """Queries of all episodes of these steps together."""
+        """The number of queries of all episodes of these steps together."""
         return self.batch_size * sum(self.queries_at(step) for step in steps)
 
     @property
     def run_name(self) -> str:
-        """What the run is called: ``A-baseline-seed0``."""
+        """The name of the run: ``A-baseline-seed0``."""
         return f"{self.task}-{self.variant}-seed{self.seed}"
 
     @property

@@ -1,4 +1,4 @@
-"""For which tasks does a variant make sense? For those that have what it changes."""
+"""Applicability of variants: a task must have what a variant changes."""
 
 from icl_mlflow.tasks import TASKS
 from icl_mlflow.tasks.base import parameters

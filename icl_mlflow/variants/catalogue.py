@@ -1,4 +1,4 @@
-"""Which names are variants? Listed ones, families with a number, and combinations.
+"""The catalogue of variants: listed ones, families with a number, combinations.
 
     frozen_position                  a listed variant
     noisy_labels_0.25                a family with its number

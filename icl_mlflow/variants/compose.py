@@ -1,4 +1,4 @@
-"""Several variants at once, where they do not contradict each other.
+"""Combinations of variants that do not contradict each other.
 
 Two parts contradict each other when both change the same thing. What a part changes is
 read off the part itself: its fields, its interventions, its embedding, and the entries
@@ -125,7 +125,7 @@ def _merged(parts: Sequence[Variant]) -> Variant:
 
 
 def _in_turn(interventions: Sequence[Intervention]) -> Intervention:
-    """One after the other, on the same stream of random numbers."""
+    """Interventions applied one after the other, on the same random numbers."""
     effective = [i for i in interventions if i.changes]
     if not effective:
         return _BASELINE.on_train

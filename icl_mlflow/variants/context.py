@@ -1,4 +1,4 @@
-"""What can be done to the context of an episode before a model sees it.
+"""Interventions on the context of an episode before a model sees it.
 
 Every episode gets random numbers of its own, all of them from the given generator, and
 on its device. The query and its label are never touched.

@@ -1,4 +1,4 @@
-"""What of the weights a variant holds, as masks, and at which value.
+"""Masks of the weights that a variant holds, and the values that they are held at.
 
 A mask marks the entries of a parameter that stay bit-equal to their start; None leaves
 the whole parameter free. Parameter names are those of `icl_mlflow.models`.

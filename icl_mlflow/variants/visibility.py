@@ -1,4 +1,4 @@
-"""What the context may attend to: a question that the paper does not ask."""
+"""The variant that hides the query from the context, which the paper lacks."""
 
 from icl_mlflow.variants.base import Variant
 

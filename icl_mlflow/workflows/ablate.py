@@ -14,7 +14,7 @@ import pandas as pd
 from icl_mlflow.analysis.ablation import effects as ablation
 from icl_mlflow.analysis.ablation import figures
 from icl_mlflow.analysis.ablation.ceilings import ceilings
-from icl_mlflow.analysis.ablation.table import shown
+from icl_mlflow.analysis.ablation.table import readable
 from icl_mlflow.analysis.ablation.verdict import with_verdicts
 from icl_mlflow.analysis.report.card import card
 from icl_mlflow.settings import values_of
@@ -166,13 +166,13 @@ def _compare(
         ablation.measure(members, tops, BASELINE, n_planned=len(suite.request.seeds))
     )
     history = ablation.history(members)
-    readable = shown(table)
+    for_readers = readable(table)
     title = (
         f"Task {suite.request.settings.task}, seeds {shown_seeds(suite.request.seeds)}"
     )
     log.table("ablation", table)
-    log.text("tables/ablation.md", markdown(readable))
-    log.text("tables/ablation.tex", latex(readable))
+    log.text("tables/ablation.md", markdown(for_readers))
+    log.text("tables/ablation.tex", latex(for_readers))
     log.table("paper", ablation.paper_table(history))
     log.text(HISTORY, csv(history))
     log.figure("differences", figures.forest(table, title))

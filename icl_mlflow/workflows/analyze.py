@@ -99,7 +99,7 @@ def questions(settings: AnalyzeSettings) -> Questions:
     """
     client = open_client()
     pulled = pull(client, settings.source)
-    asked_subjects = tuple(subjects(pulled.trained_models, settings.asked))
+    asked_subjects = tuple(subjects(pulled.trained_models, settings.request))
     refusals = _refusals(settings, asked_subjects)
     refused = {(refusal.analysis, refusal.model) for refusal in refusals}
     return Questions(
@@ -130,7 +130,7 @@ def carry_out(
     with log_analysis(store, settings, asked.pulled, asked.subjects) as logger:
         answered = measure_all(
             asked.subjects,
-            settings.asked,
+            settings.request,
             asked.analyses,
             jobs=settings.jobs,
             on_analysis=on_analysis,

@@ -81,7 +81,7 @@ def prepare_comparison(settings: CompareSettings) -> PreparedComparison:
     client = open_client()
     first, second = (pull(client, run) for run in (settings.run_1, settings.run_2))
     n_first = len(first.models)
-    asked = subjects((*first.trained_models, *second.trained_models), settings.asked)
+    asked = subjects((*first.trained_models, *second.trained_models), settings.request)
     _check_same_question(asked)
     matched = _matched(first, asked[:n_first], second, asked[n_first:])
     store = connect(settings.experiment, second.experiment)

@@ -24,17 +24,17 @@ def found(
 
 def test_a_number_is_told_with_its_interval_and_what_that_rests_on() -> None:
     one = found(0.0103, 0.0341)
-    assert one.told("risk", "nats") == (
+    assert one.phrase("risk", "nats") == (
         "0.0190 nats (95 %: 0.0103 to 0.0341, 5,000 episodes)"
     )
     several = found(0.0103, 0.0341, n=3)
-    assert several.told("risk", "nats") == "0.0190 nats (3 seeds: 0.0103 to 0.0341)"
-    assert several.told("risk", digits=2) == "0.02 (3 seeds: 0.01 to 0.03)"
+    assert several.phrase("risk", "nats") == "0.0190 nats (3 seeds: 0.0103 to 0.0341)"
+    assert several.phrase("risk", digits=2) == "0.02 (3 seeds: 0.01 to 0.03)"
 
 
 def test_what_has_no_interval_or_no_value_says_so() -> None:
-    assert found(NAN, NAN).told("risk") == "0.0190"
-    assert found(NAN, NAN, mean=NAN).told("risk", "nats") == "undefined"
+    assert found(NAN, NAN).phrase("risk") == "0.0190"
+    assert found(NAN, NAN, mean=NAN).phrase("risk", "nats") == "undefined"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from icl_mlflow.analysis.sentences import band_meaning, seeds_told
+from icl_mlflow.analysis.sentences import band_meaning, seeds_phrase
 from icl_mlflow.statistics import Interval, order_interval
 
 
@@ -24,7 +24,7 @@ def test_seeds_are_told_with_the_chance_that_their_interval_has(
     n: int, told: str
 ) -> None:
     ends = (math.nan, math.nan) if n == 1 else (0.1, 0.2)
-    assert seeds_told(Interval(0.15, *ends, n), digits=2) == told
+    assert seeds_phrase(Interval(0.15, *ends, n), digits=2) == told
 
 
 def test_from_six_seeds_on_a_band_is_narrower_than_the_range() -> None:

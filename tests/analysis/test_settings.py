@@ -68,4 +68,4 @@ def test_a_run_is_not_compared_with_itself() -> None:
 def test_the_episodes_are_those_that_were_asked_for(
     settings: AnalyzeSettings | CompareSettings,
 ) -> None:
-    assert settings.asked == EvaluationRequest(700, 3, {"tau": 9.0}, "cpu")
+    assert settings.request == EvaluationRequest(700, 3, {"tau": 9.0}, "cpu")

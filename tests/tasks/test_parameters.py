@@ -107,9 +107,9 @@ def test_a_parameter_named_as_another_option_is_said_to_have_none(
 
 
 def test_an_analysis_takes_the_parameters_of_any_task() -> None:
-    assert AnalyzeSettings(run_id="4f2a", tau=9).asked.shifts == {"tau": 9.0}
+    assert AnalyzeSettings(run_id="4f2a", tau=9).request.shifts == {"tau": 9.0}
     compared = CompareSettings(run_1="1", run_2="2", sigma_max=6)
-    assert compared.asked.shifts == {"sigma_max": 6.0}
+    assert compared.request.shifts == {"sigma_max": 6.0}
     with pytest.raises(ValueError, match=r"sigma_max must be above 0, not 0\.0"):
         AnalyzeSettings(run_id="4f2a", sigma_max=0)
     with pytest.raises(ValueError, match="unknown setting 'taw'; did you mean tau"):

@@ -1,1 +1,1 @@
-"""What does each variant cost, and what may be concluded from it?"""
+"""The ablation study: what each variant costs, and what may be concluded from it."""

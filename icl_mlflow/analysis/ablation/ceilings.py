@@ -19,13 +19,13 @@ def ceilings(settings: TrainSettings, variants: Sequence[str]) -> dict[str, Ceil
     alike share their ceilings.
     """
     problems = {name: problem(replace(settings, variant=name)) for name in variants}
-    one_of_each = {_shown(chosen): chosen for chosen in problems.values()}
+    one_of_each = {_episodes_key(chosen): chosen for chosen in problems.values()}
     seen = {
         shown: evaluation_episodes(settings, chosen, "test").seen
         for shown, chosen in one_of_each.items()
     }
     wanted = {
-        name: (readings(chosen.variant), _shown(chosen))
+        name: (readings(chosen.variant), _episodes_key(chosen))
         for name, chosen in problems.items()
     }
     found = {
@@ -35,6 +35,6 @@ def ceilings(settings: TrainSettings, variants: Sequence[str]) -> dict[str, Ceil
     return {name: found[key] for name, key in wanted.items()}
 
 
-def _shown(chosen: Problem) -> tuple[Task, int, Intervention]:
+def _episodes_key(chosen: Problem) -> tuple[Task, int, Intervention]:
     """All that decides the test episodes as they are seen, but for the settings."""
     return chosen.task, chosen.n_context, chosen.variant.on_eval

@@ -1,4 +1,4 @@
-"""Is one model better than another? Paired: by seed, and on the very same episodes."""
+"""Comparison of two models, paired by seed, on the very same episodes."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from icl_mlflow.analysis.ablation.decision import (
     Kind,
     decide,
 )
-from icl_mlflow.analysis.sentences import band_meaning, seeds_told
+from icl_mlflow.analysis.sentences import band_meaning, seeds_phrase
 from icl_mlflow.evaluation import EvaluationSet, excess_risk
 from icl_mlflow.statistics import Interval, order_interval, paired_difference
 from icl_mlflow.statistics.sample import Sample
@@ -119,7 +119,7 @@ def verdict(table: pd.DataFrame, first: str, second: str) -> str:
     else:
         gaps = [float(gap) for gap in str(row["each"]).split()]
         ends = (row["low"], row["high"])
-        told = seeds_told(Interval(row["difference"], *ends, len(gaps)))
+        told = seeds_phrase(Interval(row["difference"], *ends, len(gaps)))
         what, rest = _of_seeds(gaps)
     return f"{second} {what} {first}: {size} ({told}){rest}."
 

@@ -1,4 +1,4 @@
-"""Which word may be said of each variant of a suite? Numbers in, one word each out.
+"""The decision rule: from the numbers of a suite to one word for each variant.
 
 A variant is judged on two things against the baseline, each of them a Holm family over
 the variants (`docs/verdicts.md`):
@@ -37,7 +37,7 @@ _FALSE_TAKE_OFF = 0.05
 
 
 class Kind(enum.StrEnum):
-    """The verdicts; `docs/verdicts.md` says what each word means."""
+    """The words for a variant; `docs/verdicts.md` says what each means."""
 
     REFERENCE = "reference"
     IMPOSSIBLE = "impossible"
@@ -136,7 +136,7 @@ def decide(evidence: Sequence[Evidence]) -> list[Decision]:
 def _adjusted(
     p_values: dict[int, float], smallest: Sequence[float] | None = None
 ) -> dict[int, float]:
-    """The same after Holm."""
+    """The p-values by the same keys, after Holm's correction."""
     if not p_values:
         return {}
     adjusted = holm(list(p_values.values()), smallest, SIGNIFICANCE)

@@ -1,4 +1,4 @@
-"""What does each variant cost, over many seeds, on the same seeds and episodes?
+"""The effect of each variant over many seeds, on the same seeds and episodes.
 
 The compared number of a variant is its excess risk over its own ceiling, the ideal
 learner of its training, minus the baseline's over its own, seed by seed, where both
@@ -48,7 +48,7 @@ class _Group:
 
     @property
     def took_off(self) -> list[int]:
-        """The seeds that did."""
+        """The seeds that took off."""
         return [seed for seed, m in self.seeds.items() if m.started is not None]
 
 

@@ -1,4 +1,4 @@
-"""The ablations at a glance: differences as a forest, learning curves side by side."""
+"""Figures of an ablation: differences as a forest, learning curves side by side."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -106,7 +106,7 @@ def _limits(
     ceilings: Sequence[Ceilings],
     columns: Sequence[str] = ("val/accuracy",),
 ) -> tuple[float, float]:
-    """Around chance, every ceiling and every seed."""
+    """The limits of the axis: around chance, every ceiling and every seed."""
     tops = [c.accuracy for found in ceilings for c in (found.shown, found.ideal)]
     tops = [top for top in tops if not math.isnan(top)]
     ends = [end for name in columns for end in history[name].agg(["min", "max"])]

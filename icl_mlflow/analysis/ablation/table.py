@@ -5,7 +5,7 @@ import math
 import pandas as pd
 
 
-def shown(table: pd.DataFrame) -> pd.DataFrame:
+def readable(table: pd.DataFrame) -> pd.DataFrame:
     """The table of `ablation.measure` for readers; verdicts as sentences.
 
     Numbers are means over seeds; what is in brackets is the lowest and the highest

@@ -1,4 +1,4 @@
-"""What may be said of a variant? The sentence of each verdict, for readers.
+"""The sentence of each verdict, for readers.
 
 The words are those of `icl_mlflow.analysis.ablation.decision.Kind`; what each means,
 and which test stands
@@ -17,7 +17,7 @@ from icl_mlflow.analysis.ablation.decision import (
     SMALLEST_OF_INTEREST,
     Kind,
 )
-from icl_mlflow.analysis.sentences import seeds_told
+from icl_mlflow.analysis.sentences import seeds_phrase
 from icl_mlflow.statistics import Interval
 
 _Row = Mapping[Any, Any]
@@ -48,7 +48,7 @@ def _kind_of(row: _Row) -> Kind:
 
 
 def sentence(kind: Kind, row: _Row) -> str:
-    """The word and what stands behind it."""
+    """The sentence of a verdict: the word, and what stands behind it."""
     found = f"{kind}: {_SENTENCES[kind](row)}{_reservations(kind, row)}"
     failed = int(row["n_planned"] - row["n_seeds"])
     if failed:
@@ -57,7 +57,7 @@ def sentence(kind: Kind, row: _Row) -> str:
 
 
 def _reference(row: _Row) -> str:
-    return f"excess risk {_told(row, 'excess_risk')}, {_share(row)}"
+    return f"excess risk {_phrase(row, 'excess_risk')}, {_share(row)}"
 
 
 def _cannot(row: _Row) -> str:
@@ -89,7 +89,7 @@ def _plateau(row: _Row) -> str:
 
 
 def _moved(row: _Row) -> str:
-    """Of a variant that is hurt or helped."""
+    """The sentence of a variant that is hurt or helped."""
     if row["p_take_off"] <= SIGNIFICANCE:
         less = row["took_off"] / row["n_seeds"] < (
             row["baseline_took_off"] / row["baseline_seeds"]
@@ -120,11 +120,11 @@ def _unaffected(row: _Row) -> str:
 def _other_problem(row: _Row) -> str:
     return (
         f"other episodes with another Bayes predictor, so neither hurt nor helped: "
-        f"log-loss {_told(row, 'loss')} where its ideal learner has "
-        f"{row['ideal_loss']:.4f}, accuracy {_told(row, 'accuracy', '')} where that "
+        f"log-loss {_phrase(row, 'loss')} where its ideal learner has "
+        f"{row['ideal_loss']:.4f}, accuracy {_phrase(row, 'accuracy', '')} where that "
         f"has {row['ideal_accuracy']:.4f}; above its own ceiling by "
-        f"{_told(row, 'own_excess')}, {row.get('difference', math.nan):+.4f} from the "
-        f"baseline"
+        f"{_phrase(row, 'own_excess')}, {row.get('difference', math.nan):+.4f} from "
+        f"the baseline"
     )
 
 
@@ -247,11 +247,11 @@ def _p(row: _Row, name: str) -> str:
     return f"p = {row[name]:.2g}{correction}"
 
 
-def _told(row: _Row, name: str, unit: str = " nats") -> str:
+def _phrase(row: _Row, name: str, unit: str = " nats") -> str:
     return f"{row[name]:.4f}{unit} ({_spread(row, name)})"
 
 
 def _spread(row: _Row, name: str) -> str:
     n = int(row["n_gaps"] if name == "gap" else row["n_seeds"])
     ends = (row[f"{name}_low"], row[f"{name}_high"])
-    return seeds_told(Interval(row[name], *ends, n))
+    return seeds_phrase(Interval(row[name], *ends, n))

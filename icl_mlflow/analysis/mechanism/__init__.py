@@ -1,1 +1,1 @@
-"""What does the model compute, and where? Questions that look inside."""
+"""Analyses of mechanism, which look inside: what the model computes, and where."""

@@ -1,4 +1,4 @@
-"""Are the heads whose weights copy labels the ones that the answer needs?
+"""Alignment against impact: are the heads that copy labels those that matter?
 
 Every head's OV alignment beside the increase in excess risk, and the drop in accuracy,
 when its output is replaced by its mean over episodes, or by zero as published. One
@@ -102,8 +102,8 @@ def draw(frame: pd.DataFrame) -> Figure:
             if harm == "impact":
                 told = (
                     f"Pearson {r:+.2f}, "
-                    f"Spearman {_shown(pooled[f'pooled_{way}_spearman'])}, "
-                    f"of its size {_shown(pooled[f'pooled_{way}_size_spearman'])}"
+                    f"Spearman {_ends(pooled[f'pooled_{way}_spearman'])}, "
+                    f"of its size {_ends(pooled[f'pooled_{way}_size_spearman'])}"
                 )
             axes.set(xlabel="OV alignment: cosine of label written with read-out")
             axes.set_ylabel(named)
@@ -135,7 +135,7 @@ def _scatter(axes: Axes, frame: pd.DataFrame, harm: str) -> None:
             )
 
 
-def _shown(interval: Interval) -> str:
+def _ends(interval: Interval) -> str:
     if math.isnan(interval.low):
         return f"{interval.mean:+.2f}"
     return f"{interval.mean:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}]"
@@ -156,8 +156,8 @@ def _verdict(found: Findings) -> Conclusion:
     return Conclusion(
         answer,
         f"over {signed.n} heads the harm of losing one (by its mean) goes with its OV "
-        f"alignment by Spearman {_shown(signed)}, and with the alignment's size by "
-        f"{_shown(found.numbers['pooled_mean_size_spearman'])}, {rest}",
+        f"alignment by Spearman {_ends(signed)}, and with the alignment's size by "
+        f"{_ends(found.numbers['pooled_mean_size_spearman'])}, {rest}",
     )
 
 

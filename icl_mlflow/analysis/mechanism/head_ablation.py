@@ -1,4 +1,4 @@
-"""Which attention heads does the answer need? Each is taken out, and the harm measured.
+"""Head ablation: each attention head is taken out, and the harm measured.
 
 A head's output, before the output projection and at every token, is replaced by
 
@@ -251,7 +251,7 @@ def _verdict(found: Findings) -> Conclusion:
         f"heads{' of all models' if several else ''} are surely missed (after Holm); "
         f"the one that is missed most (layer.head {named}, chosen on one half of the "
         f"episodes and measured on the other) costs "
-        f"{found.told('mean_costliest', 'nats')}, by zero "
+        f"{found.phrase('mean_costliest', 'nats')}, by zero "
         f"{found['zero_costliest']:.4f}",
     )
 

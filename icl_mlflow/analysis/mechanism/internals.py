@@ -1,4 +1,4 @@
-"""How does an analysis look inside a model? Through its trace, chunk by chunk."""
+"""Access to a model's internals: its trace, in chunks of bounded size."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ _PAIRS = 2**22
 
 
 def transformer_of(subject: Subject) -> Transformer:
-    """The model inside.
+    """The transformer of a subject.
 
     Raises:
         ValueError: a stand-in that has none.
@@ -34,6 +34,6 @@ def no_internals(subject: Subject) -> str | None:
 
 @torch.no_grad()
 def traces(transformer: Transformer, episodes: Episodes) -> Iterator[Trace]:
-    """What the model computes on each chunk of episodes."""
+    """The traces of a model on consecutive chunks of episodes."""
     for part in episodes.chunks(min(_POINTS, _PAIRS // (episodes.n_context + 1))):
         yield transformer.trace(part.context_x_BND, part.context_y_BN, part.query_x_BD)

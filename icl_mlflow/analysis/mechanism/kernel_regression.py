@@ -1,4 +1,4 @@
-"""Is the model a kernel vote: do near context points give their labels to the query?
+"""Kernel regression: do near context points give their labels to the query?
 
 The logit beside three Nadaraya-Watson votes on the same episodes: the raw dot product
 that arXiv 2603.10573 compares with, which a shift of x throws off, and two kernels with
@@ -103,7 +103,7 @@ def _verdict(found: Findings) -> Conclusion:
     return Conclusion(
         _sooner(found, best),
         f"of the kernel votes the one by {_KERNELS[best]} is nearest to the logit, "
-        f"with Pearson {found.told(f'{best}_pearson', digits=3)}; exact Bayes, no "
+        f"with Pearson {found.phrase(f'{best}_pearson', digits=3)}; exact Bayes, no "
         f"kernel vote, follows it with {found[f'{best}_bayes_pearson']:.3f}, so only "
         f"more than that would speak for a vote",
     )

@@ -1,4 +1,4 @@
-"""At which depth is the answer there? Each layer's residual stream, read by the head.
+"""The logit lens: each layer's residual stream, read by the model's own head.
 
 The stream at the query token, after every block, goes through the model's own read-out
 as if it were the last (logit lens). What it says is compared with the exact statistics
@@ -135,7 +135,7 @@ def _verdict(found: Findings) -> Conclusion:
     bar = _THERE * found[f"{last}{ending}"]
     is_late = all_of(*(found.below(f"{stage}{ending}", bar) for stage in before))
     told = ", ".join(
-        f"{found.told(f'{stage}{ending}', digits=2)} at {stage.replace('_', ' ')}"
+        f"{found.phrase(f'{stage}{ending}', digits=2)} at {stage.replace('_', ' ')}"
         for stage in stages
     )
     if math.isnan(bar) or bar <= 0:

@@ -1,4 +1,4 @@
-"""Does a head copy labels to the answer? The OV circuit, from label to logit direction.
+"""The OV circuit from label to logit: which heads copy labels to the answer.
 
 For every head: the cosine between W_O W_V u and the read-out, where u is the direction
 in which y = 1 differs from y = 0 in the residual stream of the embedding: the weight of

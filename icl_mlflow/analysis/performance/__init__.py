@@ -1,1 +1,1 @@
-"""Is the model right? Its answers beside exact Bayes."""
+"""Analyses of performance: the model's answers beside exact Bayes."""

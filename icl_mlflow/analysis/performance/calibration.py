@@ -1,4 +1,4 @@
-"""Do predicted probabilities come true? The reliability diagram, beside exact Bayes.
+"""The reliability diagram: do predicted probabilities come true? With exact Bayes.
 
 Bins hold equally many episodes, so that every point is equally certain; bars are 95 %
 Wilson intervals of the observed share.
@@ -120,7 +120,7 @@ def _ask(subject: Subject) -> pd.DataFrame:
 def _verdict(found: Findings) -> Conclusion:
     return Conclusion(
         found.below("ece_model", _CALIBRATED),
-        f"predicted probabilities are off by {found.told('ece_model')} on average, "
+        f"predicted probabilities are off by {found.phrase('ece_model')} on average, "
         f"where exact Bayes, which is calibrated, shows {found['ece_bayes']:.4f} by "
         f"chance; below {_CALIBRATED} counts as calibrated",
     )

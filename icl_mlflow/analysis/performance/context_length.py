@@ -1,4 +1,4 @@
-"""What does each further context point bring, to the model and to Bayes?
+"""Performance by context length: what each further point brings.
 
 The same episodes, seen with their first n points only, from none to as many as the
 position table has room for; beside it the exact Bayes predictor of the same n. Models
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from icl_mlflow.analysis import curves
 from icl_mlflow.analysis.ablation.decision import SMALLEST_OF_INTEREST
 from icl_mlflow.analysis.base import Analysis, Subject
-from icl_mlflow.analysis.episodes import drawn, shown
+from icl_mlflow.analysis.episodes import as_shown, episodes_for
 from icl_mlflow.analysis.findings import Conclusion, Findings, all_of
 from icl_mlflow.evaluation import predict
 
@@ -36,13 +36,13 @@ def measure(subject: Subject) -> pd.DataFrame:
     task, n_trained = subject.task, subject.problem.n_context
     model = subject.transformer
     n_most = n_trained if model is None else max(n_trained, model.n_context)
-    episodes = drawn(subject, task, most=_MOST, n_context=n_most).episodes
+    episodes = episodes_for(subject, task, most=_MOST, n_context=n_most).episodes
     rows = []
     for n_context in lengths(n_trained, n_most):
         first = episodes.first(n_context)
         bayes_B = task.bayes_logit(first)
         answers = {
-            curves.MODEL: predict(subject.predictor, shown(subject, first)),
+            curves.MODEL: predict(subject.predictor, as_shown(subject, first)),
             curves.BAYES: bayes_B,
         }
         if task != subject.problem.task:
@@ -78,7 +78,7 @@ def _verdict(found: Findings) -> Conclusion:
     return Conclusion(
         near,
         f"within {SMALLEST_OF_INTEREST} nats of exact Bayes at every length would be "
-        f"yes; at the trained one it is {found.told('trained_excess_risk', 'nats')} "
+        f"yes; at the trained one it is {found.phrase('trained_excess_risk', 'nats')} "
         f"above, over all lengths {curves.extremes(found.numbers)} points",
     )
 

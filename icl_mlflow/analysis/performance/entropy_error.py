@@ -1,4 +1,4 @@
-"""Is the model as unsure as it should be, at every context length?
+"""The entropy error: is the model as unsure as it should be, at every length?
 
 The mean over episodes of |H(model) - H(Bayes)| in bits, H the entropy of the query's
 label, at every length from 1 to as many points as training showed; arXiv 2512.22471
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from icl_mlflow.analysis import style
 from icl_mlflow.analysis.base import Analysis, Subject
 from icl_mlflow.analysis.curves import averaged, group_of
-from icl_mlflow.analysis.episodes import drawn, shown
+from icl_mlflow.analysis.episodes import as_shown, episodes_for
 from icl_mlflow.analysis.findings import Conclusion, Findings
 from icl_mlflow.analysis.sentences import band_meaning
 from icl_mlflow.evaluation import entropy_error, predict
@@ -26,12 +26,12 @@ _MODEL, _TRAINED = "model", "Bayes, training prior"
 def measure(subject: Subject) -> pd.DataFrame:
     """One row per length and predictor: entropy error in bits, with its interval."""
     task, n_trained = subject.task, subject.problem.n_context
-    episodes = drawn(subject, task, most=_MOST, n_context=n_trained).episodes
+    episodes = episodes_for(subject, task, most=_MOST, n_context=n_trained).episodes
     rows = []
     for n_context in range(1, n_trained + 1):
         first = episodes.first(n_context)
         bayes_B = task.bayes_logit(first).cpu()
-        answers = {_MODEL: predict(subject.predictor, shown(subject, first))}
+        answers = {_MODEL: predict(subject.predictor, as_shown(subject, first))}
         if task != subject.problem.task:
             answers[_TRAINED] = subject.problem.task.bayes_logit(first).cpu()
         for predictor, logit_B in answers.items():
@@ -79,7 +79,7 @@ def _verdict(found: Findings) -> Conclusion:
     return Conclusion(
         found.below("trained_entropy_mae_bits", _BAR),
         f"at the trained context length its entropy is off by "
-        f"{found.told('trained_entropy_mae_bits', 'bits')}, over all lengths by "
+        f"{found.phrase('trained_entropy_mae_bits', 'bits')}, over all lengths by "
         f"{found['mean_entropy_mae_bits']:.4f}; below {_BAR} is yes",
     )
 

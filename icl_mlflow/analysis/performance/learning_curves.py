@@ -1,4 +1,4 @@
-"""How did accuracy, loss and excess risk go, epoch by epoch, and where is the ceiling?
+"""Learning curves: accuracy, loss and excess risk by epoch, and their ceilings.
 
 Several seeds become a median within the range of the seeds (from six on, within the
 band that holds the median with 95 %), each of them drawn. The Bayes line is what the
@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from icl_mlflow.analysis import style
-from icl_mlflow.analysis.sentences import band_meaning, seeds_told
+from icl_mlflow.analysis.sentences import band_meaning, seeds_phrase
 from icl_mlflow.evaluation import (
     EvaluationSet,
     bayes_accuracy,
@@ -80,7 +80,7 @@ def summarise(frame: pd.DataFrame) -> dict[str, float]:
 
 
 def verdict(frame: pd.DataFrame, lines: References) -> str:
-    """Whether all models took off, when, where they ended, and who still improves.
+    """The sentence on the curves: who took off and when, where they ended, who falls.
 
     Args:
         frame: of `measure`, the models told apart by the column ``model``.
@@ -96,12 +96,12 @@ def verdict(frame: pd.DataFrame, lines: References) -> str:
     n_epochs = frame["epoch"].nunique()
     told = (
         f"after {n_epochs} epochs the validation accuracy was {accuracy.mean:.4f} "
-        f"({seeds_told(accuracy)}), where exact Bayes expects "
+        f"({seeds_phrase(accuracy)}), where exact Bayes expects "
         f"{lines.bayes_accuracy:.4f}"
     )
     if _RISK in last:
         risk = last[_RISK]
-        told += f", the excess risk {risk.mean:.4f} nats ({seeds_told(risk)})"
+        told += f", the excess risk {risk.mean:.4f} nats ({seeds_phrase(risk)})"
         falls = [falling_at_end(part[_RISK]) for part in models]
         n_falling = sum(fall > 0 for fall in falls)
         if n_falling:

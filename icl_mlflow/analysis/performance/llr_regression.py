@@ -1,4 +1,4 @@
-"""Is the logit a copy of the optimal test statistic?
+"""Regression of the logit on the optimal test statistic: is it a copy of that?
 
 Against the oracle's log-likelihood ratio (latents known) and against the exact Bayes
 log-odds (context known), which is what a perfect in-context learner would output: there
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from icl_mlflow.analysis import style
 from icl_mlflow.analysis.base import Analysis, Subject
-from icl_mlflow.analysis.episodes import drawn as drawn_episodes
+from icl_mlflow.analysis.episodes import episodes_for as drawn_episodes
 from icl_mlflow.analysis.findings import Conclusion, Findings, all_of
 from icl_mlflow.evaluation import EvaluationSet, predict
 from icl_mlflow.statistics import (
@@ -188,15 +188,15 @@ def _verdict(found: Findings) -> Conclusion:
     is_far = found.below("bayes_pearson", _COPY)
     is_copy = all_of(is_one, None if is_far is None else not is_far)
     clause = (
-        f"the logit follows exact Bayes with Pearson {found.told('bayes_pearson')} and "
-        f"slope {found.told(near, digits=3)} within {_UNDECIDED} nats of undecided, "
-        f"{found['bayes_slope']:.2f} over all; the oracle's LLR with Pearson "
-        f"{found['llr_pearson']:.3f}"
+        f"the logit follows exact Bayes with Pearson {found.phrase('bayes_pearson')} "
+        f"and slope {found.phrase(near, digits=3)} within {_UNDECIDED} nats of "
+        f"undecided, {found['bayes_slope']:.2f} over all; the oracle's LLR with "
+        f"Pearson {found['llr_pearson']:.3f}"
     )
     if f"{_SHIFT}_bayes_pearson" in found:
         clause += (
             f"; out of distribution, exact Bayes with Pearson "
-            f"{found.told(f'{_SHIFT}_bayes_pearson', digits=3)} and slope "
+            f"{found.phrase(f'{_SHIFT}_bayes_pearson', digits=3)} and slope "
             f"{found[f'{_SHIFT}_bayes_slope']:.2f}, where Bayes with the training "
             f"prior has {found[f'{_SHIFT}_trained_bayes_pearson']:.3f}"
         )

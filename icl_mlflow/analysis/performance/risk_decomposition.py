@@ -1,4 +1,4 @@
-r"""What is the model's loss made of, at every context length?
+r"""The model's log-loss in three exact parts, at every context length.
 
 With theta the latents, and in expectation exactly,
 
@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from icl_mlflow.analysis import style
 from icl_mlflow.analysis.base import Analysis, Subject
 from icl_mlflow.analysis.curves import group_of
-from icl_mlflow.analysis.episodes import drawn, shown
+from icl_mlflow.analysis.episodes import as_shown, episodes_for
 from icl_mlflow.analysis.findings import Conclusion, Findings
 from icl_mlflow.analysis.performance.context_length import lengths
 from icl_mlflow.evaluation import excess_risk, expected_loss, log_loss, predict
@@ -38,13 +38,13 @@ def measure(subject: Subject) -> pd.DataFrame:
     episodes are of the training task.
     """
     task, n_trained = subject.task, subject.problem.n_context
-    episodes = drawn(subject, task, most=_MOST, n_context=n_trained).episodes
+    episodes = episodes_for(subject, task, most=_MOST, n_context=n_trained).episodes
     oracle_B = task.oracle_llr(episodes).cpu()
     rows = []
     for n_context in lengths(n_trained, n_trained):
         first = episodes.first(n_context)
         bayes_B = task.bayes_logit(first).cpu()
-        logit_B = predict(subject.predictor, shown(subject, first))
+        logit_B = predict(subject.predictor, as_shown(subject, first))
         parts = {
             "noise": expected_loss(oracle_B),
             "latents": excess_risk(bayes_B, oracle_B),
@@ -101,7 +101,7 @@ def _verdict(found: Findings) -> Conclusion:
     return Conclusion(
         found.below("own", found["latents"]),
         f"at the trained context length the model's own part is "
-        f"{found.told('own', 'nats')}, not knowing the latents costs "
+        f"{found.phrase('own', 'nats')}, not knowing the latents costs "
         f"{found['latents']:.4f} and noise {found['noise']:.4f}",
     )
 

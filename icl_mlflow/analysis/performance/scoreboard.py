@@ -1,4 +1,4 @@
-"""How good is the model beside everything that it could be compared with?
+"""The scoreboard: the model beside everything that it could be compared with.
 
 The model, exact Bayes, the oracle and every classical estimator, all on the same
 episodes, each score with its 95 % interval. Estimators whose answer is only a score are
@@ -155,9 +155,9 @@ def _verdict(found: Findings) -> Conclusion:
     ]
     best = min(rivals, key=lambda name: found[f"{name}_excess_risk"])
     clause = (
-        f"{found.told('excess_risk', 'nats')} above exact Bayes, where the best "
+        f"{found.phrase('excess_risk', 'nats')} above exact Bayes, where the best "
         f"classical estimator, {best}, has {found[f'{best}_excess_risk']:.4f}; "
-        f"accuracy {found.told('accuracy')}, Bayes {found['bayes_accuracy']:.4f}, "
+        f"accuracy {found.phrase('accuracy')}, Bayes {found['bayes_accuracy']:.4f}, "
         f"oracle {found['oracle_accuracy']:.4f}"
     )
     if f"{SHOWN}_accuracy" in found:

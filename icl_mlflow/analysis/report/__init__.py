@@ -1,1 +1,1 @@
-"""Pages, tables and sentences that readers get."""
+"""The report of an analysis: its page, its figures and its sentences."""

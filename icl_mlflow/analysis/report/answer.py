@@ -1,4 +1,4 @@
-"""What do all measured models together answer to one question?
+"""The answer of all measured models together to one question.
 
 Models that differ in their seed alone are a group: they share numbers, each with the
 range of its seeds, a figure and a verdict. A suite of variants has a group for each.
@@ -75,7 +75,7 @@ class Answer:
 
     @property
     def file_name(self) -> str:
-        """Of its figure, without an ending."""
+        """The name of its figure's file, without an ending."""
         return "-".join(filter(None, (self.analysis, self.group)))
 
 

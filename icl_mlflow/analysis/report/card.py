@@ -1,4 +1,4 @@
-"""How a result looks in a notebook: a small table, and the link to its run."""
+"""The card of a result in a notebook: a small table, and the link to its run."""
 
 from collections.abc import Mapping
 from html import escape

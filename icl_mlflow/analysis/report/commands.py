@@ -1,4 +1,4 @@
-"""The commands that repeat an analysis, wherever one likes to type."""
+"""The commands that repeat an analysis: in a project, a shell and Python."""
 
 import shlex
 from dataclasses import fields

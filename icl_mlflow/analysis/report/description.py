@@ -1,4 +1,4 @@
-"""Which episodes were models asked about? In words, for readers of a report."""
+"""The description of the episodes of an analysis, for readers of its report."""
 
 from collections.abc import Collection
 
@@ -9,7 +9,7 @@ from icl_mlflow.tasks.base import parameters
 
 
 def costly_text(questions: Collection[str], n_episodes: int) -> str:
-    """Which of the questions are asked about the first episodes only, if any."""
+    """The questions that are asked about the first episodes only, in a sentence."""
     found = [
         f"{analysis.question} ({analysis.episodes_of(n_episodes):,})"
         for analysis in ANALYSES.working().values()
@@ -20,7 +20,7 @@ def costly_text(questions: Collection[str], n_episodes: int) -> str:
 
 
 def episodes_text(subject: Subject) -> str:
-    """What a model was shown, in full."""
+    """The episodes that a model was shown: how many, of what, drawn from where."""
     trained = parameters(subject.problem.task)
     shown = ", ".join(f"{k} = {v:g}" for k, v in parameters(subject.task).items())
     shifted = [

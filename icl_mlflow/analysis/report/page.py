@@ -177,8 +177,8 @@ def render(report: Report) -> str:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters |= {
-        "shown": shown,
-        "measured": measured,
+        "cell_text": cell_text,
+        "number_text": number_text,
         "ends": _ends,
         "base64": _base64,
     }
@@ -188,10 +188,10 @@ def render(report: Report) -> str:
     return template.render(report=report)
 
 
-def shown(value: object) -> str:
+def cell_text(value: object) -> str:
     """A value of a table for readers: at most four digits, a dash for nothing.
 
-    >>> [shown(v) for v in (0.123456, 2.0, 20_000, float("nan"), None, "x")]
+    >>> [cell_text(v) for v in (0.123456, 2.0, 20_000, float("nan"), None, "x")]
     ['0.1235', '2', '20000', '\u2013', '\u2013', 'x']
     """
     if value is None:
@@ -204,10 +204,10 @@ def shown(value: object) -> str:
     return _four_digits(float(value), ".4g")
 
 
-def measured(value: float) -> str:
+def number_text(value: float) -> str:
     """A measured number for readers: exactly four digits, a dash for NaN.
 
-    >>> [measured(v) for v in (0.2, -12.0, 3.2e-7, float("nan"))]
+    >>> [number_text(v) for v in (0.2, -12.0, 3.2e-7, float("nan"))]
     ['0.2000', '\u221212.00', '3.200e\u22127', '\u2013']
     """
     return _four_digits(value, "#.4g")
@@ -225,7 +225,7 @@ def _four_digits(value: float, written: str) -> str:
 def _ends(interval: Interval) -> str:
     if math.isnan(interval.low) or math.isnan(interval.high):
         return _NOTHING
-    return f"{measured(interval.low)} to {measured(interval.high)}"
+    return f"{number_text(interval.low)} to {number_text(interval.high)}"
 
 
 def _base64(content: bytes) -> str:

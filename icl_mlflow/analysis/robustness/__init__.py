@@ -1,1 +1,1 @@
-"""How far does the model carry away from what it was trained on?"""
+"""Analyses of robustness: how far the model carries from what it was trained on."""

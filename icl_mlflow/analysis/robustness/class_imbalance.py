@@ -1,4 +1,4 @@
-"""What if one class is rarer than the other, in the context and for the query?
+"""Class imbalance: one class is rarer, in the context and for the query.
 
 Every label is 1 with probability r instead of 1/2. Given an episode's latents its
 points are independent of each other, so a longer fair episode holds as many points of
@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from icl_mlflow.analysis import curves
 from icl_mlflow.analysis.base import Analysis, Subject
-from icl_mlflow.analysis.episodes import shown
+from icl_mlflow.analysis.episodes import as_shown
 from icl_mlflow.analysis.findings import Conclusion, Findings
 from icl_mlflow.analysis.subject import STREAM
 from icl_mlflow.episodes import Episodes
@@ -46,7 +46,7 @@ def measure(subject: Subject) -> pd.DataFrame:
         fair_B = subject.problem.task.bayes_logit(episodes)
         bayes_B = subject.task.bayes_logit(episodes) + math.log(rate / (1 - rate))
         answers = {
-            curves.MODEL: predict(subject.predictor, shown(subject, episodes)),
+            curves.MODEL: predict(subject.predictor, as_shown(subject, episodes)),
             curves.BAYES: bayes_B,
             curves.TRAINED_BAYES: fair_B,
         }
@@ -93,7 +93,7 @@ def _verdict(found: Findings) -> Conclusion:
     return Conclusion(
         adapts,
         f"where nine labels in ten are 1, the model is "
-        f"{found.told('excess_risk_at_0.9', 'nats')} above Bayes that knows it, and "
+        f"{found.phrase('excess_risk_at_0.9', 'nats')} above Bayes that knows it, and "
         f"Bayes that believes in fair labels {unaware:.4f}; over all rates, the model "
         f"goes {curves.extremes(found.numbers)}",
     )

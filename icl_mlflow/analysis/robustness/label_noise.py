@@ -1,4 +1,4 @@
-"""Can the model live with context labels some of which lie?
+"""Label noise: some of the context's labels are flipped.
 
 Each context label is flipped with probability p before the model sees it. The exact
 Bayes predictor that knows p weighs the labels by it; the one of the training prior, in
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from icl_mlflow.analysis import curves
 from icl_mlflow.analysis.base import Analysis, Subject
-from icl_mlflow.analysis.episodes import drawn, shown
+from icl_mlflow.analysis.episodes import as_shown, episodes_for
 from icl_mlflow.analysis.findings import Conclusion, Findings
 from icl_mlflow.analysis.subject import STREAM
 from icl_mlflow.episodes import Episodes
@@ -32,13 +32,13 @@ _X = "flip_rate"
 
 def measure(subject: Subject) -> pd.DataFrame:
     """One row per rate and predictor; the columns of `curves.point`."""
-    truth = drawn(subject, subject.task, most=_MOST)
+    truth = episodes_for(subject, subject.task, most=_MOST)
     rows = []
     for rate in _RATES:
         noisy = _flipped(truth.episodes, rate, subject.seed)
         bayes_B, error = knowing_bayes(subject.task, noisy, rate, subject.seed)
         answers = {
-            curves.MODEL: predict(subject.predictor, shown(subject, noisy)),
+            curves.MODEL: predict(subject.predictor, as_shown(subject, noisy)),
             curves.BAYES: bayes_B,
             curves.TRAINED_BAYES: subject.problem.task.bayes_logit(noisy),
         }
@@ -97,7 +97,7 @@ def _verdict(found: Findings) -> Conclusion:
     return Conclusion(
         found.below("excess_risk_at_0.2", trusting),
         f"where one label in five lies, the model is "
-        f"{found.told('excess_risk_at_0.2', 'nats')} above Bayes that knows it, and "
+        f"{found.phrase('excess_risk_at_0.2', 'nats')} above Bayes that knows it, and "
         f"Bayes that trusts every label {trusting:.4f}; over all rates, the model goes "
         f"{curves.extremes(found.numbers)}; by itself the reference is off by up to "
         f"{found['reference_error']:.4f} nats",

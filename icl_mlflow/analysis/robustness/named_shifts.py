@@ -1,4 +1,4 @@
-"""What does each named shift of the task cost, all of them of the same dimension?
+"""Named shifts: what each of the task's own costs, in the same dimension.
 
 The shifts belong to the task; the model's input stays as wide as it was. Beside the
 model stand the exact Bayes predictor of the shifted prior, and of the training prior.
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from icl_mlflow.analysis import curves, style
 from icl_mlflow.analysis.ablation.decision import SMALLEST_OF_INTEREST
 from icl_mlflow.analysis.base import Analysis, Subject
-from icl_mlflow.analysis.episodes import drawn
+from icl_mlflow.analysis.episodes import episodes_for
 from icl_mlflow.analysis.findings import Conclusion, Findings, all_of
 from icl_mlflow.evaluation import predict
 from icl_mlflow.statistics import numbers_of_row
@@ -26,7 +26,7 @@ def measure(subject: Subject) -> pd.DataFrame:
     rows = []
     for shift, changes in {_UNSHIFTED: {}, **trained_on.shifts}.items():
         task = with_parameters(trained_on, changes)
-        truth = drawn(subject, task, most=_MOST)
+        truth = episodes_for(subject, task, most=_MOST)
         answers = {
             curves.MODEL: predict(subject.predictor, truth.seen),
             curves.BAYES: truth.bayes_B,
@@ -86,7 +86,7 @@ def _verdict(found: Findings) -> Conclusion:
         )
     )
     told = "; ".join(
-        f"{shift.replace('_', ' ')}, {found.told(f'{shift}{ending}', 'nats')}, "
+        f"{shift.replace('_', ' ')}, {found.phrase(f'{shift}{ending}', 'nats')}, "
         f"unsuspecting Bayes {bar:.4f}"
         for shift, bar in bars.items()
     )

@@ -1,4 +1,4 @@
-"""How far does the model carry when the task's own parameters move away from training?
+"""Sweeps of the task's parameters, away from their values in training.
 
 Each parameter that the task offers for it (the shift's size in A, the range of the
 sigmas in B) is swept on its own. Beside the model: the exact Bayes predictor of each
@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from icl_mlflow.analysis import curves, style
 from icl_mlflow.analysis.ablation.decision import SMALLEST_OF_INTEREST
 from icl_mlflow.analysis.base import Analysis, Subject
-from icl_mlflow.analysis.episodes import drawn
+from icl_mlflow.analysis.episodes import episodes_for
 from icl_mlflow.analysis.findings import Conclusion, Findings, all_of
 from icl_mlflow.evaluation import predict
 from icl_mlflow.tasks.base import Task, parameters, with_parameters
@@ -31,7 +31,7 @@ def measure(subject: Subject) -> pd.DataFrame:
     """One row per parameter, value and predictor; the columns of `curves.point`."""
     rows = []
     for parameter, value, task in _points(subject.task):
-        truth = drawn(subject, task, most=_MOST)
+        truth = episodes_for(subject, task, most=_MOST)
         answers = {
             curves.MODEL: predict(subject.predictor, truth.seen),
             curves.BAYES: truth.bayes_B,
@@ -111,7 +111,7 @@ def _verdict(found: Findings) -> Conclusion:
         carries,
         f"the model goes, {'; '.join(told)}; it is furthest from Bayes with the "
         f"training prior at {worst.replace(marker, ' = ')}, with "
-        f"{found.told(worst, 'nats')} against {found[_unsuspecting(worst)]:.4f}; "
+        f"{found.phrase(worst, 'nats')} against {found[_unsuspecting(worst)]:.4f}; "
         f"within {SMALLEST_OF_INTEREST} of it everywhere counts as yes",
     )
 

@@ -141,7 +141,7 @@ def log_analysis(
     asked_subjects: Sequence[Subject],
 ) -> Iterator[AnalysisLog]:
     """Open the run of an analysis, linked to its source."""
-    shifts = "".join(f"-{k}{v:g}" for k, v in settings.asked.shifts.items())
+    shifts = "".join(f"-{k}{v:g}" for k, v in settings.request.shifts.items())
     params = {k: v for k, v in values_of(settings).items() if k != "experiment"}
     with open_run(
         store,

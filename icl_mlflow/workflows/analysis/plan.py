@@ -15,7 +15,7 @@ def plan_analysis(settings: AnalyzeSettings) -> str:
         ValueError, StoreError: as for `analyze`.
     """
     found = questions(settings)
-    asked = settings.asked
+    asked = settings.request
     experiment = settings.experiment or found.pulled.experiment
     return "\n".join(
         [

@@ -7,7 +7,7 @@ import pytest
 
 from icl_mlflow.analysis.ablation.decision import Kind
 from icl_mlflow.analysis.ablation.effects import history, measure, paper_table
-from icl_mlflow.analysis.ablation.table import shown
+from icl_mlflow.analysis.ablation.table import readable
 from icl_mlflow.analysis.ablation.verdict import with_verdicts
 from icl_mlflow.training.results import MemberResult
 from tests.analysis.ablation.planted import (
@@ -105,7 +105,7 @@ def test_seeds_that_failed_are_told() -> None:
     assert table.set_index("variant").loc["worse", "n_gaps"] == 2
     table = with_verdicts(table)
     assert table["sentence"][1].endswith("; 1 of 3 seeds failed")
-    assert list(shown(table)["seeds"]) == ["3/3", "2/3"]
+    assert list(readable(table)["seeds"]) == ["3/3", "2/3"]
 
 
 def test_a_ceiling_known_to_be_chance_costs_the_others_nothing() -> None:

@@ -3,14 +3,14 @@
 import pandas as pd
 
 from icl_mlflow.analysis.ablation.effects import measure
-from icl_mlflow.analysis.ablation.table import shown
+from icl_mlflow.analysis.ablation.table import readable
 from icl_mlflow.analysis.ablation.verdict import with_verdicts
 from tests.analysis.ablation.planted import CHANCE, FULL, member, pair
 
 
 def table_of(gaps: list[float]) -> pd.DataFrame:
     found = measure(pair("worse", gaps), {"baseline": FULL, "worse": FULL})
-    return shown(with_verdicts(found)).set_index("variant")
+    return readable(with_verdicts(found)).set_index("variant")
 
 
 def test_a_mean_stands_with_the_lowest_and_the_highest_seed() -> None:
@@ -37,7 +37,7 @@ def test_one_seed_has_no_ends() -> None:
 
 def test_a_suite_without_a_comparison_has_the_same_columns() -> None:
     stuck = [member("no_labels", seed, 0.2, took_off=False) for seed in range(3)]
-    found = shown(with_verdicts(measure(stuck, {"no_labels": CHANCE})))
+    found = readable(with_verdicts(measure(stuck, {"no_labels": CHANCE})))
     assert list(found) == list(table_of([0.05]).reset_index())
     assert found.loc[0, "at epoch"] == ""
     assert found.loc[0, "ideal learner"] == "0.5000"

@@ -4,7 +4,7 @@ import math
 
 from icl_mlflow.analysis.ablation.decision import Kind
 from icl_mlflow.analysis.ablation.effects import measure
-from icl_mlflow.analysis.ablation.table import shown
+from icl_mlflow.analysis.ablation.table import readable
 from icl_mlflow.analysis.ablation.verdict import with_verdicts
 from icl_mlflow.estimators.ceilings import Ceiling, Ceilings
 from tests.analysis.ablation.planted import (
@@ -74,7 +74,7 @@ def test_an_unknown_ceiling_is_said() -> None:
     assert kind == Kind.HURT
     assert "its own ceiling is unknown" in sentence
     table = with_verdicts(measure(worse, {"baseline": FULL, "worse": unknown}))
-    assert list(shown(table)["ideal learner"]) == ["0.7900", "unknown"]
+    assert list(readable(table)["ideal learner"]) == ["0.7900", "unknown"]
 
 
 def test_taking_off_less_often_hurts() -> None:
@@ -124,7 +124,7 @@ def test_without_a_baseline_nothing_is_said() -> None:
     members = [member("baseline", 5, 0.1), *alone]
     table = with_verdicts(measure(members, {"baseline": FULL, "alone": FULL}))
     assert list(table["verdict"]) == ["reference", "undecided"]
-    assert list(shown(table)["minus baseline (nats)"]) == ["", ""]
+    assert list(readable(table)["minus baseline (nats)"]) == ["", ""]
 
 
 def test_a_baseline_that_guesses_is_no_measure() -> None:
