@@ -85,7 +85,7 @@ def considerate_threads(count: int) -> Iterator[None]:
 
 
 class SpareTeam:
-    """OpenMP threads that do nothing; as long as there are some, others do not spin."""
+    """OpenMP threads that do nothing; while they exist, others do not spin."""
 
     def __init__(self) -> None:
         self._dismissed: threading.Event | None = None

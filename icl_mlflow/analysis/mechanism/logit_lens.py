@@ -143,7 +143,7 @@ def _verdict(found: Findings) -> Conclusion:
     return Conclusion(
         None if is_late is None else not is_late,
         f"read by the head, the stream correlates with exact Bayes by {told}; "
-        f"{_THERE:.0%} of the last before the last layer counts as there",
+        f"{_THERE:.0%} of the last before the last layer counts as present",
     )
 
 
