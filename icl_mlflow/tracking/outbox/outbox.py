@@ -17,13 +17,14 @@ from pathlib import Path
 
 from icl_mlflow.files import naming, sync_folder
 from icl_mlflow.tracking.local.claims import JOURNAL, RunInUseError, state_folder
+from icl_mlflow.tracking.local.signals import signals_put_off
 from icl_mlflow.tracking.outbox.destination import (
     DELIVERED,
     DeliveryProgress,
     last_progress,
 )
 from icl_mlflow.tracking.outbox.journal import Damage, Journal, read
-from icl_mlflow.tracking.outbox.records import Record, from_json, to_json
+from icl_mlflow.tracking.outbox.records import Metrics, Record, from_json, to_json
 
 _RECORDS, _FILES = "records", "files"
 
@@ -73,7 +74,7 @@ class Outbox:
         """
         if self.lost_to is not None:
             raise self.lost_to
-        with self.changed:
+        with signals_put_off(), self.changed:
             end = self._records.append(to_json(record)).end
             self.waiting.append(PendingRecord(record, end))
             self.changed.notify_all()
@@ -134,6 +135,15 @@ class Outbox:
                 found.end > self.progress.through or found.end in self.progress.refused
             ):
                 yield found
+
+    def points(self) -> set[tuple[str, int]]:
+        """The metrics that were ever written down here, by (key, step)."""
+        return {
+            (key, step)
+            for one in self.written()
+            if isinstance(one.record, Metrics)
+            for key, _, _, step in one.record.points
+        }
 
     def written(self) -> Iterator[PendingRecord]:
         """Every record that was ever written down here and can be read."""

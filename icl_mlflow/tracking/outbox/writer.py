@@ -2,7 +2,6 @@
 
 import logging
 import time
-from pathlib import Path
 
 from mlflow.exceptions import MlflowException
 
@@ -12,7 +11,7 @@ from icl_mlflow.tracking.models.registration import RegisteredModel
 from icl_mlflow.tracking.outbox.delivery import UNKEPT, Delivery
 from icl_mlflow.tracking.outbox.destination import Destination, write_destination
 from icl_mlflow.tracking.outbox.outbox import Outbox, outbox_folder
-from icl_mlflow.tracking.outbox.records import Metrics, Record, Status
+from icl_mlflow.tracking.outbox.records import Status
 from icl_mlflow.tracking.outbox.sender import Sender
 from icl_mlflow.tracking.outbox.store_writes import StoreWriter
 from icl_mlflow.tracking.runs.ownership import Ownership
@@ -42,6 +41,9 @@ class RunWriter:
         destination: the run.
         ownership: of the run.
 
+    Attributes:
+        outbox: takes what is written.
+
     Raises:
         LaterFormatError: a later version of this package has written there.
         OSError: there is no place to write.
@@ -53,43 +55,16 @@ class RunWriter:
         self._store, self._ownership = store, ownership
         folder = outbox_folder(destination.run_id)
         write_destination(folder, destination)
-        self._outbox = Outbox(folder)
-        self._store_writer = StoreWriter(store, destination, self._outbox)
-        self._delivery = Delivery(self._outbox, self._store_writer)
+        self.outbox = Outbox(folder)
+        self._store_writer = StoreWriter(store, destination, self.outbox)
+        self._delivery = Delivery(self.outbox, self._store_writer)
         self._has_ended = False
-        self._sender = Sender(self._outbox, self._delivery, self._beat)
+        self._sender = Sender(self.outbox, self._delivery, self._beat)
 
     @property
     def run_id(self) -> str:
         """Of the run: another one since the store has lost the first, if it has."""
         return self._store_writer.run_id
-
-    def put(self, record: Record) -> None:
-        """Write a record down, to be delivered soon.
-
-        Raises:
-            OSError: the disk is full, say.
-            RunInUseError: another process has taken the run for dead.
-        """
-        with signals_put_off():
-            self._outbox.put(record)
-
-    def keep(self, file: Path) -> str:
-        """Take a copy of a file; its SHA-256, for a record to name."""
-        return self._outbox.keep(file)
-
-    def points(self) -> set[tuple[str, int]]:
-        """The metrics of the run that were ever written down here, by (key, step)."""
-        return {
-            (key, step)
-            for one in self._outbox.written()
-            if isinstance(one.record, Metrics)
-            for key, _, _, step in one.record.points
-        }
-
-    def sync(self) -> None:
-        """Have every record on the disk, which the system does soon by itself."""
-        self._outbox.sync()
 
     def wait(self) -> bool:
         """Wait a while until all is delivered; whether it is."""
@@ -107,13 +82,13 @@ class RunWriter:
             OSError: the disk is full; the run is FAILED then, if the store hears of it.
         """
         self._has_ended = True
-        if self._outbox.lost_to is not None:
+        if self.outbox.lost_to is not None:
             # The run is another's, and so is the word on how it ends.
             self._sender.stop(patience=1)
-            self._outbox.discard()
+            self.outbox.discard()
             return
         try:
-            self.put(Status(status=status, time=now_ms()))
+            self.outbox.put(Status(status=status, time=now_ms()))
         except OSError:
             self._tell("FAILED" if status == "FINISHED" else status)
             raise
@@ -157,10 +132,10 @@ class RunWriter:
         is_busy, trouble = self._delivery.is_busy, self._sender.trouble
         self._sender.stop(patience=0 if is_busy else 1)
         if is_busy or self._delivery.n_left:
-            self._outbox.close()
+            self.outbox.close()
             self._warn(trouble)
         else:
-            self._outbox.discard()
+            self.outbox.discard()
 
     def _warn(self, trouble: Exception | None) -> None:
         delivery = self._delivery

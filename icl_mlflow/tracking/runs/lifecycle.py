@@ -109,10 +109,10 @@ def open_run(
         last_sign = run.data.tags.get(HEARTBEAT, "")
     with quiet_mlflow(), _writing(store, run, name, last_sign) as writer:
         said = said_before(run.data.tags) if run_id or given else set()
-        log = RunLog(store, writer, known | writer.points(), kept_tags=said)
+        log = RunLog(store, writer, known | writer.outbox.points(), kept_tags=said)
         with _ended_truthfully(writer):
             if run.info.status != "RUNNING" or run_id:
-                writer.put(Status(status="RUNNING", time=now_ms()))
+                writer.outbox.put(Status(status="RUNNING", time=now_ms()))
             if run_id or given:
                 log.tags({**_missing_origin(run), MLFLOW_RUN_NAME: name, **ours})
             if run_id and given and run_id != given:

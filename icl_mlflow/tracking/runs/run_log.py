@@ -72,7 +72,7 @@ class RunLog:
             kept_tags: tags of the run that its user has set, and that stay.
         """
         self.store = store
-        self._writer = writer
+        self._writer, self._outbox = writer, writer.outbox
         self._known, self._kept_tags = frozenset(known), frozenset(kept_tags)
         self._noted: list[str] = []
 
@@ -118,7 +118,7 @@ class RunLog:
             if (metric.key, metric.step) not in self._known
         ]
         for some in _batches(points, METRICS_PER_BATCH):
-            self._writer.put(Metrics(points=some, of_model=of_model))
+            self._outbox.put(Metrics(points=some, of_model=of_model))
         self._note([metric for metric in flat if not math.isfinite(metric.value)])
 
     def tags(self, values: Mapping[str, object], run_id: str | None = None) -> None:
@@ -136,7 +136,7 @@ class RunLog:
         ]
         _, _, pairs = checked_batch(tags=pairs)
         for some in _batches(pairs, PAIRS_PER_BATCH):
-            self._writer.put(
+            self._outbox.put(
                 Tags(values={tag.key: tag.value for tag in some}, run_id=run_id)
             )
 
@@ -149,7 +149,7 @@ class RunLog:
         given = [Param(k, redacted(str(v))) for k, v in values.items() if v is not None]
         _, pairs, _ = checked_batch(params=given)
         for some in _batches(pairs, PAIRS_PER_BATCH):
-            self._writer.put(Params(values={param.key: param.value for param in some}))
+            self._outbox.put(Params(values={param.key: param.value for param in some}))
 
     def dataset(
         self, name: str, digest: str, profile: Mapping[str, object], context: str
@@ -162,7 +162,7 @@ class RunLog:
             profile: how they are drawn, for readers.
             context: what for: ``training``, ``evaluation``, ...
         """
-        self._writer.put(
+        self._outbox.put(
             DatasetInput(
                 name=name,
                 digest=digest[:_LONGEST_DIGEST],
@@ -198,8 +198,8 @@ class RunLog:
     def artifact(self, local_path: Path, folder: str | None = None) -> None:
         """Keep a file, as it is now, under its own name in ``folder``."""
         path = PurePosixPath(folder or "", local_path.name)
-        sha256 = self._writer.keep(local_path)
-        self._writer.put(Artifact(path=str(path), sha256=sha256))
+        sha256 = self._outbox.keep(local_path)
+        self._outbox.put(Artifact(path=str(path), sha256=sha256))
 
     def model(
         self,
@@ -225,12 +225,12 @@ class RunLog:
         with temporary_folder() as folder:
             root, known = packaged(Path(folder), self.run_id, model, settings)
             files = {
-                file.relative_to(root).as_posix(): self._writer.keep(file)
+                file.relative_to(root).as_posix(): self._outbox.keep(file)
                 for file in sorted(root.rglob("*"))
                 if file.is_file()
             }
         given = {k: str(v) for k, v in values_of(settings).items() if v is not None}
-        self._writer.put(
+        self._outbox.put(
             ModelVersion(
                 name=name or registered_name(settings),
                 sha256=known["sha256"],
@@ -245,7 +245,7 @@ class RunLog:
 
     def sync(self) -> None:
         """Have all that was logged on the disk, which otherwise follows in a moment."""
-        self._writer.sync()
+        self._outbox.sync()
 
     def wait(self) -> bool:
         """Wait some seconds until the store has all that was logged; whether it has."""

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from icl_mlflow.tracking.local.claims import RunInUseError
 from icl_mlflow.tracking.local.liveness import heartbeat
@@ -49,10 +50,10 @@ def left(opened: OpenRun) -> list[object]:
 def test_a_run_that_ended_is_in_the_store_and_nothing_is_left_here(
     opened: OpenRun, run_writer: RunWriter
 ) -> None:
-    run_writer.put(loss(0))
+    run_writer.outbox.put(loss(0))
     assert run_writer.wait()
     assert opened.losses() == [(0, 0.5)]
-    run_writer.put(loss(1))
+    run_writer.outbox.put(loss(1))
     run_writer.end("FINISHED")
     assert opened.losses() == [(0, 0.5), (1, 0.5)]
     assert opened.seen().info.status == "FINISHED"
@@ -63,7 +64,7 @@ def test_what_the_store_does_not_take_stays_and_is_said_in_one_line(
     opened: OpenRun, run_writer: RunWriter, caplog: pytest.LogCaptureFixture
 ) -> None:
     with opened.without_store(), caplog.at_level(logging.WARNING):
-        run_writer.put(loss(0))
+        run_writer.outbox.put(loss(0))
         run_writer.end("FINISHED")
     said = [record.getMessage() for record in caplog.records]
     place, here = opened.store.place, Path().absolute()
@@ -86,8 +87,8 @@ def test_one_record_that_is_refused_is_said_with_the_reason(
 ) -> None:
     refused = Params(values={"lr": "0.1"})
     with caplog.at_level(logging.WARNING):
-        run_writer.put(refused)
-        run_writer.put(loss(0))
+        run_writer.outbox.put(refused)
+        run_writer.outbox.put(loss(0))
         run_writer.end("FINISHED")
     assert f"1 record of run {opened.run_id} not delivered: " in caplog.text
     assert "refused: " in caplog.text
@@ -101,7 +102,7 @@ def test_a_run_that_is_killed_waits_a_second_at_most(
 ) -> None:
     monkeypatch.setattr(writer, "_PATIENCE_IN_TROUBLE", 60)
     with opened.without_store():
-        run_writer.put(loss(0))
+        run_writer.outbox.put(loss(0))
         began = time.monotonic()
         run_writer.end("KILLED")
         assert time.monotonic() - began < 5
@@ -111,11 +112,11 @@ def test_a_run_that_is_killed_waits_a_second_at_most(
 def test_what_was_ever_written_here_is_known_by_key_and_step(
     opened: OpenRun, run_writer: RunWriter
 ) -> None:
-    run_writer.put(loss(0))
-    run_writer.put(Params(values={"epochs": "20"}))
-    run_writer.put(loss(3))
+    run_writer.outbox.put(loss(0))
+    run_writer.outbox.put(Params(values={"epochs": "20"}))
+    run_writer.outbox.put(loss(3))
     assert run_writer.wait()
-    assert run_writer.points() == {("loss", 0), ("loss", 3)}
+    assert run_writer.outbox.points() == {("loss", 0), ("loss", 3)}
     run_writer.end("FINISHED")
     del opened
 
@@ -127,10 +128,10 @@ def test_a_run_that_another_has_taken_is_neither_written_to_nor_ended(
     opened.store.client.set_tag(opened.run_id, "heartbeat", other.text)
     monkeypatch.setattr(sender, "BEAT", 0.0)
     run_writer._sender._next_beat = time.monotonic()
-    run_writer.put(loss(0))
-    wait_for(lambda: run_writer._outbox.lost_to)
+    run_writer.outbox.put(loss(0))
+    wait_for(lambda: run_writer.outbox.lost_to)
     with pytest.raises(RunInUseError, match="process 8 on piggy"):
-        run_writer.put(loss(1))
+        run_writer.outbox.put(loss(1))
     run_writer.end("FINISHED")
     assert opened.losses() == []
     assert opened.seen().info.status == "RUNNING"
@@ -141,9 +142,10 @@ def test_a_run_that_was_taken_for_dead_says_that_it_lives(
     opened: OpenRun, run_writer: RunWriter
 ) -> None:
     with opened.without_store():
-        run_writer.put(loss(0))
+        run_writer.outbox.put(loss(0))
         wait_for(lambda: run_writer._sender.trouble)
-    opened.store.client.set_terminated(opened.run_id, "KILLED", end_time=NOW)
-    assert run_writer.wait()
+        away = MlflowClient("sqlite:///away.db")
+        away.set_terminated(opened.run_id, "KILLED", end_time=NOW)
+    wait_for(run_writer.wait)
     assert opened.seen().info.status == "RUNNING"
     run_writer.end("FINISHED")
