@@ -1,4 +1,4 @@
-"""What a command says: on whatever console, and also when nobody listens any more."""
+"""Output of a command, on any console, and also when nobody reads it any more."""
 
 import contextlib
 import logging

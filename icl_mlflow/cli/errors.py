@@ -1,4 +1,4 @@
-"""Which failures a command answers with one line, and with which exit code."""
+"""Failures of a command: one line on stderr, and an exit code."""
 
 import os
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def check_dry_run(command: str) -> None:
 
 @contextmanager
 def usage_errors(*kinds: type[Exception]) -> Iterator[None]:
-    """Bad input: one line, exit code 2."""
+    """Turn errors of these kinds into bad input: one line, exit code 2."""
     try:
         yield
     except kinds as error:
@@ -48,7 +48,7 @@ def usage_errors(*kinds: type[Exception]) -> Iterator[None]:
 
 @contextmanager
 def exit_code(code: int, *kinds: type[Exception]) -> Iterator[None]:
-    """A failure that is understood: one line and ``code``."""
+    """Turn errors of these kinds into one line and this exit code."""
     try:
         yield
     except kinds as error:

@@ -1,4 +1,4 @@
-"""A settings dataclass: a command's options, its ``-P`` keys and its MLflow params."""
+"""Options of a command, made from the fields of its settings dataclasses."""
 
 import functools
 import logging
@@ -88,7 +88,7 @@ def options(
 def declarations(
     kinds: Sequence[type], without: Collection[str] = ()
 ) -> list[list[Field[Any]]]:
-    """What the options of settings classes are made of: of each class in turn.
+    """The fields that options are made of, for each settings class in turn.
 
     The parameters of all tasks stand where a class takes those of one.
 

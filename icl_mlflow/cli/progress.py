@@ -1,4 +1,4 @@
-"""How far a command has come: a bar for whoever watches, lines for a log file."""
+"""Progress of a command: a bar on a terminal, lines in a log file."""
 
 import sys
 import time

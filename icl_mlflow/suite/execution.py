@@ -1,4 +1,4 @@
-"""By what members are trained, how many at once, and what goes on where it was."""
+"""The options of execution: the engine, jobs at once, the cluster, what is resumed."""
 
 from dataclasses import dataclass
 

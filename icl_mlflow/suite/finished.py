@@ -1,4 +1,4 @@
-"""Has a member been trained before? Then its run is read back instead."""
+"""Read back the run of a member that has been trained before."""
 
 import logging
 

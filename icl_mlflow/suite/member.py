@@ -142,12 +142,12 @@ class MemberRun:
         self._log, self._logger = log, logger
 
     def report(self, epoch: Epoch) -> None:
-        """An epoch has been finished."""
+        """Log a finished epoch."""
         self._logger.info("epoch %d: %s", epoch.epoch, _shown(epoch.metrics))
         self._log.metrics(epoch.metrics, step=epoch.epoch)
 
     def finish(self, fitted: FittedModel) -> TrainingResult:
-        """The training is over: keep its results and register its model."""
+        """Log the results of a training that is over, and register its model."""
         best, test = fitted.best_epoch, _shown(fitted.test)
         self._logger.info("best epoch %s; %s", best, test)
         return _finish(self._log, fitted)
@@ -165,7 +165,7 @@ class MemberRun:
         )
 
     def keep_last_good(self, error: NonFiniteLossError) -> None:
-        """The training diverged: keep the weights from before."""
+        """Log the weights from before a training diverged."""
         self._logger.info("stopped: %s", error)
         log_last_good(self._log, error)
         if self.checkpoints is not None:  # it would end there again
@@ -184,11 +184,13 @@ def member_run(
     """Open the run of one member; see `train_member`.
 
     Args:
-        store: as there.
-        settings: as there.
-        parent_run_id: as there.
-        resume: as there; None for a training that keeps no checkpoints.
-        on_resume: as there.
+        store: where to track it.
+        settings: what to train.
+        parent_run_id: the suite's run.
+        resume: ``auto`` to go on with the newest unfinished run of these settings,
+            ``never``, or the id of the run to go on with; None for a training that
+            keeps no checkpoints.
+        on_resume: called with the id of the run that is gone on with.
 
     Raises:
         ValueError: settings that contradict each other; no run is created then.

@@ -1,4 +1,4 @@
-"""What a training leaves in its run beside metrics and model."""
+"""The artifacts of a training beside its metrics and its model."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from icl_mlflow.training.problem import problem
 
 
 def log_results(log: RunLog, fitted: FittedModel) -> None:
-    """Tables, figures and the log-odds behind them."""
+    """Log the tables, the figures and the log-odds behind them."""
     settings, name = fitted.settings, fitted.settings.run_name
     logit_B, truth = fitted.test_logit_B, fitted.test_set
     with temporary_folder() as folder:
@@ -36,7 +36,7 @@ def log_results(log: RunLog, fitted: FittedModel) -> None:
 
 
 def log_last_good(log: RunLog, error: NonFiniteLossError) -> None:
-    """The weights from before a training diverged, and where it did."""
+    """Log the weights from before a training diverged, and where it did."""
     log.tags({"failure": str(error)})
     with temporary_folder() as folder:
         file = Path(folder, "last_good.safetensors")

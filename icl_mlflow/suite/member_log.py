@@ -1,4 +1,4 @@
-"""What a run's ``train.log`` says: what it did and how it ended, without secrets."""
+"""The artifact ``train.log``: what a run did and how it ended, without secrets."""
 
 import contextlib
 import logging

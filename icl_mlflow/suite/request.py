@@ -1,4 +1,4 @@
-"""What can be trained here? Asked before any run exists, and before MLflow is imported.
+"""Requests to train, checked before any run exists and before MLflow is imported.
 
 So a dry run and a refusal cost neither a run nor the seconds of that import.
 """
@@ -43,7 +43,7 @@ class Request:
 
 
 def one_model(settings: TrainSettings, execution: Execution) -> Request:
-    """What `train` is to train without seeds.
+    """The request of `train` without seeds.
 
     Raises:
         ValueError: settings that contradict each other, or a device that is not here.
@@ -62,7 +62,7 @@ def one_model(settings: TrainSettings, execution: Execution) -> Request:
 def several_seeds(
     settings: TrainSettings, seeds: Seeds, execution: Execution
 ) -> Request:
-    """What `train` is to train with seeds.
+    """The request of `train` with seeds.
 
     Raises:
         ValueError: as for `one_model`, or an engine that is not here.
@@ -73,7 +73,7 @@ def several_seeds(
 def several_variants(
     settings: TrainSettings, variants: Names, seeds: Seeds, execution: Execution
 ) -> Request:
-    """What `ablate` is to train.
+    """The request of `ablate`.
 
     Raises:
         ValueError: as for `several_seeds`, or a variant that is unknown or that the

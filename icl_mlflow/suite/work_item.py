@@ -1,4 +1,4 @@
-"""One piece of a suite's work: train a group of members, wherever a worker is.
+"""Work items of a suite: a worker trains a group of members, wherever it runs.
 
 Everything a worker needs comes with the piece but credentials, which it finds in its
 own environment. A piece may be done again after its worker has died: what has finished

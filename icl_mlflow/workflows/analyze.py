@@ -81,7 +81,7 @@ class PreparedAnalysis:
 
 
 def prepare(settings: AnalyzeSettings) -> PreparedAnalysis:
-    """Everything that can go wrong for a reason that the user can mend.
+    """Pull the models and check the questions; what the user can mend is refused here.
 
     Raises:
         ValueError, StoreError: as for `icl_mlflow.api.analyze`.

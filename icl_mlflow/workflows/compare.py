@@ -73,7 +73,7 @@ class PreparedComparison:
 
 
 def prepare_comparison(settings: CompareSettings) -> PreparedComparison:
-    """Everything that can go wrong for a reason that the user can mend.
+    """Pull, check and pair the models; whatever the user can mend is refused here.
 
     Raises:
         ValueError, StoreError: as for `icl_mlflow.api.compare`.

@@ -1,4 +1,4 @@
-"""What a command would do, without doing it: the engine, settings, time and memory."""
+"""The dry run of `train` and `ablate`: members, engine, settings, time and memory."""
 
 import json
 from collections.abc import Hashable, Sequence
@@ -26,7 +26,7 @@ _MUCH = 10**9
 
 
 def plan_members(members: Sequence[TrainSettings], execution: Execution) -> str:
-    """The settings that the members share, their names, the engine and what it takes.
+    """Describe the members, the settings they share, the engine and what it takes.
 
     One group of each kind is timed over a few steps.
     """

@@ -1,4 +1,4 @@
-"""What the keywords of a Python call stand for: settings, an execution, a source."""
+"""Keywords of the Python API, sorted into settings, execution and source."""
 
 from collections.abc import Mapping
 from dataclasses import fields, replace

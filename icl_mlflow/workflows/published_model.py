@@ -1,4 +1,4 @@
-"""One published checkpoint: from its file to a run and a registered version."""
+"""Import one published checkpoint: from its file to a run and a registered version."""
 
 import functools
 from dataclasses import asdict, dataclass

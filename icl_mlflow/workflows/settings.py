@@ -1,4 +1,4 @@
-"""What the commands that train take beside the settings of a training."""
+"""Settings of the commands beside those of a training: preset, seeds, dry run."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from icl_mlflow.training.settings import PRESETS
 
 @dataclass(frozen=True, kw_only=True)
 class LaunchSettings:
-    """From which defaults, and where the runs are tracked."""
+    """The preset, the experiment, and whether it is a dry run."""
 
     preset: str = setting(
         "paper", "Named defaults; any option given wins.", choices=lambda: PRESETS

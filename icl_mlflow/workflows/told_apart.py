@@ -1,4 +1,4 @@
-"""By which settings do exported runs differ, beside task, variant and seed?
+"""The settings in which exported runs differ, beside task, variant and seed.
 
 Runs that agree in all of them are seeds of one training, and only those share a mean.
 """

@@ -1,6 +1,5 @@
 """`icl-mlflow train` in a shell: what it prints, how it ends, what it leaves behind."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -158,40 +157,3 @@ def test_a_signal_ends_the_run_killed(
     assert "Traceback" not in errors
     (logged,) = runs(store)
     assert logged.info.status == "KILLED"
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="has no /dev/full")
-def test_the_exit_code_is_right_where_the_line_finds_no_room() -> None:
-    command = [sys.executable, "-m", "icl_mlflow.cli.main", "train", "--task", "Z"]
-    with Path("/dev/full").open("w") as full:
-        result = subprocess.run(command, stderr=full, check=False)
-    assert result.returncode == 2
-
-
-def test_help_needs_neither_torch_nor_mlflow() -> None:
-    code = (
-        "import sys\n"
-        "from icl_mlflow.cli.main import COMMANDS, cli\n"
-        "for name in ['', *COMMANDS]:\n"
-        "    cli.main([*name.split(), '--help'], standalone_mode=False)\n"
-        "assert not {'torch', 'mlflow', 'pandas', 'scipy'} & set(sys.modules)\n"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, result.stderr
-    assert "icl-mlflow train --task A --seeds 0,1,2" in result.stdout
-
-
-def test_the_shell_completes_names() -> None:
-    environment = {
-        **os.environ,
-        "_ICL_MLFLOW_COMPLETE": "bash_complete",
-        "COMP_WORDS": "icl-mlflow train --task ",
-        "COMP_CWORD": "3",
-    }
-    script = Path(sys.executable).with_name("icl-mlflow")
-    result = subprocess.run(
-        [str(script)], capture_output=True, text=True, env=environment, check=False
-    )
-    assert result.stdout.split() == ["plain,A", "plain,B"]

@@ -1,4 +1,4 @@
-"""Which engine trains the members of a suite, in which groups, and why?
+"""Choose the engine that trains the members of a suite, and their groups.
 
   processes  one process a member, bit-equal to a single run: the choice on CPUs;
   stacked    members of one shape as one computation: the choice where CUDA is;

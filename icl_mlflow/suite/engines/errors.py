@@ -1,4 +1,4 @@
-"""An engine that is here, and still cannot be made to work."""
+"""The error of an engine that is installed and cannot be started."""
 
 
 class EngineNotStartedError(RuntimeError):

@@ -1,4 +1,4 @@
-"""How long would a group of members train, and in how much memory? By trying."""
+"""Estimate the time and memory of a group of members from a few steps."""
 
 import sys
 import time
@@ -20,7 +20,7 @@ _MB, _GB = 10**6, 10**9
 
 
 def training_seconds(group: Group) -> float:
-    """All steps at the median time of the first few, after one to warm up."""
+    """Estimated seconds: all steps at the median time of a few, after a warm-up."""
     settings = group[0]
     if not settings.epochs:
         return 0.0

@@ -1,4 +1,4 @@
-"""Where the runs of a stack keep the checkpoints that they share."""
+"""The checkpoints that the runs of a stack share: where they are, and until when."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from icl_mlflow.training.stacked.checkpoint import Keeping
 
 @contextmanager
 def stack_checkpoints(run_ids: Sequence[str]) -> Iterator[Keeping]:
-    """The folders of a stack that is trained now; its runs are this process's.
+    """Yield the folders for the checkpoints of a stack of runs that we have claimed.
 
     Until the stack has a checkpoint of its own, its runs name the one that they come
     from, so that a death in between costs nothing.

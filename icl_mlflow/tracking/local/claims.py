@@ -1,4 +1,4 @@
-"""What this machine keeps of a run while it is not safely over: one folder a run.
+"""The folder that this machine keeps for each run until the run is safely over.
 
 ``ROOT/runs/RUN_ID`` holds the checkpoints and the journal of a run, and a lock that the
 process has which trains it. ROOT is ICL_MLFLOW_STATE, or ``.icl_mlflow`` beside the
@@ -90,7 +90,7 @@ def _file_name(uri: str) -> str:
 
 
 def is_run_id(text: str) -> bool:
-    """Whether MLflow may have given it to a run.
+    """Whether a text has the form of a run id of MLflow.
 
     >>> [is_run_id(text) for text in ("0a1b2c", "../0a1b2c", "")]
     [True, False, False]
@@ -119,7 +119,7 @@ def local_runs() -> list[str]:
 
 @contextmanager
 def claimed(run_id: str, doing: str = "trained") -> Iterator[Path]:
-    """Have a run for this process alone; yields its folder, made where missing.
+    """Lock a run for this process alone; yields its folder, made where missing.
 
     The system lets go of the lock when the process dies, however it does.
 
@@ -162,7 +162,7 @@ def forget(run_id: str) -> None:
 
 
 def rename(run_id: str, new_id: str) -> None:
-    """Let a claimed run go on under another id, if something of it is kept.
+    """Move the folder of a claimed run to another run id, if there is one.
 
     The run that it was is gone from its store, and another one was made in its place.
     """
@@ -205,19 +205,19 @@ def _is_locked(file: Path) -> bool:
 
 
 def begin_checkpoints(run_id: str) -> Path:
-    """From now on training can go on here, if only from its start; their folder."""
+    """Make the folder of a run's checkpoints, from which training can be resumed."""
     folder = state_folder(run_id) / CHECKPOINTS
     folder.mkdir(exist_ok=True)
     return folder
 
 
 def has_checkpoints(run_id: str) -> bool:
-    """Whether training can go on here."""
+    """Whether training of a run can be resumed on this machine."""
     return (state_folder(run_id) / CHECKPOINTS).is_dir()
 
 
 def end_checkpoints(run_id: str) -> None:
-    """There is nothing left to go on with."""
+    """Remove the checkpoints of a run, which then cannot be resumed."""
     with claimed(run_id, "tidied up") as folder:
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
         forget(run_id)

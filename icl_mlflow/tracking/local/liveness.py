@@ -1,4 +1,4 @@
-"""Signs of life: which process has a run, and when it was last heard of.
+"""Heartbeats: which process has a run, and when it was last heard of.
 
 A process is known by the machine's boot and its process namespace, its number and the
 time it was started at, so that neither a number used again nor a container of the same
@@ -30,7 +30,7 @@ _GONE = {"Z", "X"}
 
 @dataclass(frozen=True, kw_only=True)
 class Heartbeat:
-    """A sign of life.
+    """A sign of life that a process gives of itself in a tag of its run.
 
     Attributes:
         host: for people.
@@ -47,21 +47,21 @@ class Heartbeat:
 
     @property
     def text(self) -> str:
-        """What the tag holds."""
+        """The heartbeat as JSON, which the tag holds."""
         return json.dumps(asdict(self))
 
     @property
     def given(self) -> datetime.datetime:
-        """When it was given, by the clock of its machine."""
+        """The time when it was given, by the clock of its machine."""
         return datetime.datetime.fromisoformat(self.time)
 
     def age(self) -> datetime.timedelta:
-        """How long ago it was given."""
+        """The time since it was given."""
         return datetime.datetime.now(datetime.UTC) - self.given
 
     @property
     def process(self) -> tuple[str, str, int, str]:
-        """Which process gave it."""
+        """Identifies the process: host, machine, number and start."""
         return self.host, self.machine, self.pid, self.started
 
     @property
@@ -88,7 +88,7 @@ class Heartbeat:
 
 
 def heartbeat() -> Heartbeat:
-    """A sign of life of this process."""
+    """A heartbeat of this process, given now."""
     now = datetime.datetime.now(datetime.UTC)
     return Heartbeat(
         host=socket.gethostname(),
@@ -100,7 +100,7 @@ def heartbeat() -> Heartbeat:
 
 
 def parse(text: str) -> Heartbeat | None:
-    """The sign of life in a tag; None for what this program has not written."""
+    """Read a heartbeat from a tag; None for what this program has not written."""
     try:
         beat = Heartbeat(**json_of(text.encode()))
         beat.age()

@@ -52,7 +52,7 @@ def opened_plain(file: Path) -> tuple[IO[bytes], int]:
 
 
 def json_of(content: bytes) -> Any:
-    """What JSON says, if it says it once and is JSON indeed.
+    """Parse JSON strictly: no name given twice, no NaN, no infinity.
 
     Raises:
         ValueError: not JSON, NaN or an infinity, a name given twice, or too deep.

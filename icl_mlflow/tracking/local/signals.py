@@ -56,7 +56,7 @@ def signals_unwind() -> Iterator[None]:
 
 @contextmanager
 def leaving_at_once() -> Iterator[None]:
-    """Around all that a process does: a signal ends it without the interpreter's ado.
+    """Exit at once when a signal ends the program, without the interpreter's clean-up.
 
     That waits for threads which compute something that nobody wants any more, and looks
     through all that was ever imported: seconds on a busy machine.

@@ -35,7 +35,7 @@ def stack_folder(stack_id: str) -> Path:
 
 
 def stack_of(run_id: str) -> str | None:
-    """The stack whose checkpoints a run goes on from; None if it was in none."""
+    """The id of the stack that a run is resumed from; None if it was in none."""
     file = state_folder(run_id) / CHECKPOINTS / _NAMED
     try:
         named = json_of(content_of(file, LONGEST_JSON))["stack"]
@@ -51,7 +51,7 @@ def trained_alone(run_id: str) -> bool:
 
 
 def name_stack(run_id: str, stack_id: str) -> None:
-    """From now on a run, which this process has, goes on from that stack."""
+    """Write down that a run is resumed from the checkpoints of this stack."""
     folder = state_folder(run_id) / CHECKPOINTS
     write_file(folder / _NAMED, json.dumps({"stack": stack_id}).encode())
 

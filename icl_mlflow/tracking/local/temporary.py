@@ -1,4 +1,4 @@
-"""A folder for files that are on their way, and whose fault it is when it is full."""
+"""Temporary folders, whose errors name the folder and the variable that sets it."""
 
 import errno
 import os

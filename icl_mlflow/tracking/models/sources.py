@@ -1,4 +1,4 @@
-"""Which trained models does a run id, or the name of a model, stand for?"""
+"""Pull the trained models that a run id, or the name of a model, stands for."""
 
 from collections import Counter
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Of which run of which store the records in a folder are, and what it has of them."""
+"""Two files beside a journal: the run that it is for, and how much is delivered."""
 
 import json
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ _FORMAT = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Destination:
-    """For which run of which store the records are.
+    """The run, and its store, that the records of a journal are for.
 
     Attributes:
         run_id, name: of the run.
@@ -42,7 +42,7 @@ class Destination:
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryProgress:
-    """What the store has.
+    """How much of a journal the store has.
 
     Attributes:
         through: all records before this byte have been seen to.
@@ -62,7 +62,7 @@ class LaterFormatError(ValueError):
 
 
 def write_destination(folder: Path, destination: Destination) -> None:
-    """Say for which run the records are, before there is one.
+    """Write down the run that the records are for, before there is a record.
 
     Raises:
         LaterFormatError: a later version of this package has written there.
@@ -88,7 +88,7 @@ def check_format(folder: Path) -> None:
 
 
 def read_destination(folder: Path) -> Destination:
-    """For which run the records are.
+    """Read which run the records are for.
 
     Raises:
         ValueError: the file is damaged, or of a later version of this package.
@@ -124,7 +124,7 @@ def _is_text(destination: Destination) -> bool:
 
 
 def last_progress(file: Path) -> DeliveryProgress:
-    """The last line that can be read: what came after it is delivered once more."""
+    """Read the progress from its last sound line; the rest is delivered once more."""
     progress = DeliveryProgress()
     for found in read(file) if file.exists() else ():
         if not isinstance(found, Damage):

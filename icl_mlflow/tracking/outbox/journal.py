@@ -136,7 +136,7 @@ def read(file: Path, start: int = 0) -> Iterator[Entry | Damage]:
 
 
 def encoded(content: Mapping[str, Any]) -> bytes:
-    """The line of a record.
+    """Encode a record as a line of the journal.
 
     >>> encoded({"kind": "note"}).decode().strip()
     '4feddfa2 {"kind":"note"}'

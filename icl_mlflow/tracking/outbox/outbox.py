@@ -1,4 +1,4 @@
-"""The folder in which a run's records wait for delivery, and what has been delivered.
+"""The outbox: the folder in which a run's records wait until they are delivered.
 
 ``journal/`` of the run's state holds ``records`` (see `journal`), ``delivered`` (a
 journal as well, whose last line counts), ``files/`` by SHA-256, and ``about.json``:
@@ -97,7 +97,7 @@ class Outbox:
         return digest.hexdigest()
 
     def kept(self, sha256: str) -> Path:
-        """Where a file is that was kept."""
+        """The path of a file that was kept."""
         return self.folder / _FILES / sha256
 
     def size(self, sha256: str) -> int | None:
@@ -196,7 +196,7 @@ class Outbox:
         self._records.sync()
 
     def close(self) -> None:
-        """Leave everything on the disk."""
+        """Close the outbox; everything is on the disk then."""
         self._records.close()
         self._delivered.close()
 
@@ -214,5 +214,5 @@ class Outbox:
 
 
 def outbox_folder(run_id: str) -> Path:
-    """Where the records of a run wait."""
+    """The folder of a run's outbox."""
     return state_folder(run_id) / JOURNAL

@@ -1,4 +1,4 @@
-"""Which runs of this machine have written down what their store may not have yet?
+"""List the runs of this machine with records that their store may not have yet.
 
 Asked without importing MLflow, so that an answer of none takes no time.
 """
@@ -44,7 +44,7 @@ def resumable_runs() -> list[str]:
 
 @contextmanager
 def variable(name: str, value: str) -> Iterator[None]:
-    """Set a variable of the environment, and give it back."""
+    """Set a variable of the environment for a while."""
     before = os.environ.get(name)
     os.environ[name] = value
     try:

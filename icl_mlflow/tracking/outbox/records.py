@@ -1,4 +1,4 @@
-"""What a journal holds: one kind of record for everything that a run can be told.
+"""The records of a journal: one class for each kind of thing that is logged.
 
 A record is complete in itself. Its files lie beside the journal under their SHA-256, so
 it can be delivered at any later time, by any process.
@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Metrics:
-    """Values as (key, value, time in ms, step); of the run's stored model too."""
+    """Metrics as (key, value, time in ms, step); of the run's model too if wanted."""
 
     points: tuple[tuple[str, float, int, int], ...]
     of_model: bool = False

@@ -50,7 +50,7 @@ class StoreWriter:
 
     @property
     def run_id(self) -> str:
-        """Of the run that gets the records: another one if the first is gone."""
+        """The id of the run that gets the records: another one if the first is gone."""
         return self._outbox.progress.run_id or self._destination.run_id
 
     def lacking(self) -> list[PendingRecord]:
@@ -59,7 +59,7 @@ class StoreWriter:
         return lacking(self._store, self.run_id, self._outbox, self._destination.tags)
 
     def make_anew_if_gone(self) -> bool:
-        """Whether the store has no such run any more; then another one is made."""
+        """Make another run if the store has lost this one; whether it has."""
         if not is_gone(self._store, self.run_id):
             return False
         made = make_anew(self._store, self._destination, self.run_id)

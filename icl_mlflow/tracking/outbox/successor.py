@@ -1,4 +1,4 @@
-"""A run that its store has lost is made anew: under another id, from its journal.
+"""Successors: runs made from a journal in place of runs that their store has lost.
 
 A store that was restored from a copy older than a run does not know the run. All that
 was written for it goes to a successor, which says whose place it takes.

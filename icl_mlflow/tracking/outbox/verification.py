@@ -1,4 +1,4 @@
-"""Does a store have what was written for a run? Asked before the journal is removed.
+"""Verify that a store has what was written for a run, before its journal is removed.
 
 An answer to a request is a promise of that moment: a store may since have been restored
 from an older copy, and something that is no tracking server may have answered.

@@ -1,4 +1,4 @@
-"""Everything that an open run writes goes to disk here, and from there to the store."""
+"""The writer of an open run: records go to disk, and from there to the store."""
 
 import logging
 import time
@@ -63,11 +63,11 @@ class RunWriter:
 
     @property
     def run_id(self) -> str:
-        """Of the run: another one since the store has lost the first, if it has."""
+        """The id of the run: another one if the store has lost the first."""
         return self._store_writer.run_id
 
     def wait(self) -> bool:
-        """Wait a while until all is delivered; whether it is."""
+        """Wait a while until everything is delivered; whether it is."""
         return self._sender.wait(_Patience(self._delivery, self._sender))
 
     @property
@@ -188,7 +188,7 @@ class RunWriter:
 
 
 def now_ms() -> int:
-    """The time as MLflow counts it."""
+    """The time in milliseconds, as MLflow counts it."""
     return int(time.time() * 1000)
 
 

@@ -166,7 +166,7 @@ def _history(client: MlflowClient, run: Run) -> pd.DataFrame:
 
 
 def epochs_of(record: TrainingRecord) -> tuple[Epoch, ...]:
-    """The history of a run as training reported it."""
+    """The finished epochs of a run, as training reported them."""
     return tuple(
         Epoch(
             epoch=int(row["epoch"]),

@@ -1,4 +1,4 @@
-"""What the user has said to MLflow before: an open run, a name, a description."""
+"""What the user has told MLflow before us: an open run, a name, a description."""
 
 import sys
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ def outer_run(client: MlflowClient) -> Run | None:
 
 
 def said_before(tags: Mapping[str, str]) -> set[str]:
-    """Which of name and description a run has from its user, and so keeps.
+    """The tags for name and description that a run has from its user, and so keeps.
 
     A name that MLflow has drawn, such as ``bold-crane-482``, is nobody's.
     """

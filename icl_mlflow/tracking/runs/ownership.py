@@ -1,4 +1,4 @@
-"""Which process has a run, by the word of the store: one at a time, on any machine.
+"""Ownership of runs: one process at a time has a run, on whatever machine.
 
 The lock in a run's folder tells the processes of one machine apart. A folder that was
 copied to another one brings no lock with it, so the run's heartbeat decides there.

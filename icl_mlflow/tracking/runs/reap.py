@@ -1,4 +1,4 @@
-"""Which runs say that they are running, though their process has died?"""
+"""Find and mark dead runs, which say RUNNING though their process has died."""
 
 import datetime
 import logging

@@ -1,4 +1,4 @@
-"""Which unfinished run a training goes on with, if any."""
+"""Find the unfinished run that a training is resumed in, and check that it can be."""
 
 import os
 import shlex
@@ -83,9 +83,9 @@ def _check_journal(run_id: str) -> None:
 
 
 def run_to_open(store: Store, identity: str, wanted: str) -> UnfinishedRun | None:
-    """As `run_to_resume`, for a process that may have been given a run to go on with.
+    """The run to go on with, or None, where MLFLOW_RUN_ID may name a training.
 
-    A training that MLFLOW_RUN_ID names is gone on with, or nothing is.
+    One that it names is resumed, or none is; otherwise see `run_to_resume`.
     """
     run_id = os.environ.get(RUN_VARIABLE)
     if not run_id or not training_to_resume(_run(store, run_id).data.tags):
@@ -104,7 +104,7 @@ def run_to_open(store: Store, identity: str, wanted: str) -> UnfinishedRun | Non
 
 
 def command_to_resume(client: MlflowClient, run_id: str) -> str | None:
-    """The command that goes on with a run, with all of its settings.
+    """The command that resumes a run, with all of its settings.
 
     None for a run that cannot be gone on with here, or whose settings cannot be read: a
     store that was away may not have them before ``icl-mlflow sync``.
@@ -116,7 +116,7 @@ def command_to_resume(client: MlflowClient, run_id: str) -> str | None:
 
 
 def command_with_settings(run_id: str, settings: TrainSettings) -> str:
-    """The command that goes on with a run of settings that are at hand."""
+    """The command that resumes a run whose settings are known."""
     words = ["icl-mlflow", "train", "--resume", run_id]
     usual = values_of(TrainSettings())
     for name, value in values_of(settings).items():

@@ -1,4 +1,4 @@
-"""What a run is told: the one object through which everything is logged."""
+"""The log of a run: the one object through which everything is logged."""
 
 import json
 import math
@@ -47,7 +47,7 @@ _LONGEST_DIGEST = 36
 
 
 class RunLog:
-    """Everything that is written to one open run goes through here.
+    """Logs to one open run: metrics, params, tags, figures, tables and the model.
 
     Nothing waits for the store: all is written down on this machine first, and what
     MLflow would refuse is refused at once.
@@ -78,7 +78,7 @@ class RunLog:
 
     @property
     def run_id(self) -> str:
-        """Its id: another one since its store was restored without it, if it was."""
+        """The run's id: another one if its store was restored without the first."""
         return self._writer.run_id
 
     def metrics(

@@ -1,4 +1,4 @@
-"""Does any run say that it is running? Asked without importing MLflow.
+"""Tell whether any run says that it is running, without importing MLflow.
 
 Mostly none does, and then whoever looks for dead runs need not wait for that import.
 """

@@ -1,4 +1,4 @@
-"""What a failed request to a store means, in words for the one who made it."""
+"""Explanations of failed requests to a store, for the user who made them."""
 
 import os
 from http import HTTPStatus
@@ -31,7 +31,7 @@ _MEANINGS = {
 
 
 def refusal(uri: str, answer: requests.Response) -> str:
-    """What an answer means that is no list of experiments."""
+    """Explain an answer of a server that is no list of experiments."""
     code = answer.status_code
     if code == HTTPStatus.FORBIDDEN and "host header" in answer.text.lower():
         return "does not accept this host name; start it with --allowed-hosts"
@@ -55,7 +55,7 @@ def _credentials(uri: str) -> str:
 
 
 def meaning(error: BaseException) -> str:
-    """What a failed request means, from the exceptions behind it; empty if unknown."""
+    """Explain an exception of a failed request by its causes; empty if unknown."""
     causes = " ".join(str(cause) for cause in _chain(error)).lower()
     return next((text for sign, text in _MEANINGS.items() if sign in causes), "")
 

@@ -1,4 +1,4 @@
-"""When was a store last heard of, by any process of this user on this machine?
+"""Signs that a store has answered some process of this user on this machine.
 
 Of a store that says nothing one cannot tell whether it is away or crowded. But while
 others get their answers it is there, and one's own answer is worth waiting for.

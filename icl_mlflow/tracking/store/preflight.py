@@ -1,4 +1,4 @@
-"""Can the tracking store be used? Asked before anything is created.
+"""Check that the tracking store can be used, before anything is created.
 
 One that is away is known within 5 s. One that is crowded, and answers others meanwhile,
 gets more time.
@@ -71,7 +71,7 @@ def check_outside(uri: str, *, to_write: bool = True) -> None:
     """The part of `check_store` that needs no MLflow: all but the inside of databases.
 
     Raises:
-        StoreError: as there.
+        StoreError: it does not answer, or its files cannot be read or written.
     """
     scheme = scheme_of(uri)
     if scheme in SERVERS:

@@ -1,4 +1,4 @@
-"""Calls to a store that is busy for the moment are made again.
+"""Retries of calls to a store that is busy or away for the moment.
 
 What a run writes goes through its journal, which is patient. This is for what is asked
 before there is one: the experiment, the run itself, and what has been there before.

@@ -1,4 +1,4 @@
-"""Files of a run, touched only where a password may go: at the server of the store.
+"""Access to a run's files, never on another server than that of the store.
 
 Whoever made an experiment has said where its files are. A request to another server
 would carry the user's password, or token, there.

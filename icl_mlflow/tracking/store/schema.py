@@ -1,4 +1,4 @@
-"""A database's tables: created exactly once, whoever else is starting at the time.
+"""Create the tables of a database exactly once, whoever else is starting then.
 
 Our own processes take turns. Others, such as ``mlflow ui`` or ``mlflow run`` in the
 same folder, know of no turns: a database that they have begun is theirs to finish, and

@@ -74,7 +74,7 @@ def _ask_by_mlflow(
 
 
 def authorization() -> dict[str, str]:
-    """Of a user and a password, else of a token; a user in the URI comes first."""
+    """The header with user and password, else with a token; a URI's user goes first."""
     file = configparser.ConfigParser()
     file.read(Path("~/.mlflow/credentials").expanduser())
     kept = dict(file["mlflow"]) if file.has_section("mlflow") else {}

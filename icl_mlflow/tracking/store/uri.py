@@ -1,4 +1,4 @@
-"""Where runs are kept: the tracking URI, made absolute, and shown without secrets."""
+"""Tracking URIs: made absolute, taken apart, and shown without secrets."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Put analyses to models: one after another, or a process a model where that pays."""
+"""Measure models: one after another, or in a process each where that pays."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ def measure_all(
     jobs: int = 0,
     on_analysis: Callable[[], None] = lambda: None,
 ) -> list[Answered]:
-    """Every analysis of every model, in order.
+    """Measure every analysis of every model, in order.
 
     Args:
         asked_subjects: the models.
@@ -84,7 +84,7 @@ def measure_all(
 def measure(
     subject: Subject, names: Sequence[str], on_analysis: Callable[[], None]
 ) -> Answered:
-    """Some analyses of one model."""
+    """Measure some analyses of one model."""
     answered: Answered = {}
     for name in names:
         analysis = ANALYSES[name]

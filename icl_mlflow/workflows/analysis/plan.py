@@ -1,4 +1,4 @@
-"""What `analyze` would ask, of which models and where to, without asking it."""
+"""The dry run of `analyze`: the models, the questions and where answers would go."""
 
 from icl_mlflow.analysis.settings import AnalyzeSettings
 from icl_mlflow.tracking.store.quiet import quiet_mlflow

@@ -1,4 +1,4 @@
-"""How did training go? Answered from what MLflow holds of the training runs."""
+"""The answer to how training went, from the metrics that MLflow has of it."""
 
 from collections.abc import Sequence
 

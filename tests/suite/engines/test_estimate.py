@@ -1,11 +1,9 @@
 """A plan tells the memory that long contexts take, before it is taken."""
 
 from icl_mlflow.suite.engines.estimate import training_bytes
-from icl_mlflow.suite.execution import Execution
 from icl_mlflow.training.fit import evaluation_episodes
 from icl_mlflow.training.problem import problem
 from icl_mlflow.training.settings import TrainSettings
-from icl_mlflow.workflows.dry_run import plan_members
 
 SETTINGS = TrainSettings.preset(
     "smoke", epochs=0, val_episodes=10, test_episodes=20, n_context=50, device="cpu"
@@ -21,15 +19,3 @@ def test_the_episodes_of_evaluation_are_counted() -> None:
         queries = (drawn.query_x_BD, drawn.query_y_B)
         count += times * sum(each.nbytes for each in (*points, *queries))
     assert training_bytes([SETTINGS]) == count
-
-
-def test_a_plan_warns_of_evaluation_that_takes_gigabytes() -> None:
-    def planned(**sizes: int) -> list[str]:
-        settings = TrainSettings.preset("smoke", epochs=0, device="cpu", **sizes)
-        lines = plan_members([settings], Execution()).splitlines()
-        return [line for line in lines if line.startswith("warning")]
-
-    assert planned(n_context=2_048) == []
-    (line,) = planned(n_context=2_048, dim=16, test_episodes=20_000)
-    assert "6.0 GB of that" in line
-    assert "of 2,048 points each; fewer test_episodes take less" in line

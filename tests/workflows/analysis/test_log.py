@@ -1,0 +1,80 @@
+"""What an analysis leaves says of every number which models it is about."""
+
+from typing import Any
+
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from icl_mlflow.analysis.report.answer import Answer
+from icl_mlflow.analysis.report.page import Refusal
+from icl_mlflow.statistics import Interval
+from icl_mlflow.workflows.analysis.log import _merged, frames, numbers_table, title
+from tests.analysis.conftest import SubjectOf, subject_of
+
+__all__ = ["subject_of"]
+
+
+def answer(analysis: str, group: str, **numbers: Interval) -> Answer:
+    return Answer(
+        analysis=analysis,
+        group=group,
+        question="Is it?",
+        verdict="It is.",
+        numbers=numbers,
+        frame=pd.DataFrame({"model": [f"A-{group}-seed0"], "value": [0.5]}),
+        figure=Figure(),
+    )
+
+
+TWO = [
+    answer("calibration", "baseline", ece=Interval(0.1, 0.05, 0.15, 2)),
+    answer("calibration", "no_labels", ece=Interval(0.2, 0.2, 0.2, 1)),
+    answer("scoreboard", "", accuracy=Interval(0.7, 0.6, 0.8, 3)),
+]
+
+
+def test_the_tables_of_one_analysis_are_joined() -> None:
+    found = frames(TWO)
+    assert list(found) == ["calibration", "scoreboard"]
+    models = list(found["calibration"]["model"])
+    assert models == ["A-baseline-seed0", "A-no_labels-seed0"]
+    assert list(found["calibration"].index) == [0, 1]
+
+
+def test_every_number_has_its_analysis_group_and_interval() -> None:
+    assert numbers_table(TWO).to_numpy().tolist() == [
+        ["calibration", "baseline", "ece", 0.1, 0.05, 0.15, 2],
+        ["calibration", "no_labels", "ece", 0.2, 0.2, 0.2, 1],
+        ["scoreboard", "", "accuracy", 0.7, 0.6, 0.8, 3],
+    ]
+    assert list(numbers_table([]).columns)[:3] == ["analysis", "group", "number"]
+
+
+@pytest.mark.parametrize(
+    ("models", "called"),
+    [
+        ([{"seed": 3}], "A-baseline-seed3"),
+        ([{"seed": 0}, {"seed": 1}], "A-baseline, 2 seeds"),
+        ([{}, {"variant": "no_labels"}], "my suite, 2 models"),
+        ([{}, {"task": "B"}], "my suite, 2 models"),
+    ],
+)
+def test_an_analysis_is_called_after_its_models(
+    subject_of: SubjectOf, models: list[dict[str, Any]], called: str
+) -> None:
+    asked = [subject_of(**each) for each in models]
+    assert title("my suite", asked) == called
+
+
+def test_what_all_models_refuse_alike_is_one_line() -> None:
+    first, second = (
+        Refusal(analysis="logit_lens", model=model, reason="it has one layer")
+        for model in ("one", "two")
+    )
+    alone = Refusal(analysis="ov_alignment", model="two", reason="no position")
+    merged = _merged([first, second, alone], n_models=2)
+    assert [(each.analysis, each.model) for each in merged] == [
+        ("logit_lens", ""),
+        ("ov_alignment", "two"),
+    ]
