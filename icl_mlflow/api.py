@@ -103,7 +103,7 @@ def train(
 
     Raises:
         ValueError: settings that contradict each other, an engine that is not here, or
-            a run that cannot be gone on with.
+            a run that cannot be resumed.
         StoreError: the tracking store cannot be used.
         NonFiniteLossError: the training of one model diverged.
         MembersFailedError: some of several models did not finish.

@@ -57,7 +57,7 @@ class Execution:
         """Refuse what makes no sense for the members of a suite.
 
         Raises:
-            ValueError: a single run is named to go on with.
+            ValueError: a single run is named to be resumed.
         """
         if self.resume not in {AUTO, NEVER}:
             raise ValueError(

@@ -61,9 +61,9 @@ def train_member(
         store: where to track it.
         settings: what to train.
         parent_run_id: the suite's run.
-        resume: ``auto`` to go on with the newest unfinished run of these settings,
-            ``never``, or the id of the run to go on with.
-        on_resume: called with the id of the run that is gone on with.
+        resume: ``auto`` to resume the newest unfinished run of these settings,
+            ``never``, or the id of the run to resume.
+        on_resume: called with the id of the run that is resumed.
         on_start: called once the run is open.
         on_step: called for every step of the run.
         on_epoch: called with every finished epoch of the run.
@@ -72,7 +72,7 @@ def train_member(
 
     Raises:
         ValueError: settings that contradict each other; no run is created then.
-        NotResumableError: the run that ``resume`` names cannot be gone on with.
+        NotResumableError: the run that ``resume`` names cannot be resumed.
         RunInUseError: another process has it.
         NonFiniteLossError: the run is FAILED; the last good weights are kept with it.
     """
@@ -94,7 +94,7 @@ def train_member(
             on_stop(run.standing(settings))
             raise
         trained = run.finish(fitted)
-    # Not before the run has ended: until then it can be gone on with.
+    # Not before the run has ended: until then it can be resumed.
     end_checkpoints(trained.run_id)
     return trained
 
@@ -187,14 +187,14 @@ def member_run(
         store: where to track it.
         settings: what to train.
         parent_run_id: the suite's run.
-        resume: ``auto`` to go on with the newest unfinished run of these settings,
-            ``never``, or the id of the run to go on with; None for a training that
+        resume: ``auto`` to resume the newest unfinished run of these settings,
+            ``never``, or the id of the run to resume; None for a training that
             keeps no checkpoints.
-        on_resume: called with the id of the run that is gone on with.
+        on_resume: called with the id of the run that is resumed.
 
     Raises:
         ValueError: settings that contradict each other; no run is created then.
-        NotResumableError: the run that ``resume`` names cannot be gone on with.
+        NotResumableError: the run that ``resume`` names cannot be resumed.
         RunInUseError: another process has it.
     """
     check_ready(settings)

@@ -31,7 +31,7 @@ class _Discreet(logging.Formatter):
 def train_log(log: RunLog) -> Iterator[logging.Logger]:
     """A logger whose lines become the artifact ``train.log``, however the run ends.
 
-    It goes on below the lines of a run that is gone on with.
+    In a run that is resumed it goes on below the earlier lines.
     """
     file = state_folder(log.run_id) / TRAIN_LOG
     handler = _LogFile(file, encoding="utf-8")

@@ -60,7 +60,7 @@ class WorkItem:
         members: one, or several that can be stacked.
         suite: where the runs belong.
         may_reuse: a run that another suite has finished counts too.
-        resume: ``auto`` to go on with what was left unfinished, or ``never``.
+        resume: ``auto`` to resume what was left unfinished, or ``never``.
     """
 
     members: tuple[TrainSettings, ...]

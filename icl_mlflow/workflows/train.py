@@ -30,7 +30,7 @@ class Listener:
     """What is called while one model is trained.
 
     Attributes:
-        resume: with the id of the run that is gone on with.
+        resume: with the id of the run that is resumed.
         start: once the run is open.
         step: for every step of the run.
         epoch: with the run's name and every finished epoch.

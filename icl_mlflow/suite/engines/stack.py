@@ -35,7 +35,7 @@ def train_stack(
         store: where to track them.
         members: that can be stacked.
         parent_run_id: the suite's run.
-        resume: ``auto`` to go on with what was cut off, or ``never``.
+        resume: ``auto`` to resume what was cut off, or ``never``.
         on_epoch: called with the run's name and every finished epoch of every member.
     """
     with signals_unwind(), ExitStack() as all_runs:

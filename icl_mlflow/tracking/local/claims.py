@@ -35,7 +35,7 @@ CHECKPOINTS = "checkpoints"
 JOURNAL = "journal"
 TRAIN_LOG = "train.log"
 
-#: Which run to go on with, where no id is given: the newest that can be, or none.
+#: Which run to resume, where no id is given: the newest that can be, or none.
 AUTO, NEVER = "auto", "never"
 
 _LOCK, _OWNER = "lock", "owner.json"

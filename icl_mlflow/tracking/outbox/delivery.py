@@ -48,7 +48,7 @@ class Delivery:
 
     @property
     def n_waiting(self) -> int:
-        """How many records have not been seen to."""
+        """How many records are neither delivered nor refused yet."""
         return len(self._outbox.waiting)
 
     @property

@@ -45,7 +45,7 @@ class DeliveryProgress:
     """How much of a journal the store has.
 
     Attributes:
-        through: all records before this byte have been seen to.
+        through: all records before this byte are delivered or refused.
         refused: where those records end that the store will not take.
         model_id: of the run's stored model, once there is one.
         run_id: of the run that was made in place of the one that is gone, if any was.

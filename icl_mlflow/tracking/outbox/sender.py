@@ -50,7 +50,7 @@ class Sender:
         return self._trouble
 
     def wait(self, patience: Callable[[], float]) -> bool:
-        """Wait until every record has been seen to; whether it has.
+        """Wait until every record is delivered or refused; whether it is.
 
         With what was delivered verified, if that is to be done.
 

@@ -48,7 +48,7 @@ class SyncResult:
         place: the store.
         has_ended: whether they say how the run ended; if not, its process has died.
         problem: why not all were delivered; empty if all were.
-        resume: the command that goes on with a run that did not end; None if none can.
+        resume: the command that resumes a run that did not end; None if none can.
     """
 
     run_id: str
@@ -60,7 +60,7 @@ class SyncResult:
 
 
 def tidy_up() -> list[str]:
-    """Remove checkpoints of runs that have finished, which nobody goes on with.
+    """Remove checkpoints of runs that have finished, which nobody resumes.
 
     Such a run was killed after its end, or has finished on another machine. Returns the
     ids. A store that cannot be asked, and a run in use, is left as it is.

@@ -1,1 +1,1 @@
-"""Runs: opened, owned, written, ended, found again and gone on with."""
+"""The life of runs: opened, owned, written, ended, found again and resumed."""

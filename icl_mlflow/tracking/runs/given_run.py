@@ -18,7 +18,7 @@ from icl_mlflow.tracking.store.uri import StoreError, shown
 
 RUN_VARIABLE = "MLFLOW_RUN_ID"
 
-#: The kind of run that can be gone on with.
+#: The kind of run that can be resumed.
 _TRAINING = "train"
 
 

@@ -168,7 +168,7 @@ def _unfinished(store: Store, run_id: str) -> Run:
 
 
 def _continued_in(run_id: str) -> dict[str, str]:
-    """Tags of a run that ``mlflow run`` has opened in order to go on with another."""
+    """Tags of a run that ``mlflow run`` has opened in order to resume another one."""
     return {
         "kind": "resume",
         RESUMED: run_id,
@@ -257,7 +257,7 @@ def _origin() -> dict[str, str]:
 
 
 def _missing_origin(run: Run) -> dict[str, str]:
-    """Who goes on with a run; what it says already of its origin stays."""
+    """Tags that tell who resumes a run; those that it has already stay."""
     # Its sign of life has been given when it was taken.
     known = {*run.data.tags, HEARTBEAT}
     return {k: v for k, v in _origin().items() if k not in known}

@@ -21,7 +21,7 @@ ENTRY_POINTS: Mapping[str, frozenset[str]] = {
     "import_published": frozenset({"path"}),
 }
 
-#: Of a run that was opened in order to go on with another one.
+#: Of a run that was opened in order to resume another one.
 RESUMED = "resumed_run_id"
 
 

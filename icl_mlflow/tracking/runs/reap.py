@@ -34,7 +34,7 @@ class DeadRun:
         beat: its last sign of life; None if ``mlflow run`` has opened it and no process
             has taken it.
         heard: when it was last heard of.
-        resume: the command that goes on with it; None if it cannot be resumed on this
+        resume: the command that resumes it; None if it cannot be resumed on this
             machine.
         has_records: whether records wait on this machine for ``icl-mlflow sync``.
     """
@@ -132,7 +132,7 @@ def _is_untaken(run: Run, limit: datetime.timedelta) -> bool:
 
 
 def _continues_in(run: Run, running: Collection[str]) -> bool:
-    """Whether its process has gone on with another run, and still does."""
+    """Whether its process has resumed another run, and is still training it."""
     return run.data.tags.get(RESUMED, "") in running
 
 

@@ -33,12 +33,12 @@ _SETTINGS = "settings.json"
 
 
 class NotResumableError(ValueError):
-    """Training cannot go on with a run; the message is one line and says why."""
+    """A run cannot be resumed; the message is one line and says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class UnfinishedRun:
-    """A run to go on with, which no live process has.
+    """A run to resume, which no live process has.
 
     Attributes:
         run_id: of the run.
@@ -50,7 +50,7 @@ class UnfinishedRun:
 
 
 def run_to_resume(store: Store, identity: str, wanted: str) -> UnfinishedRun | None:
-    """The run to go on with, or None for a new one.
+    """The run to resume, or None for a new one.
 
     Args:
         store: where the runs are.
@@ -60,7 +60,7 @@ def run_to_resume(store: Store, identity: str, wanted: str) -> UnfinishedRun | N
             ``never``; or a run's id.
 
     Raises:
-        NotResumableError: the run that is named cannot be gone on with.
+        NotResumableError: the run that is named cannot be resumed.
     """
     if wanted == NEVER:
         return None
@@ -83,7 +83,7 @@ def _check_journal(run_id: str) -> None:
 
 
 def run_to_open(store: Store, identity: str, wanted: str) -> UnfinishedRun | None:
-    """The run to go on with, or None, where MLFLOW_RUN_ID may name a training.
+    """The run to resume, or None, where MLFLOW_RUN_ID may name a training.
 
     One that it names is resumed, or none is; otherwise see `run_to_resume`.
     """
@@ -106,7 +106,7 @@ def run_to_open(store: Store, identity: str, wanted: str) -> UnfinishedRun | Non
 def command_to_resume(client: MlflowClient, run_id: str) -> str | None:
     """The command that resumes a run, with all of its settings.
 
-    None for a run that cannot be gone on with here, or whose settings cannot be read: a
+    None for a run that cannot be resumed here, or whose settings cannot be read: a
     store that was away may not have them before ``icl-mlflow sync``.
     """
     settings = _settings_of(client, run_id)
@@ -126,7 +126,7 @@ def command_with_settings(run_id: str, settings: TrainSettings) -> str:
 
 
 def _why_another(client: MlflowClient, run_id: str, identity: str) -> str:
-    """Why a run of another stored identity cannot be gone on with, and what can be."""
+    """Why a run of another stored identity cannot be resumed, and what can be."""
     settings = _settings_of(client, run_id)
     if settings is None:
         return f"run {run_id} has other settings, or none that can be read"
