@@ -37,6 +37,7 @@ def sync(folder: Path | None) -> None:
     """
     # Imported here, so that --help and bad input need neither torch nor mlflow.
     from icl_mlflow.tracking.local.claims import runs_folder
+    from icl_mlflow.tracking.local.stack_state import forget_stacks
     from icl_mlflow.tracking.outbox.pending import (
         resumable_runs,
         state_in,
@@ -50,6 +51,7 @@ def sync(folder: Path | None) -> None:
             runs = waiting_runs()
             done = [one for run_id in runs if (one := _deliver(run_id, usual))]
             tidied = _tidy_up() if resumable_runs() else []
+            forget_stacks()
     show(
         *(
             f"run {run_id} has finished: its checkpoints are removed"
@@ -82,7 +84,8 @@ def _deliver(run_id: str, usual: Path) -> "SyncResult | None":
         variables = needed_variables(done.place, usual)
         goes_on = f"; `{variables}{done.resume}` goes on with it" if done.resume else ""
         show(
-            f"run {run_id} did not end: `{variables}icl-mlflow reap` marks it{goes_on}"
+            f"run {done.run_id} did not end: "
+            f"`{variables}icl-mlflow reap` marks it{goes_on}"
         )
     if done.problem:
         say(f"run {run_id}: {done.problem}")

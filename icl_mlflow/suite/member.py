@@ -24,7 +24,7 @@ from icl_mlflow.tracking.local.claims import (
     end_checkpoints,
 )
 from icl_mlflow.tracking.local.signals import signals_put_off
-from icl_mlflow.tracking.local.stack_state import stack_of
+from icl_mlflow.tracking.local.stack_state import forget_stacks, stack_of
 from icl_mlflow.tracking.runs.lifecycle import RunLog, open_run
 from icl_mlflow.tracking.runs.resume import (
     command_with_settings,
@@ -96,6 +96,7 @@ def train_member(
         trained = run.finish(fitted)
     # Not before the run has ended: until then it can be resumed.
     end_checkpoints(trained.run_id)
+    forget_stacks()
     return trained
 
 

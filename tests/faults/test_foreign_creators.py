@@ -182,7 +182,7 @@ def test_a_run_is_opened_on_a_busy_file(
     process.join(120)
     counts.done += 1
     assert process.exitcode == 0, work.said()
-    assert work.said() == []
+    assert work.complaints() == []
     (run,) = work.runs()
     counts.wrong += run.info.status != "FINISHED"
     counts.lost += missing_steps(work, run, 1)

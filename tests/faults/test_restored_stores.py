@@ -3,9 +3,13 @@
 The store is restored from an older copy, or what acknowledges is no store at all.
 """
 
+import contextlib
 import logging
+import shlex
 import shutil
+import time
 from collections.abc import Callable, Iterator
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -21,12 +25,23 @@ from icl_mlflow.training.problem import initial_model
 from tests.faults.ledger import Tally
 from tests.faults.proxy import Proxy
 from tests.faults.test_outages import OPENING, SETTINGS, assert_all_there, write
+from tests.faults.trainings import (
+    SMALL,
+    Workplace,
+    kill,
+    missing_steps,
+    repeated_steps,
+    wait_for_checkpoints,
+)
 from tests.server import Server
 
 RESTORED = "store restored from an older copy"
 
 #: What a run may wait for at its end where a store is in trouble.
 PATIENCE = 0.5
+
+#: Epochs of a training that a store can be restored under.
+LONGER = 100
 
 
 class Backup:
@@ -218,6 +233,119 @@ def test_a_suite_that_the_store_has_lost_is_still_one(backup: Backup) -> None:
     assert tags[MLFLOW_PARENT_RUN_ID] == parent.run_id
     assert_all_there(backup.client, parent.run_id, range(5))
     assert_all_there(backup.client, child.run_id, range(5))
+
+
+@pytest.mark.parametrize("backup", ["database"], indirect=True)
+@pytest.mark.parametrize("how", ["the same command", "what reap says"])
+def test_a_run_that_was_made_anew_and_killed_goes_on(
+    backup: Backup, new_folder: Path, tally: Callable[..., Tally], how: str
+) -> None:
+    counts = tally(f"{RESTORED} than the run, which is killed then, and goes on")
+    work = Workplace(new_folder, connect())
+    backup.copy()
+    state = {"ICL_MLFLOW_STATE": str(new_folder / "state")}
+    command = ["train", *SMALL, "--epochs", str(LONGER)]
+    process = work.start(*command, environment=state)
+    wait_for_checkpoints(work, process, new_folder / "state")
+    (lost,) = work.runs()
+    backup.restore()
+    work.store.reopen()
+    made = successor_of(lost.info.run_id, work, process)
+    kill(process)
+    if how == "what reap says":
+        work.finish("reap", environment=state)
+        (line,) = (new_folder / "out").read_text().splitlines()[:1]
+        command = shlex.split(line.split("goes on with: icl-mlflow ")[1].split(";")[0])
+        assert made in command
+    work.finish(*command, environment=state)
+    assert made == judged(counts, work)
+
+
+@pytest.mark.parametrize("backup", ["database"], indirect=True)
+def test_a_killed_run_that_sync_makes_anew_goes_on(
+    backup: Backup, new_folder: Path, tally: Callable[..., Tally]
+) -> None:
+    counts = tally(f"{RESTORED} than the run, which was killed, and goes on")
+    work = Workplace(new_folder, connect())
+    backup.copy()
+    state = {"ICL_MLFLOW_STATE": str(new_folder / "state")}
+    process = work.start("train", *SMALL, "--epochs", str(LONGER), environment=state)
+    wait_for_checkpoints(work, process, new_folder / "state")
+    kill(process)
+    (lost,) = work.runs()
+    backup.restore()
+    work.store.reopen()
+    work.finish("sync", environment=state)
+    (made,) = work.runs()
+    assert made.data.tags["previous_run_id"] == lost.info.run_id
+    line = (new_folder / "out").read_text().splitlines()[-1]
+    assert line.startswith(f"run {made.info.run_id} did not end: ")
+    words = shlex.split(line.split("; `")[1].split("` goes on with it")[0])
+    work.finish(*words[1:], environment=state)
+    assert made.info.run_id == judged(counts, work)
+
+
+def judged(counts: Tally, work: Workplace) -> str:
+    """The id of the one run, which has finished with every epoch once."""
+    counts.done += 1
+    (run,) = work.runs()
+    counts.wrong += run.info.status != "FINISHED"
+    counts.twice += repeated_steps(work, run)
+    counts.lost += missing_steps(work, run, LONGER)
+    assert local_runs() == []
+    counts.assert_clean()
+    found: str = run.info.run_id
+    return found
+
+
+def successor_of(lost: str, work: Workplace, process: BaseProcess) -> str:
+    """The run that a training makes in place of the one that its store has lost.
+
+    With its first epoch, and so with its settings, which were sent before.
+    """
+    deadline = time.monotonic() + 60
+    wanted = f"tags.previous_run_id = '{lost}' AND metrics.`val/loss` > 0"
+    while not (found := work.runs(wanted)):
+        assert process.is_alive(), work.said()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    made: str = found[0].info.run_id
+    return made
+
+
+@pytest.mark.parametrize("backup", ["database"], indirect=True)
+def test_a_run_that_was_lost_after_it_went_on_has_what_it_had_before(
+    backup: Backup, tally: Callable[..., Tally]
+) -> None:
+    counts = tally(f"{RESTORED} than the run, which had gone on after a signal")
+    connect("restored")
+    backup.copy()
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        open_run(connect("restored"), **OPENING) as log,
+    ):
+        write(log, range(5))
+        raise KeyboardInterrupt
+    assert local_runs() == []  # all is delivered
+    stopped = log.run_id
+    with open_run(connect("restored"), **OPENING, run_id=stopped) as log:
+        write(log, range(5, 10))
+        assert log.wait()
+        backup.restore()
+        write(log, range(10, 15))
+    counts.done += 1
+    assert log.run_id != stopped
+    run = backup.client.get_run(log.run_id)
+    assert (run.info.status, run.data.tags["last"]) == ("FINISHED", "14")
+    for key in ("train/loss", "val/loss"):
+        points = backup.client.get_metric_history(log.run_id, key)
+        counts.add_points([point.step for point in points], range(15))
+        assert [p.timestamp for p in points] == sorted(p.timestamp for p in points)
+    assert {run.data.params[f"param{start}"] for start in (0, 5, 10)} == {
+        *("5", "10", "15")
+    }
+    assert local_runs() == []
+    counts.assert_clean()
 
 
 @pytest.mark.parametrize("backup", ["database"], indirect=True)

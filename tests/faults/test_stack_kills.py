@@ -87,6 +87,7 @@ def test_a_killed_stack_goes_on_after_its_last_epoch(
         kill(process)
         counts.done += 1
         counts.lost += steps_kept(work) < before
+    assert counts.done  # there was something to go on from
     if work.runs(f"{TRAININGS} and attributes.status != 'FINISHED'"):
         work.finish("train", *STACK)
     judge(counts, work)

@@ -1,7 +1,8 @@
 """The checkpoints of stacks on this machine: one folder a stack, for all of its runs.
 
 ``ROOT/stacks/STACK_ID`` holds them, beside ROOT/runs; the folder of each run that is
-trained in the stack names it. A stack that no run names any more is not needed.
+trained in the stack names it, before there is anything in it. A stack that no run names
+is not needed.
 """
 
 import contextlib
@@ -35,14 +36,22 @@ def stack_folder(stack_id: str) -> Path:
 
 
 def stack_of(run_id: str) -> str | None:
-    """The id of the stack that a run is resumed from; None if it was in none."""
+    """The id of the stack that a run is resumed from; None if there is none.
+
+    All runs of a stack change to it in the one moment in which its first checkpoint is
+    there.
+    """
     file = state_folder(run_id) / CHECKPOINTS / _NAMED
     try:
-        named = json_of(content_of(file, LONGEST_JSON))["stack"]
+        content = json_of(content_of(file, LONGEST_JSON))
+        named = [content[key] for key in ("stack", "source")]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    is_id = isinstance(named, str) and _STACK_ID.fullmatch(named)
-    return named if is_id else None
+    for name in named:
+        is_id = isinstance(name, str) and _STACK_ID.fullmatch(name)
+        if is_id and any(stack_folder(name).glob("step-*")):
+            return str(name)
+    return None
 
 
 def trained_alone(run_id: str) -> bool:
@@ -51,19 +60,24 @@ def trained_alone(run_id: str) -> bool:
 
 
 def name_stack(run_id: str, stack_id: str) -> None:
-    """Write down that a run is resumed from the checkpoints of this stack."""
+    """Write down that a run is resumed from this stack once it has a checkpoint.
+
+    Until then the run is resumed from where it is now.
+    """
     folder = state_folder(run_id) / CHECKPOINTS
-    write_file(folder / _NAMED, json.dumps({"stack": stack_id}).encode())
+    content = {"stack": stack_id, "source": stack_of(run_id)}
+    write_file(folder / _NAMED, json.dumps(content).encode())
 
 
-def forget_stack(stack_id: str) -> None:
-    """Remove the checkpoints of a stack that no run here names any more."""
-    runs = local_runs()
-    if stack_id not in {stack_of(run_id) for run_id in runs}:
-        shutil.rmtree(stack_folder(stack_id), ignore_errors=True)
-    stacks = stack_folder(stack_id).parent
-    if not runs:  # nor can what a death has left there be named any more
-        shutil.rmtree(stacks, ignore_errors=True)
+def forget_stacks() -> None:
+    """Remove the checkpoints of stacks from which no run here goes on."""
+    stacks = runs_folder().parent / _STACKS
+    # In this order, since a stack is named before it is there.
+    found = list(stacks.iterdir()) if stacks.is_dir() else []
+    named = {stack_of(run_id) for run_id in local_runs()}
+    for folder in found:
+        if folder.name not in named:
+            shutil.rmtree(folder, ignore_errors=True)
     for folder in (stacks, stacks.parent):
         with contextlib.suppress(OSError):  # it is not empty, or already gone
             folder.rmdir()

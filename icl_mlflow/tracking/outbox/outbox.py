@@ -11,7 +11,7 @@ import os
 import shutil
 import threading
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -24,9 +24,18 @@ from icl_mlflow.tracking.outbox.destination import (
     last_progress,
 )
 from icl_mlflow.tracking.outbox.journal import Damage, Journal, read
-from icl_mlflow.tracking.outbox.records import Metrics, Record, from_json, to_json
+from icl_mlflow.tracking.outbox.records import (
+    Metrics,
+    Point,
+    Record,
+    from_json,
+    to_json,
+)
 
 _RECORDS, _FILES = "records", "files"
+
+#: Metrics in one record of those that the store has already.
+_TOGETHER = 1_000
 
 
 class DamagedFileError(ValueError):
@@ -78,6 +87,18 @@ class Outbox:
             end = self._records.append(to_json(record)).end
             self.waiting.append(PendingRecord(record, end))
             self.changed.notify_all()
+
+    def begin_with(self, points: Sequence[Point]) -> None:
+        """Write down what the store has already, unless something is written here.
+
+        What was written here before began with it too.
+        """
+        if any(True for _ in self.written()):
+            return
+        for start in range(0, len(points), _TOGETHER):
+            some = tuple(points[start : start + _TOGETHER])
+            end = self._records.append(to_json(Metrics(points=some))).end
+            self.delivered([end])
 
     def keep(self, file: Path) -> str:
         """Take a copy of a file; its SHA-256, under which it is kept."""

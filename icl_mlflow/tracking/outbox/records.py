@@ -10,12 +10,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+#: A value of a metric: key, value, time in ms, step.
+Point = tuple[str, float, int, int]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Metrics:
-    """Metrics as (key, value, time in ms, step); of the run's model too if wanted."""
+    """Values of metrics; of the run's model too if wanted."""
 
-    points: tuple[tuple[str, float, int, int], ...]
+    points: tuple[Point, ...]
     of_model: bool = False
 
 

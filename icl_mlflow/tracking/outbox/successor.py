@@ -4,14 +4,21 @@ A store that was restored from a copy older than a run does not know the run. Al
 was written for it goes to a successor, which says whose place it takes.
 """
 
+import contextlib
 from dataclasses import replace
 
 from mlflow.entities import Param
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
+from icl_mlflow.tracking.local.claims import claimed, local_runs, rename
 from icl_mlflow.tracking.local.liveness import HEARTBEAT, heartbeat
-from icl_mlflow.tracking.outbox.destination import Destination
+from icl_mlflow.tracking.outbox.destination import (
+    DELIVERED,
+    Destination,
+    last_progress,
+)
+from icl_mlflow.tracking.outbox.outbox import outbox_folder
 from icl_mlflow.tracking.store.connection import Store, StoreError, named_experiment
 from icl_mlflow.tracking.store.uri import SERVERS, scheme_of
 
@@ -65,6 +72,20 @@ def make_anew(store: Store, destination: Destination, run_id: str) -> str:
     ):
         store.client.set_tag(child.info.run_id, MLFLOW_PARENT_RUN_ID, made)
     return made
+
+
+def move_to_successors() -> None:
+    """Let what is kept here of runs that were made anew be found under the new ids.
+
+    The process that made one anew does that at its end, unless it was killed. What a
+    live process has, or may not be moved, stays where it is.
+    """
+    for run_id in local_runs():
+        with contextlib.suppress(OSError, ValueError):
+            made = last_progress(outbox_folder(run_id) / DELIVERED).run_id
+            if made and made != run_id:
+                with claimed(run_id, "moved"):
+                    rename(run_id, made)
 
 
 def _experiment(store: Store, destination: Destination) -> str:

@@ -88,15 +88,15 @@ def sync(run_id: str) -> SyncResult | None:
     """
     try:
         with claimed(run_id, "delivered"):
-            folder, done = outbox_folder(run_id), None
+            folder, run_now = outbox_folder(run_id), run_id
             try:
-                if folder.is_dir():
-                    done = _deliver(run_id, read_destination(folder))
+                if not folder.is_dir():
+                    return None
+                done = _deliver(run_id, read_destination(folder))
+                run_now = done.run_id
+                return done
             finally:
-                forget(run_id)
-            if done is not None:
-                rename(run_id, done.run_id)
-            return done
+                forget(run_now)
     except RunInUseError as busy:
         return SyncResult(run_id=run_id, delivered=0, place="", problem=str(busy))
     except (ValueError, OSError) as error:
@@ -120,8 +120,7 @@ def needed_variables(place: str, usual: Path) -> str:
 
 def _deliver(run_id: str, destination: Destination) -> SyncResult:
     outbox = Outbox(outbox_folder(run_id))
-    problems, n_delivered = [], 0
-    resume = None
+    problems, n_delivered, client = [], 0, None
     has_ended = _has_ended(outbox)
     try:
         store = _store_of(destination)
@@ -132,8 +131,7 @@ def _deliver(run_id: str, destination: Destination) -> SyncResult:
         problems += [f"refused: {text}" for text in delivery.refusals]
         n_delivered = delivery.n_delivered
         if not has_ended and not problem:
-            run_now = outbox.progress.run_id or destination.run_id
-            resume = command_to_resume(store.client, run_now)
+            client = store.client
     except StoreError as error:
         problems.append(str(error))
     problems += [f"damaged: {damage}" for damage in outbox.damaged]
@@ -141,13 +139,15 @@ def _deliver(run_id: str, destination: Destination) -> SyncResult:
         outbox.close()
     else:
         outbox.discard()
+    run_now = outbox.progress.run_id or destination.run_id
+    rename(run_id, run_now)
     return SyncResult(
-        run_id=outbox.progress.run_id or destination.run_id,
+        run_id=run_now,
         delivered=n_delivered,
         place=destination.place,
         has_ended=has_ended,
         problem="; ".join(problems),
-        resume=resume,
+        resume=command_to_resume(client, run_now) if client else None,
     )
 
 

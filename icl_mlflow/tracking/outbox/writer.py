@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Sequence
 
 from mlflow.exceptions import MlflowException
 
@@ -11,7 +12,7 @@ from icl_mlflow.tracking.models.registration import RegisteredModel
 from icl_mlflow.tracking.outbox.delivery import UNKEPT, Delivery
 from icl_mlflow.tracking.outbox.destination import Destination, write_destination
 from icl_mlflow.tracking.outbox.outbox import Outbox, outbox_folder
-from icl_mlflow.tracking.outbox.records import Status
+from icl_mlflow.tracking.outbox.records import Point, Status
 from icl_mlflow.tracking.outbox.sender import Sender
 from icl_mlflow.tracking.outbox.store_writes import StoreWriter
 from icl_mlflow.tracking.runs.ownership import Ownership
@@ -40,6 +41,8 @@ class RunWriter:
         store: where the run is.
         destination: the run.
         ownership: of the run.
+        had: the metrics that the run has already: kept here as well, for another run
+            to be made of should the store lose this one.
 
     Attributes:
         outbox: takes what is written.
@@ -50,12 +53,17 @@ class RunWriter:
     """
 
     def __init__(
-        self, store: Store, destination: Destination, ownership: Ownership
+        self,
+        store: Store,
+        destination: Destination,
+        ownership: Ownership,
+        had: Sequence[Point] = (),
     ) -> None:
         self._store, self._ownership = store, ownership
         folder = outbox_folder(destination.run_id)
         write_destination(folder, destination)
         self.outbox = Outbox(folder)
+        self.outbox.begin_with(had)
         self._store_writer = StoreWriter(store, destination, self.outbox)
         self._delivery = Delivery(self.outbox, self._store_writer)
         self._has_ended = False

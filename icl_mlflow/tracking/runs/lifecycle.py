@@ -2,9 +2,10 @@
 
 import itertools
 import logging
+import math
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from icl_mlflow.tracking.local.signals import (
     signals_unwind,
 )
 from icl_mlflow.tracking.outbox.destination import Destination
-from icl_mlflow.tracking.outbox.records import Status
+from icl_mlflow.tracking.outbox.records import Point, Status
 from icl_mlflow.tracking.outbox.writer import RunWriter, now_ms
 from icl_mlflow.tracking.runs.given_run import RUN_VARIABLE
 from icl_mlflow.tracking.runs.outer_run import outer_run, said_before
@@ -104,11 +105,12 @@ def open_run(
         run = _found(store, given, f", which {RUN_VARIABLE} names")
     else:
         run = _create(store, name, {**_origin(), **ours})
-    known = repeated(lambda: _known_points(store, run)) if run_id else set()
+    had = repeated(lambda: _points(store, run)) if run_id else []
     if (run_id or given) and last_sign is None:
         last_sign = run.data.tags.get(HEARTBEAT, "")
-    with quiet_mlflow(), _writing(store, run, name, last_sign) as writer:
+    with quiet_mlflow(), _writing(store, run, name, last_sign, had) as writer:
         said = said_before(run.data.tags) if run_id or given else set()
+        known = {(key, step) for key, _, _, step in had}
         log = RunLog(store, writer, known | writer.outbox.points(), kept_tags=said)
         with _ended_truthfully(writer):
             if run.info.status != "RUNNING" or run_id:
@@ -178,7 +180,11 @@ def _continued_in(run_id: str) -> dict[str, str]:
 
 @contextmanager
 def _writing(
-    store: Store, run: Run, name: str, last_sign: str | None
+    store: Store,
+    run: Run,
+    name: str,
+    last_sign: str | None,
+    had: Sequence[Point],
 ) -> Iterator[RunWriter]:
     """Have a run for this process alone, with a place to write to."""
     run_id = run.info.run_id
@@ -198,7 +204,7 @@ def _writing(
             if last_sign is not None:
                 ownership.take(last_sign)
             try:
-                writer = RunWriter(store, destination, ownership)
+                writer = RunWriter(store, destination, ownership, had)
             except OSError:  # no place, and so no other way to say so
                 store.client.set_terminated(run_id, "FAILED")
                 raise
@@ -209,13 +215,14 @@ def _writing(
                 rename(run_id, writer.run_id)
 
 
-def _known_points(store: Store, run: Run) -> set[tuple[str, int]]:
-    """The metrics of a run by (key, step)."""
-    return {
-        (key, point.step)
+def _points(store: Store, run: Run) -> list[Point]:
+    """All metrics of a run, as a journal has them."""
+    return [
+        (key, point.value, point.timestamp, point.step)
         for key in run.data.metrics
         for point in store.client.get_metric_history(run.info.run_id, key)
-    }
+        if math.isfinite(point.value)
+    ]
 
 
 def _create(store: Store, name: str, tags: Mapping[str, object]) -> Run:

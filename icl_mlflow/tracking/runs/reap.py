@@ -11,6 +11,7 @@ from mlflow.entities import Run
 from icl_mlflow.tracking.local.claims import is_claimed, is_run_id
 from icl_mlflow.tracking.local.liveness import HEARTBEAT, Heartbeat, parse
 from icl_mlflow.tracking.outbox.outbox import outbox_folder
+from icl_mlflow.tracking.outbox.successor import move_to_successors
 from icl_mlflow.tracking.runs.projects import RESUMED, is_of_project, opened_at
 from icl_mlflow.tracking.runs.query import one_line_errors
 from icl_mlflow.tracking.runs.resume import command_to_resume
@@ -64,6 +65,7 @@ def dead_runs(
     """
     with one_line_errors(client):
         running = _running(client)
+    move_to_successors()  # where the command is looked for that goes on with a run
     ids = {run.info.run_id for run in running}
     found = []
     for run in running:

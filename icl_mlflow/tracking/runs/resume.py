@@ -22,6 +22,7 @@ from icl_mlflow.tracking.local.safe_read import LONGEST_JSON, content_of, json_o
 from icl_mlflow.tracking.local.temporary import temporary_folder
 from icl_mlflow.tracking.outbox.destination import LaterFormatError, check_format
 from icl_mlflow.tracking.outbox.outbox import outbox_folder
+from icl_mlflow.tracking.outbox.successor import move_to_successors
 from icl_mlflow.tracking.runs.given_run import RUN_VARIABLE, training_to_resume
 from icl_mlflow.tracking.runs.ownership import living_owner
 from icl_mlflow.tracking.store.connection import Store, StoreError
@@ -64,6 +65,7 @@ def run_to_resume(store: Store, identity: str, wanted: str) -> UnfinishedRun | N
     """
     if wanted == NEVER:
         return None
+    move_to_successors()
     if wanted == AUTO:
         found = _newest(store, identity)
     else:

@@ -10,7 +10,11 @@ from icl_mlflow.tracking.local.claims import (
     end_checkpoints,
     state_folder,
 )
-from icl_mlflow.tracking.local.stack_state import stack_folder, stack_of
+from icl_mlflow.tracking.local.stack_state import (
+    forget_stacks,
+    stack_folder,
+    stack_of,
+)
 from icl_mlflow.training.stacked.checkpoint import Keeping
 
 RUNS = ("one", "two")
@@ -85,3 +89,31 @@ def test_members_of_different_stacks_begin_anew() -> None:
         keep(keeping)
     with stack_checkpoints(RUNS) as keeping:
         assert keeping.source is None
+
+
+def test_all_runs_change_in_the_moment_of_the_first_checkpoint() -> None:
+    """A death between any two steps leaves them together."""
+    before = killed()
+    with stack_checkpoints(RUNS) as keeping:
+        assert {stack_of(run_id) for run_id in RUNS} == {before.name}
+        keeping.folder.mkdir()
+        (keeping.folder / "step-8").touch()
+        assert {stack_of(run_id) for run_id in RUNS} == {keeping.folder.name}
+
+
+def test_what_no_run_is_resumed_from_is_removed_and_nothing_else() -> None:
+    before = killed()
+    with stack_checkpoints(RUNS) as keeping:
+        forget_stacks()  # at the end of somebody else
+        assert before.is_dir()
+        keep(keeping)
+        left_behind = stack_folder("0" * 32)
+        left_behind.mkdir()
+        (left_behind / "step-9").touch()
+        end_checkpoints("one")
+        forget_stacks()
+        assert not left_behind.exists()
+        assert keeping.folder.is_dir()
+    end_checkpoints("two")
+    forget_stacks()
+    assert not keeping.folder.parent.exists()

@@ -11,7 +11,7 @@ from icl_mlflow.tracking.local.claims import (
     state_folder,
 )
 from icl_mlflow.tracking.local.stack_state import (
-    forget_stack,
+    forget_stacks,
     name_stack,
     new_stack,
     stack_folder,
@@ -39,11 +39,23 @@ def kept_stack() -> str:
 
 def test_a_run_names_its_stack_and_the_last_one_counts(runs: tuple[str, str]) -> None:
     one, two = runs
-    first, second = new_stack(), new_stack()
+    first, second = kept_stack(), kept_stack()
     assert stack_of(one) is None
     name_stack(one, first)
     name_stack(one, second)
     assert (stack_of(one), stack_of(two)) == (second, None)
+
+
+def test_a_run_goes_on_from_where_it_was_until_its_new_stack_has_a_checkpoint(
+    runs: tuple[str, str],
+) -> None:
+    before, now = kept_stack(), new_stack()
+    name_stack(runs[0], before)
+    name_stack(runs[0], now)
+    assert stack_of(runs[0]) == before
+    stack_folder(now).mkdir()
+    (stack_folder(now) / "step-8").touch()
+    assert stack_of(runs[0]) == now
 
 
 def test_checkpoints_go_with_the_last_run_that_names_them(
@@ -53,17 +65,17 @@ def test_checkpoints_go_with_the_last_run_that_names_them(
     for run_id in runs:
         name_stack(run_id, stack_id)
     end_checkpoints(runs[0])
-    forget_stack(stack_id)
+    forget_stacks()
     assert stack_folder(stack_id).is_dir()
     end_checkpoints(runs[1])
-    forget_stack(stack_id)
+    forget_stacks()
     assert list(new_folder.iterdir()) == []
 
 
 def test_another_stack_is_left_alone(runs: tuple[str, str]) -> None:
     mine, theirs = kept_stack(), kept_stack()
     name_stack(runs[0], theirs)
-    forget_stack(mine)
+    forget_stacks()
     assert not stack_folder(mine).exists()
     assert stack_folder(theirs).is_dir()
 
