@@ -123,6 +123,7 @@ WRONG_TEXT: dict[str, st.SearchStrategy[str] | None] = {
     "untaken": fails(duration),
     "model": TEXT,
     "run_id": TEXT,
+    "run_ids": TEXT,
     "run_1": TEXT,
     "run_2": TEXT,
     "folder": fails(lambda text: Path(text).is_dir()),
