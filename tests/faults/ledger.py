@@ -208,5 +208,7 @@ def _commit() -> str:
         command = ["git", "-C", str(ROOT), *arguments]
         return subprocess.check_output(command, text=True).strip()
 
-    changed = " with changes" if git("status", "--porcelain", "-uno") else ""
-    return git("rev-parse", "--short", "HEAD") + changed
+    # The table itself, which may be a file of the repository, is no change.
+    others = ["--", ".", f":(exclude){os.environ.get(FILE_VARIABLE, '')}"]
+    changed = git("status", "--porcelain", "-uno", *others)
+    return git("rev-parse", "--short", "HEAD") + (" with changes" if changed else "")
