@@ -4,44 +4,54 @@
     python -m benchmarks.stacked --device cpu --preset smoke --models 1,4,16
     python -m benchmarks.stacked --precision tf32 --write results/stacked.md
 
-A step is everything between two updates: drawing each model's own batch, forward,
-backward, clipping and AdamW. `alone` is the loop of a single training, on the same
-device and in the same precision; the research notebook's own loop is measured as well
-if `--notebook` or the variable ICL_MLFLOW_NOTEBOOK names its file. Times are on the
-clock, medians over rounds; at the end of each the device is waited for. Needs torch and
-scipy, but no mlflow: copy the repository to a machine with a GPU and run it from the
-root.
+A step is everything between two updates: each model's own batch, forward, backward,
+clipping and AdamW. On a device a stack's batches are drawn by threads that run ahead;
+what they cost one core is a column of its own. `alone` is the loop of a single
+training, on the same device and in the same precision; where the research notebook lies
+beside the repository its own loop is measured as well. Times are on the clock, medians
+over rounds; at the end of each the device is waited for. Needs torch and scipy, but no
+mlflow: copy the repository to a machine with a GPU and run it from the root.
 """
 
 import argparse
+import itertools
 import platform
 import runpy
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 import torch
 
-from benchmarks.speed.notebook import place
 from icl_mlflow.suite.grid import grid
 from icl_mlflow.training.device import compute_threads, matrix_products, pick_device
-from icl_mlflow.training.problem import Batch, initial_model, problem, training_batch
+from icl_mlflow.training.problem import (
+    initial_model,
+    problem,
+    training_batch,
+    training_batches,
+)
 from icl_mlflow.training.settings import PRESETS, TrainSettings
+from icl_mlflow.training.stacked.drawing import BatchSource
+from icl_mlflow.training.stacked.joined import joined
 from icl_mlflow.training.stacked.planning import member_bytes
 from icl_mlflow.training.stacked.step import StackedOptimisation
 from icl_mlflow.training.step import Optimisation
 
+NOTEBOOK = Path(__file__).parents[2] / "shared" / "notebook" / "baseline.py"
 WARM_UP = 3
 ROUNDS = 7
 
 Step = Callable[[], object]
+Start = AbstractContextManager[Step]
 
 
 @dataclass(frozen=True)
 class Timed:
-    """One row: how many models, and seconds a step takes, with drawing and without."""
+    """One row: how many models, seconds a step takes, and one core to draw for it."""
 
     name: str
     models: int
@@ -63,8 +73,8 @@ def main() -> None:
     )
     rows = []
     with compute_threads(asked.threads), matrix_products(settings.precision):
-        if asked.notebook and asked.preset == "paper":
-            rows.append(_notebook(asked.notebook, steps, device))
+        if NOTEBOOK.exists() and asked.preset == "paper":
+            rows.append(_notebook(steps, device))
         rows.append(_timed("alone", [settings], _alone, steps, device))
         for models in map(int, asked.models.split(",")):
             members = grid(settings, ["baseline"], range(models))
@@ -83,7 +93,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--models", default="1,16,64,128")
     parser.add_argument("--steps", type=int, default=0, help="in each round")
     parser.add_argument("--threads", type=int, default=1, help="of the CPU")
-    parser.add_argument("--notebook", type=Path, default=place(), help="its file")
     parser.add_argument("--write", type=Path, help="a Markdown file for the table")
     return parser.parse_args()
 
@@ -91,16 +100,23 @@ def _arguments() -> argparse.Namespace:
 def _timed(
     name: str,
     members: Sequence[TrainSettings],
-    start: Callable[[Sequence[TrainSettings], torch.device], Step],
+    start: Callable[[Sequence[TrainSettings], torch.device], Start],
     steps: int,
     device: torch.device,
 ) -> Timed:
-    batches = _batches(members, device)
+    problems = [problem(settings) for settings in members]
+    numbers = itertools.count()
+    with start(members, device) as step:
+        seconds = _seconds(step, steps, device)
     return Timed(
         name,
         len(members),
-        step=_seconds(start(members, device), steps, device),
-        drawing=_seconds(lambda: next(batches), steps, device),
+        step=seconds,
+        drawing=_seconds(
+            lambda: joined(training_batches(members, problems, next(numbers))),
+            steps,
+            device,
+        ),
     )
 
 
@@ -124,38 +140,30 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize()
 
 
-def _alone(members: Sequence[TrainSettings], device: torch.device) -> Step:
+@contextmanager
+def _alone(members: Sequence[TrainSettings], device: torch.device) -> Iterator[Step]:
     (settings,) = members
+    chosen, numbers = problem(settings), itertools.count()
     model = initial_model(settings).to(device)
-    optimisation = Optimisation(settings, model, problem(settings).variant.frozen)
-    batches = _batches(members, device)
+    optimisation = Optimisation(settings, model, chosen.variant.frozen)
+    yield lambda: optimisation.step(
+        training_batch(settings, chosen, next(numbers), device)
+    )
 
-    return lambda: optimisation.step(*next(batches))
 
-
-def _together(members: Sequence[TrainSettings], device: torch.device) -> Step:
+@contextmanager
+def _together(members: Sequence[TrainSettings], device: torch.device) -> Iterator[Step]:
     stack = StackedOptimisation(
         members, [initial_model(settings).to(device) for settings in members]
     )
-    batches = _batches(members, device)
-
-    return lambda: stack.step(next(batches))
-
-
-def _batches(
-    members: Sequence[TrainSettings], device: torch.device
-) -> Iterator[list[Batch]]:
-    """Every member's batches, step after step."""
-    chosen = [problem(settings) for settings in members]
-    for step in range(members[0].total_steps):
-        yield [
-            training_batch(settings, its_problem, step, device)
-            for settings, its_problem in zip(members, chosen, strict=True)
-        ]
+    steps = range(members[0].total_steps)
+    with BatchSource(members, device) as source:
+        batches = source.batches(steps)
+        yield lambda: stack.step(next(batches))
 
 
-def _notebook(file: Path, steps: int, device: torch.device) -> Timed:
-    episodes_a_second = runpy.run_path(str(file))["throughput"](
+def _notebook(steps: int, device: torch.device) -> Timed:
+    episodes_a_second = runpy.run_path(str(NOTEBOOK))["throughput"](
         "A", ROUNDS * steps, device.type
     )
     batch = TrainSettings().batch_size
@@ -174,7 +182,7 @@ def _report(
         f"batch {settings.batch_size}; about {memory}; "
         f"medians of {ROUNDS} rounds of {steps} steps."
     )
-    columns = ["loop", "models", "ms a step", "of it drawing", "ms a model"]
+    columns = ["loop", "models", "ms a step", "a core draws in", "ms a model"]
     columns += ["episodes/s", f"against {plain.name}"]
     lines = [about, "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for row in rows:

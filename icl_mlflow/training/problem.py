@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ from icl_mlflow.tasks.base import Task, parameters, with_parameters
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants import VARIANTS
 from icl_mlflow.variants.applicable import check_applicable
-from icl_mlflow.variants.base import Variant
+from icl_mlflow.variants.base import Variant, unchanged
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,16 @@ class Batch:
     query_x_BQD: Tensor
     label_BQ: Tensor
     target_BQ: Tensor
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same batch on ``device``."""
+        return replace(
+            self,
+            seen=self.seen.to(device),
+            query_x_BQD=self.query_x_BQD.to(device),
+            label_BQ=self.label_BQ.to(device),
+            target_BQ=self.target_BQ.to(device),
+        )
 
 
 def problem(settings: TrainSettings) -> Problem:
@@ -128,35 +139,92 @@ def initial_model(settings: TrainSettings) -> Transformer:
 def training_batch(
     settings: TrainSettings, chosen: Problem, step: int, device: torch.device | str
 ) -> Batch:
-    """The batch of one step: a function of settings and step alone."""
-    seed = data_seed(settings)
-    eased_for = settings.curriculum_share * settings.total_steps
-    task = curricula.eased(chosen.task, chosen.easing, step / eased_for)
-    n_context, n_queries = chosen.n_context, settings.queries_at(step)
-    # Points of an episode are alike: those that the context leaves are more queries.
-    drawn = task.sample(
-        settings.batch_size,
-        n_context + n_queries - 1,
-        seed=seed,
-        stream="train",
-        step=step,
-        device=device,
-    )
-    episodes = drawn.first(n_context)
-    query_x_B1D, label_B1 = drawn.query_x_BD.unsqueeze(1), drawn.query_y_B.unsqueeze(1)
-    query_x_BQD = torch.cat([drawn.context_x_BND[:, n_context:], query_x_B1D], dim=1)
-    label_BQ = torch.cat([drawn.context_y_BN[:, n_context:], label_B1], dim=1)
-    if settings.target == "bayes":
-        asked = episodes.for_queries(query_x_BQD, label_BQ)
-        target_BQ = task.bayes_logit(asked).sigmoid().float().view(label_BQ.shape)
-    else:
+    """The batch of one step: a function of settings and step alone.
+
+    It is drawn on the CPU, wherever it is wanted, for other devices have random numbers
+    of their own: so a model sees the same episodes on all of them.
+    """
+    return training_batches([settings], [chosen], step)[0].to(device)
+
+
+def training_batches(
+    members: Sequence[TrainSettings], chosen: Sequence[Problem], step: int
+) -> list[Batch]:
+    """The batches of one step of many members, on the CPU.
+
+    What several members draw alike is drawn once, and is the same tensors in the
+    batches of all of them.
+
+    Args:
+        members: what is trained.
+        chosen: the problem of each.
+        step: of all.
+    """
+    known: dict[_Lesson, Batch] = {}
+    batches = []
+    for settings, its_problem in zip(members, chosen, strict=True):
+        lesson = _lesson(settings, its_problem, step)
+        if lesson not in known:
+            known[lesson] = lesson.batch()
+        batch, intervention = known[lesson], its_problem.variant.on_train
+        if intervention is not unchanged:
+            rng = generator(lesson.seed, "train intervention", step)
+            batch = replace(batch, seen=intervention(batch.seen, rng))
+        batches.append(batch)
+    return batches
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Lesson:
+    """All that decides what is drawn for a step; equal lessons draw the same."""
+
+    task: Task
+    n_episodes: int
+    n_context: int
+    n_queries: int
+    is_bayes: bool
+    seed: int
+    step: int
+
+    def batch(self) -> Batch:
+        """The episodes as they are drawn, and what they teach."""
+        # Points of an episode are alike: those that the context leaves are more
+        # queries.
+        drawn = self.task.sample(
+            self.n_episodes,
+            self.n_context + self.n_queries - 1,
+            seed=self.seed,
+            stream="train",
+            step=self.step,
+        )
+        n_context = self.n_context
+        episodes = drawn.first(n_context)
+        last_x_B1D, last_y_B1 = drawn.query_x_BD.unsqueeze(1), drawn.query_y_B[:, None]
+        query_x_BQD = torch.cat([drawn.context_x_BND[:, n_context:], last_x_B1D], dim=1)
+        label_BQ = torch.cat([drawn.context_y_BN[:, n_context:], last_y_B1], dim=1)
         target_BQ = label_BQ.float()
-    rng = generator(seed, "train intervention", step, device)
-    return Batch(
-        seen=chosen.variant.on_train(episodes, rng),
-        query_x_BQD=query_x_BQD,
-        label_BQ=label_BQ,
-        target_BQ=target_BQ,
+        if self.is_bayes:
+            asked = episodes.for_queries(query_x_BQD, label_BQ)
+            posterior_A = self.task.bayes_logit(asked).sigmoid()
+            target_BQ = posterior_A.float().view(label_BQ.shape)
+        return Batch(
+            seen=episodes,
+            query_x_BQD=query_x_BQD,
+            label_BQ=label_BQ,
+            target_BQ=target_BQ,
+        )
+
+
+def _lesson(settings: TrainSettings, chosen: Problem, step: int) -> _Lesson:
+    eased_for = settings.curriculum_share * settings.total_steps
+    return _Lesson(
+        task=curricula.eased(chosen.task, chosen.easing, step / eased_for),
+        n_episodes=settings.batch_size,
+        n_context=chosen.n_context,
+        n_queries=settings.queries_at(step),
+        is_bayes=settings.target == "bayes",
+        seed=data_seed(settings),
+        step=step,
     )
 
 

@@ -11,6 +11,7 @@ from icl_mlflow.suite.engines.choice import Group
 from icl_mlflow.training.device import compute_threads, matrix_products, pick_device
 from icl_mlflow.training.problem import initial_model, problem, training_batch
 from icl_mlflow.training.settings import TrainSettings
+from icl_mlflow.training.stacked.drawing import BatchSource
 from icl_mlflow.training.stacked.planning import member_bytes
 from icl_mlflow.training.stacked.step import StackedOptimisation
 from icl_mlflow.training.step import Optimisation
@@ -94,13 +95,9 @@ def _together(group: Group) -> Iterator[None]:
     """The steps of a stack, each waited for."""
     device = pick_device(group[0].device)
     stack = StackedOptimisation(group, [initial_model(m).to(device) for m in group])
-    chosen = [problem(member) for member in group]
-    for step in range(group[0].total_steps):
-        stack.step(
-            [
-                training_batch(member, its_problem, step, device)
-                for member, its_problem in zip(group, chosen, strict=True)
-            ]
-        )
-        stack.taken(range(step, step + 1))
-        yield
+    steps = range(group[0].total_steps)
+    with BatchSource(group, device) as source:
+        for step, batches in zip(steps, source.batches(steps), strict=True):
+            stack.step(batches)
+            stack.taken(range(step, step + 1))
+            yield

@@ -7,9 +7,10 @@ Shape suffixes: R = models of the stack, P = entries of a model's row (`Packing`
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -54,6 +55,75 @@ class StackState:
     step: int
     parts: Mapping[str, Tensor]
     histories: tuple[tuple[Epoch, ...], ...]
+
+
+class Keeper:
+    """Writes a stack's checkpoints in a thread, one at a time, while it trains on.
+
+    Args:
+        keeping: where; None for nowhere.
+
+    Attributes:
+        source: those of the stack that the members were part of before.
+    """
+
+    def __init__(self, keeping: Keeping | None) -> None:
+        self._keeping = keeping
+        self.source = None if keeping is None else keeping.source
+        if keeping is not None:
+            self._checkpoints = Checkpoints(keeping.folder, keeping.folder.name)
+        self._thread = ThreadPoolExecutor(1, "icl-mlflow-checkpoint")
+        self._written: Future[None] | None = None
+        self._then: Callable[[], None] = lambda: None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown()
+
+    def keep(
+        self,
+        identities: Sequence[str],
+        state: StackState,
+        then: Callable[[], None],
+    ) -> None:
+        """Begin to keep the state of these members, once the last one is kept.
+
+        Args:
+            identities: of the members.
+            state: which nobody changes from now on.
+            then: called by `look` or `wait` once it is kept.
+        """
+        self.wait()
+        if self._keeping is None:
+            then()
+            return
+        self._then = then
+        checkpoint = packed(identities, state)
+        self._written = self._thread.submit(self._checkpoints.write, checkpoint)
+
+    def look(self) -> None:
+        """See whether the state is kept by now.
+
+        Raises:
+            CheckpointNotWrittenError: the disk is full.
+        """
+        if self._written is not None and self._written.done():
+            self.wait()
+
+    def wait(self) -> None:
+        """Wait until it is.
+
+        Raises:
+            CheckpointNotWrittenError: the disk is full.
+        """
+        if self._written is None or self._keeping is None:
+            return
+        written, self._written = self._written, None
+        written.result()
+        self._keeping.on_kept()
+        self._then()
 
 
 def packed(identities: Sequence[str], state: StackState) -> Checkpoint:

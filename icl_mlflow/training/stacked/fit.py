@@ -8,32 +8,25 @@ goes on after its last epoch.
 
 import math
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from icl_mlflow.evaluation import EvaluationSet
-from icl_mlflow.training.checkpoint import Checkpoints
 from icl_mlflow.training.device import compute_threads, matrix_products, pick_device
 from icl_mlflow.training.fit import (
     Epoch,
     FittedModel,
     NonFiniteLossError,
-    evaluation_episodes,
     tested,
 )
 from icl_mlflow.training.member_state import best_epoch
 from icl_mlflow.training.metrics import training_metrics, validation_metrics
-from icl_mlflow.training.problem import (
-    Batch,
-    Problem,
-    initial_model,
-    problem,
-    training_batch,
-)
+from icl_mlflow.training.problem import initial_model, problem
 from icl_mlflow.training.settings import TrainSettings
-from icl_mlflow.training.stacked.checkpoint import Keeping, StackState, newest, packed
+from icl_mlflow.training.stacked.checkpoint import Keeper, Keeping, StackState, newest
+from icl_mlflow.training.stacked.drawing import BatchSource
+from icl_mlflow.training.stacked.evaluation_sets import EvaluationSets
 from icl_mlflow.training.stacked.planning import check_stackable
 from icl_mlflow.training.stacked.step import StackedOptimisation, Taken
 
@@ -69,34 +62,53 @@ def fit_stacked(
         CheckpointNotWrittenError: the disk is full.
     """
     check_stackable(members)
-    with compute_threads(members[0].threads):
-        training = _Stack(members, keeping, on_step, on_epoch, on_end)
+    device = pick_device(members[0].device)
+    with (
+        compute_threads(members[0].threads),
+        Keeper(keeping) as keeper,
+        BatchSource(members, device) as source,
+    ):
+        training = _Stack(
+            members,
+            device,
+            source=source,
+            keeper=keeper,
+            on_step=on_step,
+            on_epoch=on_epoch,
+            on_end=on_end,
+        )
         training.go_on()
         training.train()
         return training.finish()
 
 
 class _Stack:
-    """A stack under way; the arguments are those of `fit_stacked`."""
+    """A stack under way; the other arguments are those of `fit_stacked`.
+
+    Args:
+        device: where it trains.
+        source: of its batches.
+        keeper: keeps its checkpoints, and knows those to go on from.
+    """
 
     def __init__(
         self,
         members: Sequence[TrainSettings],
-        keeping: Keeping | None,
+        device: torch.device,
+        *,
+        source: BatchSource,
+        keeper: Keeper,
         on_step: Callable[[], None],
         on_epoch: Callable[[int, Epoch], None],
         on_end: Callable[[int, Ended], None],
     ) -> None:
         self._settings = members[0]
         self._identities = [settings.identity for settings in members]
-        self._keeping = keeping
-        if keeping is not None:
-            self._checkpoints = Checkpoints(keeping.folder, keeping.folder.name)
+        self._source, self._keeper = source, keeper
         self._on_step, self._on_epoch, self._on_end = on_step, on_epoch, on_end
-        device = pick_device(self._settings.device)
         models = [initial_model(settings).to(device) for settings in members]
         self._stack = StackedOptimisation(members, models)
-        sets = _EvaluationSets()
+        sets = EvaluationSets()
         self._members = [
             _Member(settings, index, self._stack, sets)
             for index, settings in enumerate(members)
@@ -106,17 +118,18 @@ class _Stack:
 
     def go_on(self) -> None:
         """Become what an earlier call has kept of these members, if it has."""
-        keeping, length = self._keeping, self._settings.steps_per_epoch
-        if keeping is None or keeping.source is None:
+        source, length = self._keeper.source, self._settings.steps_per_epoch
+        if source is None:
             return
-        state = newest(keeping.source, self._identities, self._stack.n_entries, length)
+        state = newest(source, self._identities, self._stack.n_entries, length)
         if state is None:
             return
         self._stack.restore(state.parts, state.step)
         self._n_epochs = state.step // length
         for index, member in enumerate(self._members):
             member.restore(state.histories[index], state.parts["best"][index])
-        self._keep()  # in the folder of this call, before the other one is given up
+        self._keep({})
+        self._keeper.wait()  # kept by this call, before the other folder is given up
         for _ in range(state.step):
             self._on_step()
         for index, history in enumerate(state.histories):
@@ -125,21 +138,23 @@ class _Stack:
 
     def train(self) -> None:
         """Train the epochs that are left."""
-        length = self._settings.steps_per_epoch
+        length, total = self._settings.steps_per_epoch, self._settings.total_steps
+        batches = self._source.batches(range(self._n_epochs * length, total))
         for epoch in range(self._n_epochs, self._settings.epochs):
             started = time.perf_counter()
-            with matrix_products(self._settings.precision):
-                for step in range(epoch * length, (epoch + 1) * length):
-                    self._stack.step([member.batch(step) for member in self._members])
-                    self._on_step()
             steps = range(epoch * length, (epoch + 1) * length)
+            with matrix_products(self._settings.precision):
+                for _ in steps:
+                    self._stack.step(next(batches))
+                    self._on_step()
+                    self._keeper.look()
             taken = self._stack.taken(steps)  # waits for the device
+            self._keeper.wait()  # no end of a member is heard before its epochs
             finished = self._validate(epoch, taken, time.perf_counter() - started)
             self._n_epochs += 1
-            self._keep()
             # Told only what is kept, so that nobody hears two versions of an epoch.
-            for index, one in finished.items():
-                self._on_epoch(index, one)
+            self._keep(finished)
+        self._keeper.wait()
 
     def finish(self) -> list[Ended]:
         """Test every member that is still there."""
@@ -164,22 +179,23 @@ class _Stack:
         self._ended[index] = ended
         self._on_end(index, ended)
 
-    def _keep(self) -> None:
-        """Keep the members that are still there."""
+    def _keep(self, finished: Mapping[int, Epoch]) -> None:
+        """Keep the members that are still there; once they are, tell their epochs."""
+
+        def tell() -> None:
+            for index, epoch in finished.items():
+                self._on_epoch(index, epoch)
+
         left = [i for i in range(len(self._members)) if i not in self._ended]
-        if self._keeping is None or not left:
+        if not left:
             return
-        rows = torch.tensor(left)
-        parts = {name: part[rows] for name, part in self._stack.kept().items()}
         best = [self._members[index].best_P for index in left]
         state = StackState(
             step=self._n_epochs * self._settings.steps_per_epoch,
-            parts=parts | {"best": torch.stack(best).cpu()},
+            parts=self._stack.kept(left) | {"best": torch.stack(best).cpu()},
             histories=tuple(self._members[index].history for index in left),
         )
-        identities = [self._identities[index] for index in left]
-        self._checkpoints.write(packed(identities, state))
-        self._keeping.on_kept()
+        self._keeper.keep([self._identities[index] for index in left], state, tell)
 
 
 class _Member:
@@ -197,7 +213,7 @@ class _Member:
         settings: TrainSettings,
         index: int,
         stack: StackedOptimisation,
-        sets: "_EvaluationSets",
+        sets: EvaluationSets,
     ) -> None:
         self._settings, self._index, self._stack = settings, index, stack
         self._chosen = problem(settings)
@@ -225,10 +241,6 @@ class _Member:
         self._history = list(history)
         self._best = self._stack.unpacked(best_P)
         self._last_good = self._stack.weights(self._index)
-
-    def batch(self, step: int) -> Batch:
-        """The episodes of one step, drawn where the stack is."""
-        return training_batch(self._settings, self._chosen, step, self._stack.device)
 
     def finish_epoch(self, epoch: int, taken: Taken, seconds: float) -> Epoch:
         """Validate what the steps of an epoch have made of the model.
@@ -279,21 +291,3 @@ class _Member:
             last_good=self._last_good,
             history=tuple(self._history),
         )
-
-
-class _EvaluationSets:
-    """Evaluation episodes, drawn and answered once for all members that share them."""
-
-    def __init__(self) -> None:
-        self._known: dict[Hashable, EvaluationSet] = {}
-
-    def of(
-        self, settings: TrainSettings, chosen: Problem, stream: str
-    ) -> EvaluationSet:
-        key = (
-            *(chosen.task, chosen.n_context, chosen.variant.on_eval, stream),
-            *(settings.eval_seed, settings.val_episodes, settings.test_episodes),
-        )
-        if key not in self._known:
-            self._known[key] = evaluation_episodes(settings, chosen, stream)
-        return self._known[key]

@@ -12,8 +12,9 @@ from collections.abc import Callable, Hashable, Sequence
 import torch
 from torch import Tensor
 
-from icl_mlflow.training.problem import initial_model, problem, training_batch
+from icl_mlflow.training.problem import initial_model, problem, training_batches
 from icl_mlflow.training.settings import TrainSettings
+from icl_mlflow.training.stacked.joined import joined
 from icl_mlflow.training.stacked.step import StackedOptimisation
 
 #: Copies of the weights that a model in training needs: themselves, two gradients (one
@@ -97,9 +98,9 @@ def member_bytes(settings: TrainSettings) -> int:
         kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    batch = training_batch(settings, problem(settings), 0, "cpu")
+    batches = training_batches([settings], [problem(settings)], 0)
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-        optimisation.step([batch])
+        optimisation.step(joined(batches))
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     return _COPIES * weights + _BACKWARD * sum(kept.values())
 

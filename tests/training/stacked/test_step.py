@@ -12,8 +12,10 @@ from icl_mlflow.training.problem import (
     initial_model,
     problem,
     training_batch,
+    training_batches,
 )
 from icl_mlflow.training.settings import TrainSettings
+from icl_mlflow.training.stacked.joined import joined
 from icl_mlflow.training.stacked.planning import stacks
 from icl_mlflow.training.stacked.step import StackedOptimisation
 from icl_mlflow.training.step import Optimisation
@@ -82,8 +84,9 @@ def together(members: list[TrainSettings], dtype: torch.dtype) -> StackedOptimis
     """A stack after all its steps."""
     models = [initial_model(settings).to(dtype) for settings in members]
     stack = StackedOptimisation(members, models)
+    problems = [problem(settings) for settings in members]
     for index in range(members[0].total_steps):
-        stack.step([training_batch(m, problem(m), index, "cpu") for m in members])
+        stack.step(joined(training_batches(members, problems, index)))
     return stack
 
 
