@@ -44,6 +44,7 @@ ACROSS = {
     "tracking/test_served.py": "a registered model behind a real server",
     "tracking/test_state_place.py": "where runs keep what they need, by any command",
     "tracking/test_strange_runs.py": "runs of other programs in one's store",
+    "training/stacked/test_on_cuda.py": "trainings on a GPU beside those on the CPU",
     "training/test_efficient.py": "the preset `efficient` as a whole",
     "variants/test_every_variant.py": "the contract of every listed variant",
 }

@@ -15,7 +15,7 @@ from icl_mlflow.suite.grid import grid
 from icl_mlflow.training.problem import problem, training_batch, training_batches
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.training.stacked.drawing import BatchSource
-from icl_mlflow.training.stacked.joined import Chunk, JoinedBatches, joined
+from icl_mlflow.training.stacked.joined import JoinedBatches, joined
 
 #: Stands for any device that is not the CPU: nothing is put there.
 ELSEWHERE = torch.device("mps")
@@ -58,19 +58,6 @@ def test_members_of_a_suite_see_what_each_would_see_alone() -> None:
                 assert torch.equal(getattr(ours, name), getattr(alone, name))
             for name in ("context_x_BND", "context_y_BN"):
                 assert torch.equal(getattr(ours.seen, name), getattr(alone.seen, name))
-
-
-def test_members_of_one_seed_share_their_points() -> None:
-    batches = here(0)
-    assert batches.context_x_UBND.shape[0] == 3
-    assert batches.points_R.tolist() == [0, 1, 2, 0, 1, 2]
-    assert batches.context_y_RBN.shape[0] == 6
-
-
-def test_a_chunk_gives_back_the_batches_of_its_steps() -> None:
-    steps = [here(step) for step in range(20, 28)]  # of two shapes
-    for ours, theirs in zip(Chunk.of(steps), steps, strict=True):
-        assert same(ours, theirs)
 
 
 @pytest.mark.parametrize("steps", [range(3, 30), range(30, 30)])
