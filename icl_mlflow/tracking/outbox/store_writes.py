@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mlflow.entities import Dataset, InputTag, Metric, Param, RunTag
 from mlflow.entities import DatasetInput as MlflowInput
+from mlflow.exceptions import MlflowException
 
 from icl_mlflow.tracking.local.temporary import temporary_folder
 from icl_mlflow.tracking.models.registration import RegisteredModel, register
@@ -96,12 +97,25 @@ class StoreWriter:
             case [Status() as status]:
                 self._status(status)
             case [Tags(run_id=str() as other) as tags]:
-                pairs = [RunTag(k, v) for k, v in tags.values.items()]
-                self._batch(other, (), (), pairs)
+                self._tag_other(other, tags)
             case _:
                 self._log(records, look=look)
         heard_from(self._store.tracking_uri)
         return self.registered.model_id if self.registered else None
+
+    def _tag_other(self, run_id: str, tags: Tags) -> None:
+        """Tags of another run; one that the store has lost needs them no more."""
+        try:
+            pairs = [RunTag(k, v) for k, v in tags.values.items()]
+            self._batch(run_id, (), (), pairs)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            _logger.warning(
+                "run %s is gone from %s, and with it what it was to be tagged with",
+                run_id,
+                self._store.place,
+            )
 
     def _log(self, records: Sequence[Record], *, look: bool) -> None:
         """Metrics, params and tags, in one request."""

@@ -154,9 +154,12 @@ def shown(uri: str) -> str:
 def without_secrets(text: str, uri: str) -> str:
     """The first line of ``text`` with the password of ``uri`` blotted out."""
     line = next((line for line in text.splitlines() if line.strip()), "no reason given")
-    secrets = [urlsplit(uri).password, urlsplit(uri).username]
-    for secret in filter(None, secrets):
-        line = line.replace(secret, "***").replace(unquote(secret), "***")
+    password, user = urlsplit(uri).password or "", urlsplit(uri).username or ""
+    for secret in filter(None, {password, unquote(password)}):
+        line = line.replace(secret, "***")
+    for name in filter(None, {user, unquote(user)}):
+        # A short name may be a part of other words, which tell nothing.
+        line = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "***", line)
     return redacted(line.replace(uri, shown(uri)))
 
 

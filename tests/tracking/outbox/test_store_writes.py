@@ -88,6 +88,19 @@ def test_tags_of_another_run_go_there(opened: OpenRun) -> None:
     record = Tags(values={"kind": "resume"}, run_id=other)
     opened.store_writer.deliver([record], look=False)
     assert client.get_run(other).data.tags["kind"] == "resume"
+
+
+def test_tags_of_another_run_that_is_gone_hold_up_nothing(
+    opened: OpenRun, caplog: pytest.LogCaptureFixture
+) -> None:
+    gone = "0" * 32
+    opened.outbox.put(Tags(values={"kind": "resume"}, run_id=gone))
+    opened.outbox.put(loss(0))
+    delivery = opened.delivery
+    while delivery.is_busy:
+        delivery.deliver_next()
+    assert (delivery.refusals, opened.losses()) == ([], [(0, 0.5)])
+    assert f"run {gone} is gone" in caplog.text
     assert opened.seen().data.tags["kind"] == "train"
 
 

@@ -120,6 +120,14 @@ def test_of_a_message_the_first_line_is_left_without_secrets() -> None:
     assert without_secrets("\n", uri) == "no reason given"
 
 
+def test_a_short_name_is_no_part_of_other_words() -> None:
+    uri = "postgresql://ann:pw@db.example.org/runs"
+    text = 'cannot log in: password "pw9" of user "ann" is wrong'
+    assert without_secrets(text, uri) == (
+        'cannot log in: password "***9" of user "***" is wrong'
+    )
+
+
 def test_what_a_store_or_a_disk_has_raised_is_told_from_our_own_faults() -> None:
     for error in (MlflowException("x"), StoreError("x"), FileNotFoundError("x")):
         assert is_of_storage(error)
