@@ -4,13 +4,14 @@ BIN := .venv/bin
 # What training needs; and what checks and tests need beside it.
 RUNS := .venv/.runs
 INSTALLED := .venv/.installed
+DOCS := .venv/.docs
 TORCH := "$(shell sed -n 's/^  "\(torch[<>=][^"]*\)",/\1/p' pyproject.toml)"
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
 UV := $(shell command -v uv)
 CPU_TORCH := https://download.pytorch.org/whl/cpu
 
-.PHONY: help install train check audit test test-slow test-faults ui clean
+.PHONY: help install train check docs audit test test-slow test-faults ui clean
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -48,10 +49,19 @@ else
 endif
 	touch $@
 
+$(DOCS): $(RUNS)
+	@echo "installing into .venv: what the documentation's site needs beside it"
+ifdef UV
+	UV_TORCH_BACKEND=$${UV_TORCH_BACKEND:-auto} $(UV) pip install --python $(BIN)/python --editable '.[docs]'
+else
+	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[docs]'
+endif
+	touch $@
+
 train: $(RUNS)  ## train task A at full length and log it
 	$(RUN) mlflow run . -e train -P task=A --env-manager local
 
-check: $(INSTALLED)  ## lint, format, types, import contracts, spelling, dependencies, security
+check: $(INSTALLED) docs  ## lint, format, types, import contracts, spelling, dependencies, security, the site
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -59,6 +69,9 @@ check: $(INSTALLED)  ## lint, format, types, import contracts, spelling, depende
 	$(BIN)/codespell
 	$(BIN)/deptry .
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml icl_mlflow entrypoints
+
+docs: $(DOCS)  ## the documentation as a site, in site/; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
 audit: $(INSTALLED)  ## known vulnerabilities of what is installed; asks PyPI
 	$(BIN)/pip-audit --local --skip-editable
@@ -92,4 +105,4 @@ ui: $(RUNS)  ## compare runs at http://127.0.0.1:5000
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlflow.db
 
 clean:  ## remove caches and the environment, never results
-	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv build site *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -9,9 +9,9 @@ Entries = Mapping[str, Mapping[str, str]]
 
 TOY: Entries = {
     "icl_mlflow.tasks": {"Toy": "toy_icl.sign:TOY"},
-    "icl_mlflow.variants": {"toy_variant": "toy_icl.plain:TOY_VARIANT"},
-    "icl_mlflow.estimators": {"toy_estimator": "toy_icl.plain:TOY_ESTIMATOR"},
-    "icl_mlflow.analyses": {"toy_analysis": "toy_icl.plain:TOY_ANALYSIS"},
+    "icl_mlflow.variants": {"toy_variant": "toy_icl.frozen:TOY_VARIANT"},
+    "icl_mlflow.estimators": {"toy_estimator": "toy_icl.first_axis:TOY_ESTIMATOR"},
+    "icl_mlflow.analyses": {"toy_analysis": "toy_icl.sureness:TOY_ANALYSIS"},
 }
 BROKEN: Entries = {
     "icl_mlflow.tasks": {"Torn": "torn_icl.missing:TASK", "A": "toy_icl.sign:TOY"},
