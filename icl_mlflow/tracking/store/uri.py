@@ -182,7 +182,9 @@ def redacted(text: str) -> str:
 def _secrets() -> set[str]:
     """The secrets in the environment, in every form that a text may have them in."""
     found: set[str] = set()
-    for name, value in os.environ.items():
+    # By name: another thread, such as MLflow's telemetry, may remove one meanwhile.
+    for name in list(os.environ):
+        value = os.environ.get(name, "")
         if any(word in name.upper() for word in _SECRET_WORDS):
             found.add(value)
         found.update(_PASSWORD.findall(value))

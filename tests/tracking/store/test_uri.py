@@ -1,5 +1,7 @@
 """A tracking URI means one store, whatever the working folder, and shows no secret."""
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from icl_mlflow.tracking.store.uri import (
     artifact_folder,
     is_elsewhere,
     is_of_storage,
+    redacted,
     scheme_of,
     shown,
     sqlite_file,
@@ -132,3 +135,22 @@ def test_what_a_store_or_a_disk_has_raised_is_told_from_our_own_faults() -> None
     for error in (MlflowException("x"), StoreError("x"), FileNotFoundError("x")):
         assert is_of_storage(error)
     assert not is_of_storage(ValueError("x"))
+
+
+def test_a_variable_that_goes_meanwhile_is_no_failure() -> None:
+    """MLflow's telemetry sets and removes one in a thread of its own."""
+    stopped = threading.Event()
+
+    def change() -> None:
+        while not stopped.is_set():
+            os.environ["ICL_MLFLOW_TEST_PASSING"] = "1"
+            os.environ.pop("ICL_MLFLOW_TEST_PASSING")
+
+    other = threading.Thread(target=change)
+    other.start()
+    try:
+        for _ in range(3_000):
+            assert redacted("nothing to hide") == "nothing to hide"
+    finally:
+        stopped.set()
+        other.join()
