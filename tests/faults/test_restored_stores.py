@@ -88,7 +88,6 @@ def backup(
     folder = tmp_path_factory.mktemp("store")
     copies = tmp_path_factory.mktemp("copies")
     shutil.copy(empty_database, folder)
-    monkeypatch.setattr(writer, "_PATIENCE_IN_TROUBLE", PATIENCE)
     server = Server(folder) if request.param == "server" else None
     uri = server.uri if server else f"sqlite:///{folder}/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
@@ -99,6 +98,12 @@ def backup(
     finally:
         if server:
             server.end()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that ends does not wait long for a store that is away."""
+    monkeypatch.setattr(writer, "_PATIENCE_IN_TROUBLE", PATIENCE)
 
 
 def keep_model(log: RunLog) -> None:
@@ -121,6 +126,7 @@ def assert_one_model(client: MlflowClient, run_id: str) -> None:
     assert best.version == version.version
 
 
+@pytest.mark.usefixtures("impatient")
 def test_what_a_restored_store_lacks_is_sent_again_by_sync(
     backup: Backup, tally: Callable[..., Tally]
 ) -> None:
@@ -175,6 +181,7 @@ def test_a_run_that_the_store_has_lost_is_made_anew(
     backup: Backup,
     tally: Callable[..., Tally],
     when: str,
+    request: pytest.FixtureRequest,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     counts = tally(f"{RESTORED} than the run, {when}")
@@ -189,6 +196,7 @@ def test_a_run_that_the_store_has_lost_is_made_anew(
         keep_model(log)
         assert log.wait()
         if when == "then sync":
+            request.getfixturevalue("impatient")
             backup.take_away()
         else:
             backup.restore()
