@@ -1,7 +1,8 @@
 """In-context learning of statistical tests: tasks, models, analyses, tracked by MLflow.
 
-The commands are functions: `train`, `ablate`, `analyze`, `compare`. `load_model`
-fetches a model, and `predict` asks it, exact Bayes and any other predictor alike.
+The commands are functions: `train`, `ablate`, `reproduce`, `analyze`, `compare`.
+`load_model` fetches a model, and `predict` asks it, exact Bayes and any other predictor
+alike.
 
 >>> from icl_mlflow import TASKS
 >>> episodes = TASKS["A"].sample(4, n_context=8, seed=1)
@@ -17,7 +18,7 @@ from icl_mlflow.version import VERSION
 if TYPE_CHECKING:
     from icl_mlflow.analysis import ANALYSES
     from icl_mlflow.analysis.settings import AnalyzeSettings, CompareSettings
-    from icl_mlflow.api import ablate, analyze, compare, train
+    from icl_mlflow.api import ablate, analyze, compare, reproduce, train
     from icl_mlflow.episodes import Episodes
     from icl_mlflow.estimators import ESTIMATORS
     from icl_mlflow.estimators.predictor import bayes, estimator, oracle
@@ -56,6 +57,7 @@ _PLACES = {
     "oracle": "icl_mlflow.estimators.predictor",
     "predict": "icl_mlflow.evaluation",
     "read_published": "icl_mlflow.published.checkpoint",
+    "reproduce": "icl_mlflow.api",
     "scores": "icl_mlflow.evaluation",
     "ablate": "icl_mlflow.api",
     "train": "icl_mlflow.api",
@@ -84,6 +86,7 @@ __all__ = [
     "oracle",
     "predict",
     "read_published",
+    "reproduce",
     "scores",
     "train",
 ]

@@ -23,6 +23,7 @@ from icl_mlflow.suite.grid import Names, Seeds, names_text
 from icl_mlflow.suite.request import (
     Request,
     one_model,
+    papers_trainings,
     several_seeds,
     several_variants,
 )
@@ -33,6 +34,7 @@ from icl_mlflow.tracking.store.quiet import quiet_mlflow
 from icl_mlflow.training.fit import Epoch
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.workflows import ablate as suites
+from icl_mlflow.workflows import reproduce as reproduction
 from icl_mlflow.workflows.analyze import AnalysisResult, carry_out, prepare
 from icl_mlflow.workflows.compare import (
     ComparisonResult,
@@ -169,6 +171,55 @@ def ablate(
     label = f"{n_missing} members"
     with _epochs(request, n_missing, label, on_epoch, quiet=quiet) as hear:
         return suites.ablate(store, suite, hear)
+
+
+@quiet_mlflow()
+def reproduce(
+    settings: TrainSettings | None = None,
+    seeds: Seeds = (0, 1, 2),
+    *,
+    page_only: bool = False,
+    preset: str | None = None,
+    experiment: str | None = None,
+    execution: Execution | None = None,
+    on_epoch: OnEpoch = _nothing,
+    quiet: bool = False,
+    **given: Any,
+) -> reproduction.Reproduction:
+    """Train the paper's experiments, and put its table beside ours.
+
+    ``icl-mlflow reproduce``. Members that have finished before are reused.
+
+    Args:
+        settings: of every member, but for task, variant and seed; keywords beside it
+            win.
+        seeds: of every experiment, such as ``range(5)``.
+        page_only: train nothing; table, figures and page are of what has finished.
+        preset: as for `train`.
+        experiment: as for `train`.
+        execution: as for `train`.
+        on_epoch: called with the name and every epoch of every member that is trained.
+        quiet: show no progress.
+        given: any setting or part of the execution.
+
+    Raises:
+        ValueError: a task, a variant or a parameter of a task is given; or nothing has
+            finished that a page could be made of.
+        StoreError: the tracking store cannot be used.
+        MembersFailedError: some members did not finish; the page is of the others.
+
+    Example:
+        ``reproduce(precision="auto").table``
+    """
+    execution, given = execution_of(execution, given)
+    settings = settings_of(settings, preset, given)
+    request = papers_trainings(settings, seeds, execution)
+    store = connect(experiment)
+    suite = suites.plan_suite(store, request)
+    n_missing = 0 if page_only else len(suite.missing)
+    label = f"{n_missing} members"
+    with _epochs(request, n_missing, label, on_epoch, quiet=quiet) as hear:
+        return reproduction.reproduce(store, suite, hear, page_only=page_only)
 
 
 @quiet_mlflow()

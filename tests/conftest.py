@@ -42,7 +42,7 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with MLflow's tables: its migrations take seconds, a copy does not."""
     folder = tmp_path_factory.mktemp("empty-store")
     with pytest.MonkeyPatch.context() as patch:
-        _forget_environment(patch)
+        forget_environment(patch)
         patch.chdir(folder)
         connect()
     (folder / "mlruns").mkdir(exist_ok=True)  # where files of its copies go
@@ -56,7 +56,7 @@ def new_folder(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Path:
     """An empty working folder, and no word about MLflow in the environment."""
-    _forget_environment(monkeypatch)
+    forget_environment(monkeypatch)
     # What runs on a server need is kept with the user's things, not with ours.
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
     monkeypatch.chdir(tmp_path)
@@ -100,7 +100,7 @@ def trained_runs(
     folder = tmp_path_factory.mktemp("trained")
     database = Path(shutil.copy(empty_database, folder))
     with pytest.MonkeyPatch.context() as patch:
-        _forget_environment(patch)
+        forget_environment(patch)
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
         store = connect("trained")
         baseline, baseline_seeds = _train_seeds(store, "baseline")
@@ -175,7 +175,8 @@ def server_store(
         store.client.set_terminated(run.info.run_id)
 
 
-def _forget_environment(patch: pytest.MonkeyPatch) -> None:
+def forget_environment(patch: pytest.MonkeyPatch) -> None:
+    """No word about MLflow in the environment, as on a machine that is new."""
     for name in _FROM_OUTSIDE:
         patch.delenv(name, raising=False)
     patch.setattr(location, "PLACES", {})  # a test is a program of its own

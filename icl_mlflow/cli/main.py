@@ -40,6 +40,10 @@ COMMANDS = {
         "icl_mlflow.cli.export:export",
         "Write the histories and results of runs to files.",
     ),
+    "reproduce": (
+        "icl_mlflow.cli.reproduce:reproduce",
+        "Train the paper's experiments, and put its table beside ours.",
+    ),
     "import_published": (
         "icl_mlflow.cli.import_published:import_published",
         "Register the models that were published with the paper.",

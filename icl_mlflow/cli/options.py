@@ -101,9 +101,11 @@ def declarations(
     for kind in kinds:
         of_kind: list[Field[Any]] = []
         for field in fields(kind):
+            if field.name in without:
+                continue
             if field.name == PARAMETERS:
                 of_kind += _of_tasks(field.metadata["help"], taken)
-            elif field.name not in without:
+            else:
                 of_kind.append(field)
         found.append(of_kind)
     return found

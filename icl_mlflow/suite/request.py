@@ -6,6 +6,7 @@ So a dry run and a refusal cost neither a run nor the seconds of that import.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from icl_mlflow.reproduction.paper import SHIFT, SHIFTED, trainings
 from icl_mlflow.suite.engines.choice import check_engine
 from icl_mlflow.suite.execution import Execution
 from icl_mlflow.suite.grid import (
@@ -81,6 +82,45 @@ def several_variants(
     """
     chosen = choose_variants(variants, settings.task)
     return _suite(settings, chosen, seeds, execution)
+
+
+def papers_trainings(
+    settings: TrainSettings, seeds: Seeds, execution: Execution
+) -> Request:
+    """What `reproduce` is to train: all that the paper's table rests on.
+
+    Args:
+        settings: of every member, but for task, variant and seed.
+        seeds: of every experiment.
+        execution: by what they are trained.
+
+    Raises:
+        ValueError: as for `several_seeds`, or a task or its parameters are given: they
+            are the paper's.
+    """
+    usual = TrainSettings()
+    if settings.parameters or (settings.task, settings.variant, settings.positions) != (
+        *(usual.task, usual.variant, usual.positions),
+    ):
+        raise ValueError(
+            "reproduce trains the paper's tasks and variants; leave out task, variant, "
+            "positions and parameters of a task"
+        )
+    execution.check_several()
+    numbers = seeds_of(seeds)
+    members: list[TrainSettings] = []
+    for task, variant in trainings():
+        also = SHIFT if (task, variant) == SHIFTED else "none"
+        one = replace(settings, task=task, also_evaluate=also)
+        members += check_members(one, (variant,), numbers)
+    check_engine(execution.engine, execution.ray_address)
+    return Request(
+        settings=settings,
+        variants=tuple(dict.fromkeys(variant for _, variant in trainings())),
+        seeds=numbers,
+        members=tuple(members),
+        execution=execution,
+    )
 
 
 def _suite(

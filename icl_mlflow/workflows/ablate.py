@@ -5,7 +5,7 @@ failed or was killed goes on where it was.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -136,7 +136,7 @@ def ablate(
         done = [outcome.value for outcome in outcomes if outcome.value]
         run_ids = suite.finished | {m.settings.identity: m.run_id for m in done}
         reused = {*suite.finished, *(m.settings.identity for m in done if m.reused)}
-        log.json(MEMBERS, _members(suite, run_ids, reused))
+        log.json(MEMBERS, listed_members(suite, run_ids, reused))
         table, history = _compare(store, log, suite, run_ids)
         raise_for_failures(missing, outcomes, log.run_id)
         return Ablation(
@@ -198,11 +198,13 @@ def _metrics(table: pd.DataFrame) -> dict[str, float]:
     return found
 
 
-def _members(
-    suite: Suite, run_ids: dict[str, str], reused: set[str]
+def listed_members(
+    suite: Suite, run_ids: Mapping[str, str], reused: Collection[str]
 ) -> list[dict[str, object]]:
+    """What a parent run says of its members: where each is, and whose it was first."""
     return [
         {
+            "task": member.task,
             "variant": member.variant,
             "seed": member.seed,
             "settings_hash": member.identity,

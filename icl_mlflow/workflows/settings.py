@@ -52,6 +52,20 @@ class SeedSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReproduceSettings:
+    """The seeds of `reproduce`, and whether it trains."""
+
+    seeds: str = setting("0,1,2", "Seeds of every experiment, such as 0,1,2 or 0-9.")
+    page_only: bool = setting(
+        default=False, text="Train nothing: make tables, figures and page of what is."
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        parse_seeds(self.seeds)
+
+
+@dataclass(frozen=True, kw_only=True)
 class AblateSettings:
     """The members of `ablate`: every variant with every seed."""
 

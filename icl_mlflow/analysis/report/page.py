@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from matplotlib.figure import Figure
+from PIL import Image
 
 from icl_mlflow.analysis.report.answer import Answer
 from icl_mlflow.analysis.sentences import band_meaning
@@ -22,6 +23,8 @@ from icl_mlflow.statistics import Interval
 
 #: Of figures: sharp where a screen has two dots a pixel.
 _DOTS_PER_INCH = 150
+#: Of a figure in a page: more cannot be told apart in it.
+_COLOURS = 128
 #: CSS's own size of an inch, in pixels.
 _CSS_INCH = 96
 #: On a narrow screen a figure scrolls rather than shrink below this share of its size,
@@ -91,6 +94,25 @@ class Refusal:
     reason: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """Tables that come before all questions.
+
+    Attributes:
+        title: of their section.
+        notes: how to read them, a paragraph each.
+        tables: by caption.
+        sentences: by what they are about.
+        missing: what is not there yet, and how it comes.
+    """
+
+    title: str
+    notes: Sequence[str]
+    tables: Mapping[str, pd.DataFrame]
+    sentences: Mapping[str, str]
+    missing: Sequence[str]
+
+
 @dataclass(frozen=True)
 class Command:
     """How to repeat the analysis, and where that is typed."""
@@ -123,6 +145,7 @@ class Report:
         settings: by name.
         sources: where the models come from.
         made_with: versions by name.
+        results: tables that come first, if any.
     """
 
     kind: str
@@ -136,6 +159,7 @@ class Report:
     settings: Mapping[str, object]
     sources: Sequence[Source]
     made_with: Mapping[str, str]
+    results: Results | None = None
 
     @property
     def many(self) -> int:
@@ -160,10 +184,16 @@ def section(answer: Answer) -> Section:
 
 
 def png(figure: Figure) -> bytes:
-    """A figure as a file; the same figure gives the same bytes."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=_DOTS_PER_INCH, metadata={"Software": None})
-    return buffer.getvalue()
+    """A figure as a file; the same figure gives the same bytes.
+
+    Of few colours, as drawings have, which takes a third of the bytes.
+    """
+    drawn, packed = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, dpi=_DOTS_PER_INCH, metadata={"Software": None})
+    with Image.open(drawn) as image:
+        few = image.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
+        few.save(packed, "PNG", optimize=True)
+    return packed.getvalue()
 
 
 def css_width(figure: Figure) -> int:

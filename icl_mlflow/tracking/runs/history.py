@@ -109,6 +109,36 @@ def experiment_records(client: MlflowClient, name: str) -> tuple[TrainingRecord,
     return tuple(sorted(records, key=_by_variant_and_seed))
 
 
+def untested_record(
+    client: MlflowClient, experiment_id: str, identity: str, n_epochs: int
+) -> TrainingRecord | None:
+    """The newest training that came through its last epoch, and was ended then.
+
+    It was never tested and has no model; what its epochs measured is whole.
+
+    Args:
+        client: of the store.
+        experiment_id: where to look.
+        identity: of the settings.
+        n_epochs: that such a training has.
+    """
+    query = f"tags.settings_hash = '{identity}' AND tags.kind = 'train'"
+    runs = [
+        run
+        for run in all_runs(client, experiment_id, query)
+        if run.info.status in {"KILLED", "FAILED"}
+    ]
+    for record in _records(client, sorted(runs, key=_start, reverse=True)):
+        if len(record.history) == n_epochs and "val/accuracy" in record.history:
+            return record
+    return None
+
+
+def _start(run: Run) -> int:
+    started: int = run.info.start_time
+    return started
+
+
 def _by_variant_and_seed(record: TrainingRecord) -> tuple[str, int]:
     return record.variant, record.seed
 

@@ -18,6 +18,7 @@ ENTRY_POINTS: Mapping[str, frozenset[str]] = {
     "ablate": frozenset({"task", "variants", "seeds", "preset"}),
     "analyze": frozenset({"run_id", "analyses"}),
     "compare": frozenset({"run_1", "run_2"}),
+    "reproduce": frozenset({"seeds", "preset"}),
     "import_published": frozenset({"path"}),
 }
 

@@ -119,12 +119,20 @@ def command_to_resume(client: MlflowClient, run_id: str) -> str | None:
 
 def command_with_settings(run_id: str, settings: TrainSettings) -> str:
     """The command that resumes a run whose settings are known."""
-    words = ["icl-mlflow", "train", "--resume", run_id]
+    return shlex.join(
+        ["icl-mlflow", "train", "--resume", run_id, *options_of(settings)]
+    )
+
+
+def options_of(settings: TrainSettings) -> list[str]:
+    """The words of a command line that say what is not as it is by default."""
     usual = values_of(TrainSettings())
-    for name, value in values_of(settings).items():
-        if value not in {None, usual.get(name)}:
-            words += [f"--{name}", str(value)]
-    return shlex.join(words)
+    return [
+        word
+        for name, value in values_of(settings).items()
+        if value not in {None, usual.get(name)}
+        for word in (f"--{name}", str(value))
+    ]
 
 
 def _why_another(client: MlflowClient, run_id: str, identity: str) -> str:
