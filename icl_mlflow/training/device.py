@@ -3,12 +3,15 @@
 import contextlib
 import ctypes
 import functools
+import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 
-from icl_mlflow.training.openmp import considerate_threads
+from icl_mlflow.training.openmp import considerate_threads, suited_threads
+
+_logger = logging.getLogger(__name__)
 
 # From <malloc.h>; the threshold's largest allowed value is 32 MiB on 64 bits.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -37,20 +40,41 @@ def pick_device(name: str) -> torch.device:
 
 
 @contextlib.contextmanager
-def compute_threads(wanted: int) -> Iterator[None]:
+def compute_threads(wanted: int) -> Iterator[Callable[[int], None]]:
     """Compute with so many CPU threads, then give back what there was.
 
     Several of them heed what else the machine does: `icl_mlflow.training.openmp`.
+
+    Args:
+        wanted: how many; 0 for what suits the machine now: one a core, or one where
+            other programs keep all of them busy.
+
+    Yields:
+        What changes their number; a thread that has computed before must be told too,
+        by `torch.set_num_threads`.
     """
     keep_freed_memory()
     before = torch.get_num_threads()
-    if wanted:
-        torch.set_num_threads(wanted)
-    try:
-        with considerate_threads(torch.get_num_threads()):
-            yield
-    finally:
-        torch.set_num_threads(before)
+    with contextlib.ExitStack() as considerate:
+
+        def take(count: int) -> None:
+            considerate.close()
+            torch.set_num_threads(count)
+            considerate.enter_context(considerate_threads(count))
+
+        suited = wanted or suited_threads(before)
+        if suited < before and not wanted:
+            _logger.warning(
+                "other programs keep all %d cores busy: this takes one thread "
+                "(threads=%d has one a core)",
+                before,
+                before,
+            )
+        take(suited)
+        try:
+            yield take
+        finally:
+            torch.set_num_threads(before)
 
 
 @contextlib.contextmanager

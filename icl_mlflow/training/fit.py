@@ -110,7 +110,7 @@ def fit(
     chosen = problem(settings)
     history: tuple[Epoch, ...] = ()
     best_epoch = None
-    with compute_threads(settings.threads), TrainingThread() as aside:
+    with compute_threads(settings.threads) as take, TrainingThread() as aside:
         validation = aside(evaluation_episodes, settings, chosen, "validation")
         elsewhere = {
             name: aside(evaluation_episodes, settings, there, "validation")
@@ -131,7 +131,7 @@ def fit(
                 uninterrupted=uninterrupted,
                 aside=aside,
             )
-            training.run(checkpoints)
+            training.run(checkpoints, take)
             history = tuple(training.progress.history)
             best_epoch = training.progress.best_epoch
             aside(model.load_state_dict, training.progress.best)
@@ -210,13 +210,20 @@ class _Training:
     uninterrupted: Callable[[], AbstractContextManager[None]]
     aside: TrainingThread
 
-    def run(self, folder: Path | None) -> None:
-        """Train from the newest checkpoint, or from the start, to the end."""
+    def run(self, folder: Path | None, take: Callable[[int], None]) -> None:
+        """Train from the newest checkpoint, or from the start, to the end.
+
+        With as many threads as it was begun with, which ``take`` provides: their number
+        decides how sums are rounded.
+        """
         if folder is None:
             self._epochs(save=lambda: None)
             return
         checkpoints = Checkpoints(folder, self.settings.identity)
         self.aside(checkpoints.newest, self.progress.restore)
+        if not self.settings.threads:
+            take(self.progress.threads)
+            self.aside(torch.set_num_threads, self.progress.threads)
 
         def save() -> None:
             checkpoints.write(self.progress.checkpoint())

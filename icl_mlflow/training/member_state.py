@@ -57,6 +57,7 @@ class MemberState:
         last_good: the weights after the last finished epoch, or the initial ones.
         taken: the steps of the unfinished epoch.
         seconds: that they took.
+        threads: that computed them from the beginning.
         is_whole: no change was cut off in the middle, so this can be kept.
     """
 
@@ -66,6 +67,7 @@ class MemberState:
         self.best = self.last_good = snapshot(optimisation.model)
         self.taken: list[Step] = []
         self.seconds = 0.0
+        self.threads = torch.get_num_threads()
         self.is_whole = True
         self._settings = settings
 
@@ -104,6 +106,7 @@ class MemberState:
                 for s in self.taken
             ],
             "seconds": self.seconds,
+            "threads": self.threads,
         }
         return Checkpoint(step=self.step, tensors=self._tensors(), facts=facts)
 
@@ -119,6 +122,8 @@ class MemberState:
         device = model.device
         try:
             history, taken, seconds = _read_facts(kept.facts, device)
+            # Checkpoints of earlier versions do not say it.
+            threads = int(kept.facts.get("threads", self.threads))
             best_epoch(history)
         except MISREAD as error:
             raise DamagedCheckpointError("it does not say how far it is") from error
@@ -127,6 +132,7 @@ class MemberState:
             raise DamagedCheckpointError(f"it is of step {step}, not {kept.step}")
 
         self.history, self.taken, self.seconds = history, taken, seconds
+        self.threads = max(1, threads)
         self.best = _below("best", kept.tensors, device)
         self.last_good = _below("last_good", kept.tensors, device)
         model.load_state_dict(_below("model", kept.tensors, device))

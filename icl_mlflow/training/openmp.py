@@ -9,7 +9,11 @@ longer on an idle machine, and about as long as one thread beside others.
 So we watch how busy others keep our cores, and let the threads spin or sleep. libgomp
 has no switch for it, but a rule: with more OpenMP threads in a process than cores it
 does not spin. A spare team that does nothing makes them more, and its end makes them
-fewer. How many threads compute what never changes, and so no bit of any result.
+fewer. How many threads compute what never changes meanwhile, and so no bit of any
+result.
+
+Where others keep all cores busy even sleeping threads lose: each waits for its turn
+before the others can go on. So a team that nobody has asked for is one thread there.
 """
 
 import contextlib
@@ -29,6 +33,10 @@ _PERIOD = 0.2
 #: sleep, and below the second they spin again.
 _BUSY, _QUIET = 0.15, 0.05
 
+#: The share of all cores that others keep busy where one thread suits best: four busy
+#: programs beside one of ours on two cores have four fifths of them.
+_ALL_BUSY = 0.75
+
 _STAT = Path("/proc/stat")
 _IDLE = slice(3, 5)  # idle, iowait
 _FIELDS = slice(0, 8)  # user to steal; guests are part of user
@@ -37,13 +45,35 @@ _FIELDS = slice(0, 8)  # user to steal; guests are part of user
 _PARALLEL = 1 << 17
 
 
+def suited_threads(cores: int) -> int:
+    """How many threads suit the machine: one a core, or one where all are busy.
+
+    Asked of the time since this module was imported and of the last moment, so that
+    neither what has passed nor a short burst decides.
+
+    Args:
+        cores: that the threads could have.
+    """
+    if cores == 1 or _AT_IMPORT is None:
+        return cores
+    before = Usage.until_now()
+    time.sleep(_PERIOD)
+    now = Usage.until_now()
+    least = min(now.others_since(before), now.others_since(_AT_IMPORT))
+    return 1 if least > _ALL_BUSY * cores else cores
+
+
+def _can_look() -> bool:
+    return sys.platform == "linux" and _STAT.exists()
+
+
 @contextlib.contextmanager
 def considerate_threads(count: int) -> Iterator[None]:
     """Compute with a team of so many threads that heeds the neighbours.
 
     Where that cannot be done (not on Linux, another OpenMP) nothing changes.
     """
-    if count == 1 or sys.platform != "linux" or not _STAT.exists():
+    if count == 1 or not _can_look():
         yield
         return
     watch = _Watch(count)
@@ -137,3 +167,6 @@ def _stand_by(dismissed: threading.Event) -> None:
     # Work for several threads: from now on this thread has a team.
     torch.ones(_PARALLEL).mul_(2)
     dismissed.wait()
+
+
+_AT_IMPORT = Usage.until_now() if _can_look() else None

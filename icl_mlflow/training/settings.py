@@ -202,7 +202,11 @@ class TrainSettings:
         decides=never,
     )
     threads: int = setting(
-        0, "CPU threads; 0 for one per core.", minimum=0, maximum=1_024, decides=never
+        0,
+        "CPU threads; 0 for one per core, or one on a busy machine.",
+        minimum=0,
+        maximum=1_024,
+        decides=never,
     )
     seed: int = setting(
         0, "Seed of the initial weights and the training episodes.", minimum=0

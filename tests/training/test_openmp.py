@@ -2,17 +2,23 @@
 
 import os
 import statistics
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from benchmarks.speed.busy import neighbours
 from benchmarks.speed.ours import Steps
+from icl_mlflow.training import device
 from icl_mlflow.training.device import compute_threads
-from icl_mlflow.training.openmp import SpareTeam, Usage
+from icl_mlflow.training.fit import Epoch, fit
+from icl_mlflow.training.openmp import SpareTeam, Usage, suited_threads
 from icl_mlflow.training.settings import TrainSettings
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
@@ -105,3 +111,62 @@ def test_neighbours_change_no_bit() -> None:
     alone = weights()
     with neighbours(3):
         assert torch.equal(weights(), alone)
+
+
+#: How many threads a process has, by default and where the user says so.
+ASK = """
+import time
+import torch
+from icl_mlflow.training import device
+from icl_mlflow.training.device import compute_threads
+from icl_mlflow.training.fit import Epoch, fit
+print(torch.get_num_threads())
+time.sleep(0.5)
+for wanted in (0, 2):
+    with compute_threads(wanted):
+        print(torch.get_num_threads())
+"""
+
+
+def test_beside_many_neighbours_one_thread_is_taken() -> None:
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
+    with neighbours(6 * CORES):
+        asked = subprocess.run(
+            [sys.executable, "-c", ASK],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=environment,
+        )
+    assert asked.stdout.split() == [f"{CORES}", "1", "2"]
+    assert f"other programs keep all {CORES} cores busy" in asked.stderr
+
+
+def test_one_core_is_one_thread() -> None:
+    assert suited_threads(1) == 1
+
+
+def test_a_run_goes_on_with_the_threads_that_it_began_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine is quiet when it begins, and busy when it is gone on with."""
+    settings = TrainSettings.preset("smoke", device="cpu", epochs=3)
+    straight = fit(replace(settings, threads=2))
+    monkeypatch.setattr(device, "suited_threads", lambda _: 2)
+    epochs = 0
+
+    def stop(_: Epoch) -> None:
+        nonlocal epochs
+        epochs += 1
+        if epochs == 2:
+            raise SystemExit(143)
+
+    with pytest.raises(SystemExit):
+        fit(settings, on_epoch=stop, checkpoints=tmp_path)
+    monkeypatch.setattr(device, "suited_threads", lambda _: 1)
+    resumed = fit(settings, checkpoints=tmp_path)
+    for name, value in straight.model.state_dict().items():
+        assert torch.equal(value, resumed.model.state_dict()[name])
+    assert torch.equal(straight.test_logit_B, resumed.test_logit_B)
+    alone = fit(replace(settings, threads=1))
+    assert not torch.equal(alone.test_logit_B, resumed.test_logit_B)
