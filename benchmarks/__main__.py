@@ -8,6 +8,7 @@ import click
 
 from benchmarks.machine import load, now, this_machine
 from benchmarks.page import Result
+from benchmarks.speed.notebook import VARIABLE
 from benchmarks.speed.parts import PARTS, measure
 from benchmarks.speed.plan import Plan
 from icl_mlflow.training.settings import PRESETS
@@ -37,18 +38,29 @@ _EPILOG = "\b\nParts:\n" + "\n".join(
     help="Preset that is trained; any but paper is to try things out.",
 )
 @click.option(
+    "--notebook",
+    type=click.Path(exists=True, dir_okay=False, resolve_path=True),
+    envvar=VARIABLE,
+    show_envvar=True,
+    help="The research notebook's file, whose own loop then takes part.",
+)
+@click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
     default=_RESULTS,
     help="Folder of the Markdown result.",
 )
-def main(parts: tuple[str, ...], rounds: int, size: str, output: Path) -> None:
+def main(
+    parts: tuple[str, ...], rounds: int, size: str, notebook: str | None, output: Path
+) -> None:
     """Measure PARTS (all by default), print tables and write them to a dated file.
 
     Every contestant has a process of its own; they take turns, round after round.
     Leave the machine alone meanwhile.
     """
     os.environ |= _QUIET
+    if notebook:
+        os.environ[VARIABLE] = notebook
     started, before, clock = now(), load(), time.perf_counter()
     plan = Plan(size=size, rounds=rounds)
     tables = []

@@ -5,12 +5,13 @@
     python -m benchmarks.stacked --precision tf32 --write results/stacked.md
 
 A step is everything between two updates: each model's own batch, forward, backward,
-clipping and AdamW. On a device a stack's batches are drawn by threads that run ahead;
+clipping and AdamW. On a device a stack's batches are drawn by processes that run ahead;
 what they cost one core is a column of its own. `alone` is the loop of a single
-training, on the same device and in the same precision; where the research notebook lies
-beside the repository its own loop is measured as well. Times are on the clock, medians
-over rounds; at the end of each the device is waited for. Needs torch and scipy, but no
-mlflow: copy the repository to a machine with a GPU and run it from the root.
+training, on the same device and in the same precision; the research notebook's own loop
+is measured as well if `--notebook` or the variable ICL_MLFLOW_NOTEBOOK names its file.
+Times are on the clock, medians over rounds; at the end of each the device is waited
+for. Needs torch and scipy, but no mlflow: copy the repository to a machine with a GPU
+and run it from the root.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from statistics import median
 
 import torch
 
+from benchmarks.speed.notebook import place
 from icl_mlflow.suite.grid import grid
 from icl_mlflow.training.device import compute_threads, matrix_products, pick_device
 from icl_mlflow.training.problem import (
@@ -41,7 +43,6 @@ from icl_mlflow.training.stacked.planning import member_bytes
 from icl_mlflow.training.stacked.step import StackedOptimisation
 from icl_mlflow.training.step import Optimisation
 
-NOTEBOOK = Path(__file__).parents[2] / "shared" / "notebook" / "baseline.py"
 WARM_UP = 3
 ROUNDS = 7
 
@@ -73,8 +74,8 @@ def main() -> None:
     )
     rows = []
     with compute_threads(asked.threads), matrix_products(settings.precision):
-        if NOTEBOOK.exists() and asked.preset == "paper":
-            rows.append(_notebook(steps, device))
+        if asked.notebook and asked.preset == "paper":
+            rows.append(_notebook(asked.notebook, steps, device))
         rows.append(_timed("alone", [settings], _alone, steps, device))
         for models in map(int, asked.models.split(",")):
             members = grid(settings, ["baseline"], range(models))
@@ -93,6 +94,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--models", default="1,16,64,128")
     parser.add_argument("--steps", type=int, default=0, help="in each round")
     parser.add_argument("--threads", type=int, default=1, help="of the CPU")
+    parser.add_argument("--notebook", type=Path, default=place(), help="its file")
     parser.add_argument("--write", type=Path, help="a Markdown file for the table")
     return parser.parse_args()
 
@@ -162,8 +164,8 @@ def _together(members: Sequence[TrainSettings], device: torch.device) -> Iterato
         yield lambda: stack.step(next(batches))
 
 
-def _notebook(steps: int, device: torch.device) -> Timed:
-    episodes_a_second = runpy.run_path(str(NOTEBOOK))["throughput"](
+def _notebook(file: Path, steps: int, device: torch.device) -> Timed:
+    episodes_a_second = runpy.run_path(str(file))["throughput"](
         "A", ROUNDS * steps, device.type
     )
     batch = TrainSettings().batch_size

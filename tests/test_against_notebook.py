@@ -1,6 +1,6 @@
 """The research notebook and this package compute the same, wherever they both answer.
 
-Needs the notebook beside the repository; without it these tests are skipped.
+Needs the notebook, see `tests/notebook.py`; without it these tests are skipped.
 """
 
 from typing import Any

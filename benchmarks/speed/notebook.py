@@ -1,8 +1,9 @@
-"""The research notebook's own functions as pieces of work, where it lies beside us.
+"""The research notebook's own functions as pieces of work, where it is at hand.
 
 They run unchanged, at the only size that the notebook has.
 """
 
+import os
 import runpy
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -16,7 +17,14 @@ from benchmarks.speed.phases import repeat_draws, repeat_steps
 from benchmarks.speed.textbook import recipe
 from benchmarks.speed.timing import Meter
 
-NOTEBOOK = Path(__file__).parents[3] / "shared" / "notebook" / "baseline.py"
+#: The environment variable that names the notebook's file, to child processes too.
+VARIABLE = "ICL_MLFLOW_NOTEBOOK"
+
+
+def place() -> Path | None:
+    """The notebook's file; None where nobody names one."""
+    named = os.environ.get(VARIABLE)
+    return Path(named) if named else None
 
 
 def steps(meter: Meter) -> None:
@@ -69,7 +77,7 @@ def sampler(tasks: Sequence[str], meter: Meter) -> None:
 
 def _names() -> dict[str, Any]:
     """What the notebook defines."""
-    found: dict[str, Any] = runpy.run_path(str(NOTEBOOK))["load"]()
+    found: dict[str, Any] = runpy.run_path(os.environ[VARIABLE])["load"]()
     return found
 
 

@@ -1,4 +1,4 @@
-"""Whom we are compared with: the notebook where it can be, else a textbook loop."""
+"""The loop that ours is compared with: the notebook's if given, or a textbook's."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,8 +29,8 @@ class Plain:
 
 
 def plain(plan: Plan) -> Plain:
-    """The notebook at the paper's size, if it lies beside the repository."""
-    if plan.size == "paper" and notebook.NOTEBOOK.exists():
+    """The notebook at the paper's size, if somebody names it, or a textbook's loop."""
+    if plan.size == "paper" and notebook.place() is not None:
         return Plain(
             name="notebook",
             steps=notebook.steps,

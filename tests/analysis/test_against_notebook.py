@@ -1,7 +1,7 @@
 """The notebook's own analyses and these find the same in the same weights.
 
 Its functions run as they stand and only plot what they found, so what they hand to the
-plotting library is caught. Needs the notebook beside the repository.
+plotting library is caught. Needs the notebook, see `tests/notebook.py`.
 """
 
 from collections.abc import Iterator

@@ -9,8 +9,10 @@ from click.testing import CliRunner
 
 from benchmarks.__main__ import main
 from benchmarks.machine import this_machine
+from benchmarks.speed.notebook import VARIABLE
 from benchmarks.speed.parts import PARTS, measure
 from benchmarks.speed.plan import Plan
+from benchmarks.speed.reference import plain
 
 #: First columns of a part's tables where neither notebook nor Lightning takes part.
 ROWS = {
@@ -100,6 +102,19 @@ def test_an_unknown_part_is_answered_with_those_that_exist() -> None:
     done = CliRunner().invoke(main, ["speed"])
     assert done.exit_code == 2
     assert all(part in done.output for part in PARTS)
+
+
+def test_the_notebook_takes_part_where_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    assert plain(Plan(size="paper")).name == "textbook"
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "baseline.py"))
+    assert plain(Plan(size="paper")).name == "notebook"
+    assert plain(Plan(size="smoke")).name == "textbook"
+    done = CliRunner().invoke(main, ["sampler"])  # by the variable, as by the option
+    assert done.exit_code == 2
+    assert "baseline.py' does not exist" in " ".join(done.output.split())
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from benchmarks.speed.timing import Meter, Round, Spent, Work
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.evaluation import accuracy, expected_accuracy
 from icl_mlflow.tasks import TASKS
-from tests.notebook import needs_notebook, undone
+from tests.notebook import NOTEBOOK, needs_notebook, undone
 
 SETTINGS = Plan(size="smoke").settings()
 
@@ -60,7 +60,14 @@ def test_textbook_steps() -> None:
     check_phases(one_round(partial(textbook.steps, SETTINGS)), *PHASES)
 
 
+@pytest.fixture
+def named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The benchmarks are told of the notebook."""
+    monkeypatch.setenv(notebook.VARIABLE, str(NOTEBOOK))
+
+
 @needs_notebook
+@pytest.mark.usefixtures("named")
 def test_notebook_steps() -> None:
     with undone():
         check_phases(one_round(notebook.steps), *PHASES)
@@ -94,6 +101,7 @@ def test_samplers(sampler: object, threads: int | None) -> None:
 
 
 @needs_notebook
+@pytest.mark.usefixtures("named")
 @pytest.mark.parametrize("sampler", [notebook.loader, notebook.sampler])
 def test_notebook_samplers(sampler: object) -> None:
     with undone():
