@@ -37,6 +37,7 @@ from icl_mlflow.workflows.settings import (
     AblateSettings,
     DryRunSettings,
     LaunchSettings,
+    ReproduceSettings,
     SeedSettings,
 )
 from tests.faults.ledger import Tally
@@ -50,6 +51,7 @@ KINDS: dict[str, tuple[type, ...]] = {
     "analyze": (AnalyzeSettings, DryRunSettings),
     "compare": (CompareSettings,),
     "export": (),
+    "reproduce": (TrainSettings, ReproduceSettings, Execution, LaunchSettings),
     "import_published": (ImportSettings,),
     "sync": (),
     "reap": (),
@@ -60,7 +62,7 @@ DECLARED: dict[str, list[Field[Any]]] = {
 }
 
 #: These are whole without a value.
-SWITCHES = {"dry_run", "yes"}
+SWITCHES = {"dry_run", "page_only", "yes"}
 
 #: These end a command before anything is wrong.
 HARMLESS = {"help", "list"}
