@@ -89,23 +89,36 @@ class SpareTeam:
 
     def __init__(self) -> None:
         self._dismissed: threading.Event | None = None
+        self._started: list[threading.Thread] = []
 
     def call(self) -> None:
         """Start the team, unless there is one."""
         if self._dismissed is None:
             self._dismissed = threading.Event()
-            threading.Thread(
+            thread = threading.Thread(
                 target=_stand_by,
                 args=(self._dismissed,),
                 name="icl-mlflow-spare-team",
                 daemon=True,
-            ).start()
+            )
+            self._started = [one for one in self._started if one.is_alive()]
+            self._started.append(thread)
+            thread.start()
 
     def dismiss(self) -> None:
-        """End the team."""
+        """End the team, soon."""
         if self._dismissed is not None:
             self._dismissed.set()
             self._dismissed = None
+
+    def end(self) -> None:
+        """End the team, and return when it has ended.
+
+        A program that ends while one of its threads is still within torch is aborted.
+        """
+        self.dismiss()
+        for thread in self._started:
+            thread.join()
 
 
 class _Watch(threading.Thread):
@@ -130,7 +143,7 @@ class _Watch(threading.Thread):
                 self._spare.call()
             elif others < _QUIET:
                 self._spare.dismiss()
-        self._spare.dismiss()
+        self._spare.end()
 
     def stop(self) -> None:
         """End the watch."""

@@ -117,9 +117,7 @@ def test_neighbours_change_no_bit() -> None:
 ASK = """
 import time
 import torch
-from icl_mlflow.training import device
 from icl_mlflow.training.device import compute_threads
-from icl_mlflow.training.fit import Epoch, fit
 print(torch.get_num_threads())
 time.sleep(0.5)
 for wanted in (0, 2):
