@@ -132,9 +132,9 @@ def fit(
                 aside=aside,
             )
             training.run(checkpoints, take)
-            history = tuple(training.progress.history)
-            best_epoch = training.progress.best_epoch
-            aside(model.load_state_dict, training.progress.best)
+            kept = training.progress.history
+            history, best_epoch = tuple(kept.epochs), kept.best_epoch
+            aside(model.load_state_dict, kept.best)
         test_set = aside(evaluation_episodes, settings, chosen, "test")
         return aside(
             tested,
@@ -241,32 +241,32 @@ class _Training:
         progress = self.progress
         for _ in range(progress.step):
             self.on_step()
-        for earlier in tuple(progress.history):
+        for earlier in tuple(progress.history.epochs):
             self.on_epoch(earlier)
-        while len(progress.history) < self.settings.epochs:
+        while len(progress.history.epochs) < self.settings.epochs:
             try:
                 with matrix_products(self.settings.precision):
                     metrics = self._train()
                 metrics |= self._validate()
             except _NonFiniteError as error:
                 raise NonFiniteLossError(
-                    epoch=len(progress.history),
+                    epoch=len(progress.history.epochs),
                     step=error.step,
-                    last_good=progress.last_good,
-                    history=tuple(progress.history),
+                    last_good=progress.history.last_good,
+                    history=tuple(progress.history.epochs),
                 ) from None
             with self.uninterrupted(), progress.changing():
                 self.aside(progress.finish_epoch, metrics)
                 self.aside(save)
             # Told only what is kept, so that it never hears two versions of an epoch.
-            self.on_epoch(progress.history[-1])
+            self.on_epoch(progress.history.epochs[-1])
 
     def _train(self) -> dict[str, float]:
         """Take the steps that the epoch still lacks; its training metrics."""
         settings, progress = self.settings, self.progress
         device = progress.optimisation.model.device
         check_every = 1 if device.type == "cpu" else _ACCELERATOR_CHECK_EVERY
-        end = (len(progress.history) + 1) * settings.steps_per_epoch
+        end = (len(progress.history.epochs) + 1) * settings.steps_per_epoch
         started = time.perf_counter() - progress.seconds
         for index in range(progress.step, end):
             slope = self.aside(self._differentiate, index)

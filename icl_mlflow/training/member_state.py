@@ -41,6 +41,37 @@ class Epoch:
     metrics: dict[str, float]
 
 
+class History:
+    """The finished epochs of one model, and its weights after the best and the last.
+
+    Args:
+        weights: the initial ones.
+
+    Attributes:
+        epochs: in order.
+        best: the weights after the best epoch, or the initial ones.
+        last_good: the weights after the last epoch, or the initial ones.
+    """
+
+    def __init__(self, weights: Weights) -> None:
+        self.epochs: list[Epoch] = []
+        self.best = self.last_good = weights
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The first epoch with the lowest validation loss; None before any."""
+        return best_epoch(self.epochs)
+
+    def add(self, metrics: dict[str, float], weights: Weights) -> Epoch:
+        """Add an epoch that has been validated, with the weights after it."""
+        epoch = Epoch(epoch=len(self.epochs), metrics=metrics)
+        self.epochs.append(epoch)
+        self.last_good = weights
+        if self.best_epoch == epoch.epoch:
+            self.best = weights
+        return epoch
+
+
 class MemberState:
     """The state of a run: model, optimizer, finished epochs and steps since.
 
@@ -52,9 +83,7 @@ class MemberState:
 
     Attributes:
         optimisation: the model and what moves it.
-        history: the finished epochs.
-        best: the weights after the best of them, or the initial ones.
-        last_good: the weights after the last finished epoch, or the initial ones.
+        history: the finished epochs, with the best and the last weights.
         taken: the steps of the unfinished epoch.
         seconds: that they took.
         threads: that computed them from the beginning.
@@ -63,8 +92,7 @@ class MemberState:
 
     def __init__(self, settings: TrainSettings, optimisation: Optimisation) -> None:
         self.optimisation = optimisation
-        self.history: list[Epoch] = []
-        self.best = self.last_good = snapshot(optimisation.model)
+        self.history = History(snapshot(optimisation.model))
         self.taken: list[Step] = []
         self.seconds = 0.0
         self.threads = torch.get_num_threads()
@@ -74,12 +102,8 @@ class MemberState:
     @property
     def step(self) -> int:
         """How many steps have been taken."""
-        return len(self.history) * self._settings.steps_per_epoch + len(self.taken)
-
-    @property
-    def best_epoch(self) -> int | None:
-        """The first finished epoch with the lowest validation loss."""
-        return best_epoch(self.history)
+        finished = len(self.history.epochs) * self._settings.steps_per_epoch
+        return finished + len(self.taken)
 
     @contextmanager
     def changing(self) -> Iterator[None]:
@@ -90,17 +114,13 @@ class MemberState:
 
     def finish_epoch(self, metrics: dict[str, float]) -> None:
         """Add the epoch under way to the history, now that it has been validated."""
-        epoch = Epoch(epoch=len(self.history), metrics=metrics)
-        self.last_good = snapshot(self.optimisation.model)
-        self.history.append(epoch)
-        if self.best_epoch == epoch.epoch:
-            self.best = self.last_good
+        self.history.add(metrics, snapshot(self.optimisation.model))
         self.taken, self.seconds = [], 0.0
 
     def checkpoint(self) -> Checkpoint:
         """The whole state as a checkpoint, to be written."""
         facts = {
-            "history": [epoch.metrics for epoch in self.history],
+            "history": [epoch.metrics for epoch in self.history.epochs],
             "taken": [
                 [float(s.loss), int(s.right), float(s.gradient_norm), s.rate]
                 for s in self.taken
@@ -131,18 +151,18 @@ class MemberState:
         if step != kept.step or step > self._settings.total_steps:
             raise DamagedCheckpointError(f"it is of step {step}, not {kept.step}")
 
-        self.history, self.taken, self.seconds = history, taken, seconds
+        self.history.epochs, self.taken, self.seconds = history, taken, seconds
         self.threads = max(1, threads)
-        self.best = _below("best", kept.tensors, device)
-        self.last_good = _below("last_good", kept.tensors, device)
+        self.history.best = _below("best", kept.tensors, device)
+        self.history.last_good = _below("last_good", kept.tensors, device)
         model.load_state_dict(_below("model", kept.tensors, device))
         self.optimisation.restore(_below("adamw", kept.tensors, device), step)
 
     def _tensors(self) -> dict[str, Tensor]:
         parts = {
             "model": self.optimisation.model.state_dict(),
-            "best": self.best,
-            "last_good": self.last_good,
+            "best": self.history.best,
+            "last_good": self.history.last_good,
             "adamw": self.optimisation.moments(),
         }
         # Copies: safetensors takes no two tensors that share memory.

@@ -52,25 +52,25 @@ def equal(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> boo
 def test_it_knows_how_far_it_is_and_which_weights_were_best() -> None:
     state = two_epochs_and_three_steps()
     assert state.step == 43
-    assert state.best_epoch == 0
-    assert not equal(state.best, state.last_good)
-    assert not equal(state.last_good, snapshot(state.optimisation.model))
+    assert state.history.best_epoch == 0
+    assert not equal(state.history.best, state.history.last_good)
+    assert not equal(state.history.last_good, snapshot(state.optimisation.model))
 
 
 def test_before_the_first_epoch_the_best_weights_are_the_initial_ones() -> None:
     state = fresh()
     take(state, 2)
-    assert state.best_epoch is None
-    assert equal(state.best, snapshot(initial_model(SETTINGS)))
+    assert state.history.best_epoch is None
+    assert equal(state.history.best, snapshot(initial_model(SETTINGS)))
 
 
 def test_what_is_restored_goes_on_as_if_nothing_had_happened() -> None:
     straight, other = two_epochs_and_three_steps(), fresh()
     other.restore(straight.checkpoint())
     assert (other.step, other.seconds) == (43, 1.5)
-    assert other.history == straight.history
-    assert equal(other.best, straight.best)
-    assert equal(other.last_good, straight.last_good)
+    assert other.history.epochs == straight.history.epochs
+    assert equal(other.history.best, straight.history.best)
+    assert equal(other.history.last_good, straight.history.last_good)
     for state in (straight, other):
         take(state, 5)  # AdamW's moments and the rate are part of it
     assert [float(s.loss) for s in other.taken] == [

@@ -20,7 +20,7 @@ from icl_mlflow.training.fit import (
     NonFiniteLossError,
     tested,
 )
-from icl_mlflow.training.member_state import best_epoch
+from icl_mlflow.training.member_state import History
 from icl_mlflow.training.metrics import training_metrics, validation_metrics
 from icl_mlflow.training.problem import initial_model, problem
 from icl_mlflow.training.settings import TrainSettings
@@ -193,7 +193,9 @@ class _Stack:
         state = StackState(
             step=self._n_epochs * self._settings.steps_per_epoch,
             parts=self._stack.kept(left) | {"best": torch.stack(best).cpu()},
-            histories=tuple(self._members[index].history for index in left),
+            histories=tuple(
+                tuple(self._members[index].history.epochs) for index in left
+            ),
         )
         self._keeper.keep([self._identities[index] for index in left], state, tell)
 
@@ -206,6 +208,9 @@ class _Member:
         index: its place in the stack.
         stack: that moves it.
         sets: where its evaluation episodes are.
+
+    Attributes:
+        history: its finished epochs, with the best and the last weights.
     """
 
     def __init__(
@@ -223,24 +228,18 @@ class _Member:
             name: sets.of(settings, there, "validation")
             for name, there in self._chosen.elsewhere.items()
         }
-        self._history: list[Epoch] = []
-        self._best = self._last_good = stack.weights(index)
-
-    @property
-    def history(self) -> tuple[Epoch, ...]:
-        """The finished epochs."""
-        return tuple(self._history)
+        self.history = History(stack.weights(index))
 
     @property
     def best_P(self) -> Tensor:
         """The weights of the best epoch, as a row."""
-        return self._stack.row(self._best)
+        return self._stack.row(self.history.best)
 
     def restore(self, history: Sequence[Epoch], best_P: Tensor) -> None:
-        """Become what was kept, now that the stack has."""
-        self._history = list(history)
-        self._best = self._stack.unpacked(best_P)
-        self._last_good = self._stack.weights(self._index)
+        """Take over what was kept, once the stack has its weights."""
+        self.history.epochs = list(history)
+        self.history.best = self._stack.unpacked(best_P)
+        self.history.last_good = self._stack.weights(self._index)
 
     def finish_epoch(self, epoch: int, taken: Taken, seconds: float) -> Epoch:
         """Validate what the steps of an epoch have made of the model.
@@ -265,21 +264,17 @@ class _Member:
         metrics |= validation_metrics(model, self._validation, self._elsewhere)
         if not math.isfinite(metrics["val/loss"]):
             raise self._failure(epoch, taken.steps[-1])
-        self._last_good = self._stack.weights(self._index)
-        self._history.append(Epoch(epoch=epoch, metrics=metrics))
-        if best_epoch(self._history) == epoch:
-            self._best = self._last_good
-        return self._history[-1]
+        return self.history.add(metrics, self._stack.weights(self._index))
 
     def fitted(self) -> FittedModel:
         """The end of the training, with the weights of the best epoch."""
         model = self._stack.model(self._index)
-        model.load_state_dict(self._best)
+        model.load_state_dict(self.history.best)
         return tested(
             self._settings,
             model,
-            self._history,
-            best_epoch(self._history),
+            self.history.epochs,
+            self.history.best_epoch,
             validation=self._validation,
             test=self._sets.of(self._settings, self._chosen, "test"),
         )
@@ -288,6 +283,6 @@ class _Member:
         return NonFiniteLossError(
             epoch=epoch,
             step=step,
-            last_good=self._last_good,
-            history=tuple(self._history),
+            last_good=self.history.last_good,
+            history=tuple(self.history.epochs),
         )
