@@ -6,10 +6,14 @@ import click
 
 from icl_mlflow.analysis.settings import AnalyzeSettings
 from icl_mlflow.cli.console import show
-from icl_mlflow.cli.errors import check_dry_run, exit_code, usage_errors
+from icl_mlflow.cli.errors import (
+    ask_store_with_runs,
+    check_dry_run,
+    exit_code,
+    usage_errors,
+)
 from icl_mlflow.cli.options import CONTEXT, options
 from icl_mlflow.cli.progress import progress
-from icl_mlflow.cli.store import ask_store_with_runs
 from icl_mlflow.workflows.settings import DryRunSettings
 
 if TYPE_CHECKING:

@@ -4,9 +4,8 @@ import click
 
 from icl_mlflow.analysis.settings import CompareSettings
 from icl_mlflow.cli.console import show
-from icl_mlflow.cli.errors import usage_errors
+from icl_mlflow.cli.errors import ask_store_with_runs, usage_errors
 from icl_mlflow.cli.options import CONTEXT, options
-from icl_mlflow.cli.store import ask_store_with_runs
 
 _EXAMPLE = """\b
 Example:

@@ -1,4 +1,8 @@
-"""Failures of a command: one line on stderr, and an exit code."""
+"""Failures of a command: one line on stderr, and an exit code.
+
+The tracking store is asked for a sign of life before anything slow is imported, so that
+a wrong password is said within a second, where torch and MLflow take several.
+"""
 
 import os
 from collections.abc import Iterator
@@ -54,3 +58,25 @@ def exit_code(code: int, *kinds: type[Exception]) -> Iterator[None]:
     except kinds as error:
         say(str(error))
         raise click.exceptions.Exit(code) from error
+
+
+def ask_store(*, to_write: bool = True) -> None:
+    """Refuse, as bad input, a store that runs could not be written to, or read from.
+
+    A database that is there already is asked later: that takes MLflow.
+    """
+    from icl_mlflow.tracking.store.preflight import check_outside
+    from icl_mlflow.tracking.store.uri import StoreError, tracking_uri
+
+    with usage_errors(StoreError):
+        check_outside(tracking_uri(), to_write=to_write)
+
+
+def ask_store_with_runs(*, to_write: bool) -> None:
+    """Refuse, as bad input, a store that there are no runs in yet."""
+    from icl_mlflow.tracking.store.preflight import check_exists
+    from icl_mlflow.tracking.store.uri import StoreError, tracking_uri
+
+    with usage_errors(StoreError):
+        check_exists(tracking_uri())
+    ask_store(to_write=to_write)

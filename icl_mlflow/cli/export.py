@@ -5,9 +5,8 @@ from pathlib import Path
 import click
 
 from icl_mlflow.cli.console import show
-from icl_mlflow.cli.errors import usage_errors
+from icl_mlflow.cli.errors import ask_store_with_runs, usage_errors
 from icl_mlflow.cli.options import CONTEXT
-from icl_mlflow.cli.store import ask_store_with_runs
 
 _FORMATS = ("csv", "parquet", "latex", "md")
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from icl_mlflow.cli.console import show
-from icl_mlflow.cli.errors import usage_errors
+from icl_mlflow.cli.errors import ask_store_with_runs, usage_errors
 from icl_mlflow.cli.options import CONTEXT
-from icl_mlflow.cli.store import ask_store_with_runs
 
 if TYPE_CHECKING:
     from icl_mlflow.tracking.runs.reap import DeadRun

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from icl_mlflow.cli.console import show
-from icl_mlflow.cli.errors import check_dry_run, exit_code, usage_errors
+from icl_mlflow.cli.errors import ask_store, check_dry_run, exit_code, usage_errors
 from icl_mlflow.cli.options import CONTEXT, options
 from icl_mlflow.cli.progress import (
     SUITE_GOES_ON,
@@ -15,7 +15,6 @@ from icl_mlflow.cli.progress import (
     say_what_smoke_is,
     training_progress,
 )
-from icl_mlflow.cli.store import ask_store
 from icl_mlflow.suite.execution import Execution
 from icl_mlflow.training.settings import PRESETS, TrainSettings
 from icl_mlflow.workflows.settings import LaunchSettings, SeedSettings
