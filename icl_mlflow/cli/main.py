@@ -42,7 +42,7 @@ COMMANDS = {
     ),
     "reproduce": (
         "icl_mlflow.cli.reproduce:reproduce",
-        "Train the paper's experiments, and put its table beside ours.",
+        "Train the paper's experiments; its table beside ours.",
     ),
     "import_published": (
         "icl_mlflow.cli.import_published:import_published",

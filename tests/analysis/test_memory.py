@@ -11,16 +11,17 @@ pytest.importorskip("resource", reason="peak memory is told by Unix alone")
 _PEAK = """
 import resource, sys
 from icl_mlflow.analysis import ANALYSES
-from icl_mlflow.analysis.settings import Asked
-from icl_mlflow.analysis.subject import Trainee, subjects
+from icl_mlflow.analysis.settings import EvaluationRequest
+from icl_mlflow.analysis.subject import subjects
 from icl_mlflow.training.problem import initial_model
+from icl_mlflow.training.results import TrainedModel
 from icl_mlflow.training.settings import TrainSettings
 
 settings = TrainSettings(n_context=2_048, device="cpu", threads=1)
 model = initial_model(settings).eval()
-trainee = Trainee(name="long", model=model, settings=settings)
-asked = Asked(episodes=12, seed=0, shifts={}, device="cpu")
-(subject,) = subjects([trainee], asked)
+trained = TrainedModel(name="long", model=model, settings=settings)
+request = EvaluationRequest(episodes=12, seed=0, shifts={}, device="cpu")
+(subject,) = subjects([trained], request)
 ANALYSES[sys.argv[1]].measure(subject)
 unit = 1 if sys.platform == "darwin" else 1024
 print(unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

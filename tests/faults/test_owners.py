@@ -57,7 +57,7 @@ def suspend(work: Workplace, process: BaseProcess) -> None:
         os.kill(process.pid, signal.SIGSTOP)
         database = sqlite3.connect(work.folder / "mlflow.db", timeout=0)
         try:
-            database.execute("BEGIN IMMEDIATE")
+            database.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError:
             os.kill(process.pid, signal.SIGCONT)
             time.sleep(0.01)

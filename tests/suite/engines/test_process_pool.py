@@ -241,7 +241,7 @@ def test_a_signal_to_the_parent_unwinds_the_workers(
     )
     script = tmp_path / "script.py"
     script.write_text(code)
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     with subprocess.Popen(
         [sys.executable, str(script)],
         env={**os.environ, "PYTHONPATH": str(root)},

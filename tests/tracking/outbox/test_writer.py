@@ -66,7 +66,11 @@ def test_what_the_store_does_not_take_stays_and_is_said_in_one_line(
     with opened.without_store(), caplog.at_level(logging.WARNING):
         run_writer.outbox.put(loss(0))
         run_writer.end("FINISHED")
-    said = [record.getMessage() for record in caplog.records]
+    said = [
+        record.getMessage()
+        for record in caplog.records
+        if record.name.startswith("icl_mlflow")
+    ]
     place, here = opened.store.place, Path().absolute()
     waiting, advice = said
     assert (

@@ -68,16 +68,12 @@ def test_without_an_open_run_there_is_no_parent(store: Store) -> None:
 
 
 def test_a_run_that_is_open_in_another_store_is_no_parent(
-    store: Store, empty_database: Path
+    store: Store, empty_database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copy(empty_database, "other.db")
-    before = mlflow.get_tracking_uri()
-    try:
-        mlflow.set_tracking_uri("sqlite:///other.db")
-        with mlflow.start_run():
-            assert outer_run(store.client) is None
-    finally:
-        mlflow.set_tracking_uri(before)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other.db")
+    with mlflow.start_run():
+        assert outer_run(store.client) is None
 
 
 @pytest.mark.parametrize(
