@@ -12,6 +12,7 @@ import pytest
 
 from icl_mlflow.suite.execution import Execution
 from icl_mlflow.suite.request import choose_variants, several_variants
+from icl_mlflow.tracking.local.claims import CHECKPOINTS, state_folder
 from icl_mlflow.tracking.models.lookup import models_of_run
 from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.training.settings import TrainSettings
@@ -119,7 +120,11 @@ def test_one_killed_member_is_told_and_goes_on_alone(store: Store) -> None:
 def _kill_the_first_worker_that_trains(store: Store, parent: int) -> None:
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
-        if "RUNNING" in children(store).values():
+        running = [
+            id_ for id_, status in children(store).items() if status == "RUNNING"
+        ]
+        # From then on it is known on this machine, and can be resumed.
+        if any((state_folder(run_id) / CHECKPOINTS).is_dir() for run_id in running):
             found = subprocess.run(
                 ["pgrep", "-P", str(parent), "-f", "spawn_main"],
                 capture_output=True,
