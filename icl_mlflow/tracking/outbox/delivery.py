@@ -10,6 +10,7 @@ from itertools import islice
 from mlflow.exceptions import MlflowException
 
 from icl_mlflow.tracking.outbox.outbox import DamagedFileError, Outbox, PendingRecord
+from icl_mlflow.tracking.outbox.records import ModelVersion
 from icl_mlflow.tracking.outbox.store_writes import (
     METRICS_PER_BATCH,
     StoreWriter,
@@ -25,6 +26,9 @@ _REFUSALS = {"INVALID_PARAMETER_VALUE"}
 
 #: What it does with records that it acknowledges and does not have.
 UNKEPT = "acknowledges what it does not keep"
+
+#: What it says of what this user may not change.
+_FORBIDDEN = "PERMISSION_DENIED"
 
 #: What it says of a run, or a model, that is not there.
 _GONE = "RESOURCE_DOES_NOT_EXIST"
@@ -111,13 +115,16 @@ class Delivery:
             )
         except MlflowException as error:
             self._uncertain = max(last, self._uncertain)
-            if error.error_code not in _REFUSALS:
+            if name := _forbidden_model(batch, error):
+                self._refuse(last, _NotOurModelError(name))
+            elif error.error_code not in _REFUSALS:
                 raise
-            if len(batch) > 1:  # one of them is to blame
+            elif len(batch) > 1:  # one of them is to blame
                 for one in batch:
                     self._deliver([one])
                 return
-            self._refuse(last, error)
+            else:
+                self._refuse(last, error)
         except DamagedFileError as error:
             self._refuse(last, error)
         except Exception:
@@ -147,3 +154,22 @@ class Delivery:
         """Remember why a record cannot be delivered, and go on."""
         self._refusals[end] = redacted(" ".join(str(error).split()))
         self._outbox.refuse(end)
+
+
+class _NotOurModelError(ValueError):
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"the registered model {name} is another user's; ask for the permission to "
+            "edit it"
+        )
+
+
+def _forbidden_model(batch: list[PendingRecord], error: MlflowException) -> str | None:
+    """The model that this user may add no version to, if that is what failed.
+
+    It waits for a permission, and nothing else of the run waits for it.
+    """
+    (first, *rest) = batch
+    if rest or error.error_code != _FORBIDDEN:
+        return None
+    return first.record.name if isinstance(first.record, ModelVersion) else None

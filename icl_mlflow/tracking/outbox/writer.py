@@ -128,10 +128,13 @@ class RunWriter:
         announced = time.monotonic() + _SILENT
         if self._sender.wait(lambda: announced - time.monotonic()):
             return
+        what = _counted(n) if (n := self._delivery.n_waiting) else "what it has"
+        verb = "take" if n else "say"
         _logger.warning(
-            "waiting for %s to take %d records of run %s ...",
+            "waiting for %s to %s %s of run %s ...",
             self._store.place,
-            self._delivery.n_waiting,
+            verb,
+            what,
             self.run_id,
         )
         self._sender.wait(patience)
