@@ -46,6 +46,9 @@ _PATIENCE = 0.5
 #: Times to try to make a folder.
 _ATTEMPTS = 100
 
+#: The folder of this package among those where programs of a user keep their state.
+_OURS = "icl-mlflow"
+
 #: What MLflow makes run ids of; none leads out of the folder of all runs.
 _RUN_ID = re.compile(r"[a-zA-Z0-9][\w-]{0,255}", re.ASCII)
 
@@ -62,7 +65,7 @@ def runs_folder() -> Path:
     uri = tracking_uri()
     if scheme_of(uri) == "sqlite":
         return sqlite_file(uri).parent / STATE / "runs"
-    return _state_of_user() / "icl-mlflow" / _file_name(uri) / "runs"
+    return _state_of_user() / _OURS / _file_name(uri) / "runs"
 
 
 def _state_of_user() -> Path:
@@ -224,12 +227,24 @@ def end_checkpoints(run_id: str) -> None:
 
 
 def _make(folder: Path) -> None:
-    """Make a folder, though `forget` may remove those above it at the same time."""
+    """Make a folder, though `forget` may remove those above it at the same time.
+
+    What lies with the user's things is closed to others, whatever the umask.
+    """
     for _ in range(_ATTEMPTS):
         with contextlib.suppress(FileNotFoundError):
+            _make_private(folder)
             folder.mkdir(parents=True, exist_ok=True)
             return
     folder.mkdir(parents=True, exist_ok=True)
+
+
+def _make_private(folder: Path) -> None:
+    with contextlib.suppress(StoreError):  # the user has no home, nor needs one
+        root = _state_of_user() / _OURS
+        if folder.is_relative_to(root):
+            root.parent.mkdir(parents=True, exist_ok=True)
+            root.mkdir(mode=0o700, exist_ok=True)
 
 
 def _check_links(folder: Path) -> None:

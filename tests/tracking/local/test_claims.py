@@ -1,6 +1,7 @@
 """A run's local state: where it is, who has it, and when it goes."""
 
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,21 @@ def test_it_lies_beside_the_embedded_database(
     monkeypatch.setenv("ICL_MLFLOW_STATE", "elsewhere")
     assert state_folder(RUN) == new_folder / "elsewhere/runs" / RUN
     assert list(new_folder.iterdir()) == []  # asking makes nothing
+
+
+def test_what_lies_with_the_users_things_is_closed_to_others(
+    new_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(new_folder / "state"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://localhost:5000")
+    before = os.umask(0)
+    try:
+        with claimed(RUN):
+            begin_checkpoints(RUN)
+            mode = (new_folder / "state" / "icl-mlflow").stat().st_mode
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(mode) == 0o700
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../up", "/etc", "a/b", "a\n", "é"])
