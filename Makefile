@@ -9,6 +9,12 @@ TORCH := "$(shell sed -n 's/^  "\(torch[<>=][^"]*\)",/\1/p' pyproject.toml)"
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
 UV := $(shell command -v uv)
+# Installs this package into .venv, as `$(ADD) .` or `$(ADD) '.[dev]'`.
+ifdef UV
+ADD = UV_TORCH_BACKEND=$${UV_TORCH_BACKEND:-auto} $(UV) pip install --python $(BIN)/python --editable
+else
+ADD = $(BIN)/python -m pip install --disable-pip-version-check --editable
+endif
 CPU_TORCH := https://download.pytorch.org/whl/cpu
 
 .PHONY: help install train check docs audit test test-slow test-faults ui clean
@@ -25,7 +31,7 @@ $(RUNS): pyproject.toml
 ifdef UV
 	@echo "installing into .venv, by uv: icl-mlflow and what it needs to run"
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv
-	UV_TORCH_BACKEND=$${UV_TORCH_BACKEND:-auto} $(UV) pip install --python $(BIN)/python --editable .
+	$(ADD) .
 else
 	@echo "installing into .venv, by pip: icl-mlflow and what it needs to run"
 	$(PYTHON) -m venv .venv
@@ -36,26 +42,18 @@ else
 		$(BIN)/python -m pip install --disable-pip-version-check --retries 1 --index-url $(CPU_TORCH) $(TORCH) \
 			|| echo "not to be had there; it comes with the rest, and is larger"; \
 	fi
-	$(BIN)/python -m pip install --disable-pip-version-check --editable .
+	$(ADD) .
 endif
 	touch $@
 
 $(INSTALLED): $(RUNS)
 	@echo "installing into .venv: what checks and tests need beside it"
-ifdef UV
-	UV_TORCH_BACKEND=$${UV_TORCH_BACKEND:-auto} $(UV) pip install --python $(BIN)/python --editable '.[dev]'
-else
-	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[dev]'
-endif
+	$(ADD) '.[dev]'
 	touch $@
 
 $(DOCS): $(RUNS)
 	@echo "installing into .venv: what the documentation's site needs beside it"
-ifdef UV
-	UV_TORCH_BACKEND=$${UV_TORCH_BACKEND:-auto} $(UV) pip install --python $(BIN)/python --editable '.[docs]'
-else
-	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[docs]'
-endif
+	$(ADD) '.[docs]'
 	touch $@
 
 train: $(RUNS)  ## train task A at full length and log it

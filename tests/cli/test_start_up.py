@@ -1,14 +1,14 @@
 """A command imports what it needs and no more: what is slow comes last, if at all."""
 
-import http.server
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from benchmarks.speed import server
 
 _CONSOLE_SCRIPT = "icl_mlflow.cli.main"
 
@@ -101,23 +101,8 @@ def test_that_there_are_no_runs_yet_is_said_without_mlflow(command: str) -> None
 @pytest.fixture
 def closed_server() -> Iterator[str]:
     """A server that lets nobody in, as MLflow's does with a wrong password."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(401)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as service:
-        thread = threading.Thread(target=service.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{service.server_port}"
-        finally:
-            service.shutdown()
-            thread.join()
+    with server.closed_server() as uri:
+        yield uri
 
 
 @pytest.mark.parametrize(
