@@ -11,7 +11,7 @@ from icl_mlflow.published.experiment import Experiment, experiment, experiment_o
 from icl_mlflow.published.history import PublishedHistory
 from icl_mlflow.published.settings import ImportSettings
 from icl_mlflow.suite.member_artifacts import log_results
-from icl_mlflow.tracking.models.registration import registered_name
+from icl_mlflow.tracking.models.packaging import registered_name
 from icl_mlflow.tracking.runs.imported import IMPORTED
 from icl_mlflow.tracking.runs.lifecycle import open_run
 from icl_mlflow.tracking.store.connection import Store

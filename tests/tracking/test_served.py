@@ -18,7 +18,7 @@ import requests
 import torch
 
 from icl_mlflow.models import Transformer
-from icl_mlflow.tracking.models.registration import packaged
+from icl_mlflow.tracking.models.packaging import packaged
 from icl_mlflow.training.problem import initial_model
 from icl_mlflow.training.settings import TrainSettings
 

@@ -16,11 +16,8 @@ from icl_mlflow.models import Transformer
 from icl_mlflow.settings import values_of
 from icl_mlflow.tables import csv
 from icl_mlflow.tracking.local.temporary import temporary_folder
-from icl_mlflow.tracking.models.registration import (
-    RegisteredModel,
-    packaged,
-    registered_name,
-)
+from icl_mlflow.tracking.models.packaging import packaged, registered_name
+from icl_mlflow.tracking.models.registration import RegisteredModel
 from icl_mlflow.tracking.outbox.records import (
     Artifact,
     DatasetInput,

@@ -10,7 +10,7 @@ import pytest
 from mlflow.entities import Run
 
 from icl_mlflow.models import Transformer
-from icl_mlflow.tracking.models.registration import packaged, registered_name
+from icl_mlflow.tracking.models.packaging import packaged, registered_name
 from icl_mlflow.tracking.outbox.delivery import Delivery
 from icl_mlflow.tracking.outbox.destination import Destination, write_destination
 from icl_mlflow.tracking.outbox.outbox import Outbox, outbox_folder
