@@ -15,6 +15,7 @@ PARTS: Mapping[str, str] = {
     "evaluation": "How long does the evaluation of a validation set take?",
     "sampler": "How long does it take to draw a batch?",
     "tracking": "Which share of an epoch does tracking take, and what costs a model?",
+    "analysis": "How long does an analysis of one model take?",
     "commands": "How long does a command take that trains nothing?",
 }
 

@@ -1,7 +1,6 @@
 """How long does a command take that trains nothing: its start-up, above all?
 
-Reading back what finished members have logged is left out of their look-up, and
-`analyze`, which computes for longer than it starts, is left out altogether.
+Reading back what finished members have logged is left out of their look-up.
 """
 
 import os
@@ -77,8 +76,7 @@ def measure(plan: Plan) -> list[Table]:
             rows=rows,
             note=(
                 "Members are looked up in a local store of "
-                f"{_RUNS.get(plan.size, _MANY_RUNS):,} runs, and not read back; "
-                "`analyze` is not measured."
+                f"{_RUNS.get(plan.size, _MANY_RUNS):,} runs, and not read back."
             ),
         )
     ]
