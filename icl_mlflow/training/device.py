@@ -46,8 +46,8 @@ def compute_threads(wanted: int) -> Iterator[Callable[[int], None]]:
     Several of them heed what else the machine does: `icl_mlflow.training.openmp`.
 
     Args:
-        wanted: how many; 0 for what suits the machine now: one a core, or one where
-            other programs keep all of them busy.
+        wanted: how many; 0 for what suits the machine now: one for every core that
+            other programs leave free.
 
     Yields:
         What changes their number; a thread that has computed before must be told too,
@@ -65,8 +65,9 @@ def compute_threads(wanted: int) -> Iterator[Callable[[int], None]]:
         suited = wanted or suited_threads(before)
         if suited < before and not wanted:
             _logger.warning(
-                "other programs keep all %d cores busy: this takes one thread "
+                "other programs keep cores busy: this takes %s, not %d "
                 "(threads=%d has one a core)",
+                "one thread" if suited == 1 else f"{suited} threads",
                 before,
                 before,
             )

@@ -12,11 +12,13 @@ does not spin. A spare team that does nothing makes them more, and its end makes
 fewer. How many threads compute what never changes meanwhile, and so no bit of any
 result.
 
-Where others keep all cores busy even sleeping threads lose: each waits for its turn
-before the others can go on. So a team that nobody has asked for is one thread there.
+Where others keep cores busy even sleeping threads lose: each waits for its turn before
+the others can go on. So a team that nobody has asked for has no more threads than there
+are free cores when it begins.
 """
 
 import contextlib
+import math
 import os
 import sys
 import threading
@@ -33,10 +35,6 @@ _PERIOD = 0.2
 #: sleep, and below the second they spin again.
 _BUSY, _QUIET = 0.15, 0.05
 
-#: The share of all cores that others keep busy where one thread suits best: four busy
-#: programs beside one of ours on two cores have four fifths of them.
-_ALL_BUSY = 0.75
-
 _STAT = Path("/proc/stat")
 _IDLE = slice(3, 5)  # idle, iowait
 _FIELDS = slice(0, 8)  # user to steal; guests are part of user
@@ -46,7 +44,7 @@ _PARALLEL = 1 << 17
 
 
 def suited_threads(cores: int) -> int:
-    """How many threads suit the machine: one a core, or one where all are busy.
+    """How many threads suit the machine: one for every core that others leave free.
 
     Asked of the time since this module was imported and of the last moment, so that
     neither what has passed nor a short burst decides.
@@ -60,7 +58,7 @@ def suited_threads(cores: int) -> int:
     time.sleep(_PERIOD)
     now = Usage.until_now()
     least = min(now.others_since(before), now.others_since(_AT_IMPORT))
-    return 1 if least > _ALL_BUSY * cores else cores
+    return max(1, math.floor(cores - least + 0.5))
 
 
 def _can_look() -> bool:

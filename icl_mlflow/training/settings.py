@@ -203,7 +203,7 @@ class TrainSettings:
     )
     threads: int = setting(
         0,
-        "CPU threads; 0 for one per core, or one on a busy machine.",
+        "CPU threads; 0 for one per core that is free at the start.",
         minimum=0,
         maximum=1_024,
         decides=never,
