@@ -13,6 +13,7 @@ import click
 
 from icl_mlflow.analysis import ANALYSES
 from icl_mlflow.cli.main import COMMANDS, cli
+from icl_mlflow.cli.options import group_of
 from icl_mlflow.estimators import ESTIMATORS
 from icl_mlflow.tasks import TASKS
 from icl_mlflow.training.settings import PRESETS
@@ -22,6 +23,8 @@ _ROOT = Path(__file__).parents[1]
 #: Pages that programs write elsewhere in the repository, with their figures.
 _MEASURED = "benchmarks/results"
 _MARK = re.compile(r"<!-- generated: (\w+) -->")
+#: What is told of every option, beside its name.
+_COLUMNS = ("takes", "default", "what it is")
 #: A link of a page in docs/ to one that is written elsewhere.
 _OUT_OF_DOCS = re.compile(rf"\]\(\.\./({_MEASURED}/)")
 
@@ -100,22 +103,23 @@ def _command(context: click.Context, name: str) -> str:
     ]
     usage = " ".join(p.make_metavar(context) for p in arguments)
     parts.append(f"```sh\nicl-mlflow {' '.join([name, usage]).strip()} [OPTIONS]\n```")
-    rows = [
-        [
-            f"`{_spelling(p)}`",
-            _kind(p, context),
-            _value(p.default),
-            _prose(p.help or ""),
-        ]
-        for p in command.get_params(context)
-        if isinstance(p, click.Option) and p.name != "help"
-    ]
-    parts.append(_table(["option", "takes", "default", "what it is"], rows))
+    titled: dict[str, list[list[str]]] = {}
+    for option in command.get_params(context):
+        if isinstance(option, click.Option) and option.name != "help":
+            titled.setdefault(group_of(option), []).append(_row(option, context))
+    for title, rows in titled.items():
+        parts.append(_table([f"{title} option".strip().lower(), *_COLUMNS], rows))
     example = (command.epilog or "").replace("\b", "").replace("Example:", "")
     lines = [line.strip() for line in example.splitlines() if line.strip()]
     if lines:
         parts.append("```sh\n" + "\n".join(lines) + "\n```")
     return "\n\n".join(parts)
+
+
+def _row(option: click.Option, context: click.Context) -> list[str]:
+    about = _prose(option.help or "")
+    spelling, kind = f"`{_spelling(option)}`", _kind(option, context)
+    return [spelling, kind, _value(option.default), about]
 
 
 def _parameters(context: click.Context, name: str) -> Iterator[click.Parameter]:

@@ -46,6 +46,7 @@ def setting(
     above: float | None = None,
     decides: Decides = always,
     frozen: object = MISSING,
+    group: str | None = None,
 ) -> T:
     """Declare a field: its default, one sentence of help, and what it may be.
 
@@ -59,6 +60,8 @@ def setting(
         decides: for which settings it decides the result; see `icl_mlflow.identity`.
         frozen: the value that identities leave out, where that is no longer the
             default. Whoever changes a default gives the first one here.
+        group: the title in ``--help`` that this field and those after it stand under,
+            until another field begins one.
     """
     return field(
         default=default,
@@ -70,6 +73,7 @@ def setting(
             "above": above,
             "decides": decides,
             "frozen": default if frozen is MISSING else frozen,
+            "group": group,
         },
     )
 

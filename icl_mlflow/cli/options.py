@@ -48,6 +48,37 @@ class _Name(click.ParamType[str]):
         return [CompletionItem(c) for c in self._choices() if c.startswith(incomplete)]
 
 
+class GroupedCommand(click.Command):
+    """A command whose ``--help`` lists its options under the titles of their groups."""
+
+    def format_options(
+        self, ctx: click.Context, formatter: click.HelpFormatter
+    ) -> None:
+        """Options by group; those without one come last."""
+        by_group: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                by_group.setdefault(group_of(parameter), []).append(record)
+        ungrouped = by_group.pop("", [])
+        for title, records in (*by_group.items(), ("Options", ungrouped)):
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
+def group_of(parameter: click.Parameter) -> str:
+    """The title that an option stands under in ``--help``; empty without one."""
+    return parameter.group if isinstance(parameter, _Option) else ""
+
+
+class _Option(click.Option):
+    """An option that belongs to a group."""
+
+    def __init__(self, *args: Any, group: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.group = group
+
+
 def options(
     *kinds: type,
     presets: Mapping[str, Mapping[str, Any]] | None = None,
@@ -64,6 +95,7 @@ def options(
         without: fields that the command fills in itself, and which keep their default.
     """
     declared = declarations(kinds, without)
+    groups = _groups(kinds)
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
@@ -79,7 +111,8 @@ def options(
 
         decorated: Command = run
         for field in reversed(list(chain.from_iterable(declared))):
-            decorated = _option(field, presets or {})(decorated)
+            group = groups.get(field.name, groups.get(PARAMETERS, ""))
+            decorated = _option(field, presets or {}, group)(decorated)
         return decorated
 
     return decorate
@@ -108,6 +141,16 @@ def declarations(
             else:
                 of_kind.append(field)
         found.append(of_kind)
+    return found
+
+
+def _groups(kinds: Sequence[type]) -> dict[str, str]:
+    """Field to the title that it stands under, empty before the first title."""
+    found: dict[str, str] = {}
+    title = ""
+    for field in chain.from_iterable(map(fields, kinds)):
+        title = field.metadata.get("group") or title
+        found[field.name] = title
     return found
 
 
@@ -145,7 +188,7 @@ def _help_of(by_task: Mapping[str, Field[Any]], otherwise: str) -> str:
 
 
 def _option(
-    declared: Field[Any], presets: Mapping[str, Mapping[str, Any]]
+    declared: Field[Any], presets: Mapping[str, Mapping[str, Any]], group: str
 ) -> Callable[[Command], Command]:
     kind = value_type(declared)
     if is_required(declared):
@@ -158,6 +201,8 @@ def _option(
         more |= {"is_eager": True, "callback": functools.partial(_preset, presets)}
     return click.option(
         f"--{declared.name}",
+        cls=_Option,
+        group=group,
         type=_Name(choices) if choices else kind,
         default=declared.default,
         help=declared.metadata["help"],

@@ -74,7 +74,7 @@ class TrainSettings:
     """
 
     # What is learned
-    task: str = setting("A", "Task to learn.", choices=lambda: TASKS)
+    task: str = setting("A", "Task to learn.", choices=lambda: TASKS, group="Task")
     variant: str = setting(
         "baseline",
         "Variant to train; `icl-mlflow ablate --list` shows them.",
@@ -88,7 +88,7 @@ class TrainSettings:
 
     # The model
     d_model: int = setting(
-        128, "Width of the residual stream.", minimum=1, maximum=16_384
+        128, "Width of the residual stream.", minimum=1, maximum=16_384, group="Model"
     )
     n_layers: int = setting(2, "Transformer blocks.", minimum=1, maximum=1_000)
     n_heads: int = setting(4, "Attention heads per block.", minimum=1)
@@ -111,6 +111,7 @@ class TrainSettings:
         "Learn from sampled labels, or from their exact probabilities given the rest.",
         choices=lambda: ("labels", "bayes"),
         decides=_trains,
+        group="Training",
     )
     curriculum: str = setting(
         "none",
@@ -200,6 +201,7 @@ class TrainSettings:
         "Where to compute.",
         choices=lambda: ("auto", "cpu", "cuda", "mps"),
         decides=never,
+        group="Run",
     )
     threads: int = setting(
         0,

@@ -70,9 +70,13 @@ class AblateSettings:
     """The members of `ablate`: every variant with every seed."""
 
     variants: str = setting(
-        "all", "Variants to train, such as no_labels,no_position; the baseline joins."
+        "all",
+        "Variants to train, such as no_labels,no_position; the baseline joins.",
+        group="Task",
     )
-    seeds: str = setting("0,1,2", "Seeds of every variant, such as 0,1,2 or 0-9.")
+    seeds: str = setting(
+        "0,1,2", "Seeds of every variant, such as 0,1,2 or 0-9.", group="Run"
+    )
 
     def __post_init__(self) -> None:
         check(self)

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from icl_mlflow.cli.options import CONTEXT, declarations, options
+from icl_mlflow.cli.train import train
 from icl_mlflow.settings import check, required, setting
 from icl_mlflow.tasks import TASKS
 from icl_mlflow.tasks.parameters import declared_by_any
@@ -96,6 +97,30 @@ def test_help_shows_texts_defaults_and_choices() -> None:
     assert "Points of the context. [default: 8]" in shown
     assert "--preset [paper|smoke]" in shown
     assert "Learning rate. --" in shown  # no default, and none is shown
+
+
+def test_help_lists_options_below_the_title_of_their_group() -> None:
+    shown = CliRunner().invoke(train, ["--help"]).output
+    titles = ["Task:", "Model:", "Training:", "Run:", "Options:"]
+    places = [shown.index(f"\n{title}\n") for title in titles]
+    assert places == sorted(places)
+    for option, title in {
+        "--tau": "Task:",
+        "--d_model": "Model:",
+        "--layer_init": "Model:",
+        "--lr": "Training:",
+        "--seed": "Run:",
+        "--dry_run": "Run:",
+        "--help": "Options:",
+    }.items():
+        before = shown[: shown.index(f"\n  {option} ") + 1]
+        assert max(titles, key=lambda one: before.rfind(f"\n{one}\n")) == title
+
+
+def test_a_command_without_groups_lists_options_as_click_does() -> None:
+    shown = called("--help").output
+    assert shown.count("\nOptions:\n") == 1
+    assert "Task:" not in shown
 
 
 def test_a_field_that_the_command_fills_in_has_no_option() -> None:
