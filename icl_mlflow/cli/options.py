@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import Field, fields
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -28,7 +28,13 @@ CONTEXT: dict[str, Any] = {
 }
 
 
-class _Name(click.ParamType[str]):
+if TYPE_CHECKING:
+    _Text = click.ParamType[str]
+else:  # older versions of click know no parameter types of what they give
+    _Text = click.ParamType
+
+
+class _Name(_Text):
     """A name from a registry: completed by the shell, checked by the settings."""
 
     name = "name"
