@@ -5,6 +5,8 @@ What differs between variants is data: the embedding, what is frozen, what episo
 shown. Source: arXiv 2603.10573, whose checkpoints load by name.
 """
 
+from collections.abc import Callable, Collection
+
 import torch
 from torch import Generator, Tensor, nn
 
@@ -13,7 +15,10 @@ from icl_mlflow.models.embedding import EMBEDDINGS
 from icl_mlflow.models.forward import layer_parameters, layer_prefix, logits
 from icl_mlflow.models.initial import Layout, block, linear
 from icl_mlflow.models.inputs import checked_inputs
-from icl_mlflow.models.trace import Edit, Trace, trace, unedited
+from icl_mlflow.models.placement import place
+from icl_mlflow.models.sites import sites
+from icl_mlflow.models.torch_twin import TorchTwin
+from icl_mlflow.models.trace import Edit, Trace, cached, trace, unedited
 
 
 class Transformer(nn.Module):
@@ -37,7 +42,7 @@ class Transformer(nn.Module):
         self.architecture = architecture
         rng = rng if rng is not None else Generator().manual_seed(0)
         for name, initial in layout(architecture).items():
-            _place(self, name, nn.Parameter(initial.draw(rng)))
+            place(self, name, nn.Parameter(initial.draw(rng)))
         if copied_layers:
             self._copy_first_layer()
 
@@ -87,6 +92,66 @@ class Transformer(nn.Module):
         parameters = dict(self.named_parameters())
         return trace(parameters, self.architecture, features_BSF, edit)
 
+    def run_with_cache(
+        self,
+        context_x_BND: Tensor,
+        context_y_BN: Tensor,
+        query_x_BD: Tensor,
+        *,
+        names: Collection[str] | Callable[[str], bool] | None = None,
+        edit: Edit = unedited,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The logits (B,), in nats, and internal quantities by their hooks' names.
+
+        The names are those of TransformerLens for a post-LN block, such as
+        ``blocks.0.attn.hook_pattern``, and so are the shapes: ``hook_q``, ``hook_k``,
+        ``hook_v`` and ``hook_z`` are (B, S, H, K). `Site` says what each is.
+
+        Args:
+            context_x_BND: as for `forward`.
+            context_y_BN: as for `forward`.
+            query_x_BD: as for `forward`.
+            names: which are kept: names, or a function that says so of a name; all of
+                them if not given.
+            edit: may replace each quantity before it is used.
+
+        Raises:
+            ValueError: as for `forward`, or a name that no hook has.
+        """
+        features_BSF = self._checked_features(context_x_BND, context_y_BN, query_x_BD)
+        return cached(
+            dict(self.named_parameters()),
+            self.architecture,
+            features_BSF,
+            wanted=self._wanted(names),
+            edit=edit,
+        )
+
+    def as_torch(self) -> TorchTwin:
+        """The same model of torch's modules: with its weights, for hooks.
+
+        Changes of the one's weights are not seen by the other.
+        """
+        twin = TorchTwin(self.architecture)
+        twin.load_state_dict(self.state_dict())
+        weight = next(self.parameters())
+        return twin.to(weight.device, weight.dtype).train(self.training)
+
+    def _wanted(
+        self, names: Collection[str] | Callable[[str], bool] | None
+    ) -> Callable[[str], bool]:
+        if names is None:
+            return lambda _: True
+        if callable(names):
+            return names
+        n_layers = self.architecture.n_layers
+        known = [name for site in sites(n_layers) for name in site.hook_names(n_layers)]
+        if unknown := [name for name in names if name not in known]:
+            raise ValueError(
+                f"no hook is called {unknown[0]!r}; there are: {', '.join(known)}"
+            )
+        return frozenset(names).__contains__
+
     def _checked_features(
         self, context_x_BND: Tensor, context_y_BN: Tensor, query_x_BD: Tensor
     ) -> Tensor:
@@ -127,13 +192,3 @@ def layout(architecture: Architecture) -> Layout:
         found |= block(layer_prefix(index), architecture.d_model)
     found |= linear("head", architecture.d_model, 1)
     return found | EMBEDDINGS[architecture.embedding].layout(architecture)
-
-
-def _place(root: nn.Module, name: str, parameter: nn.Parameter) -> None:
-    """Register a parameter under its dotted name, making plain modules on the way."""
-    *path, leaf = name.split(".")
-    for part in path:
-        if part not in dict(root.named_children()):
-            root.add_module(part, nn.Module())
-        root = root.get_submodule(part)
-    root.register_parameter(leaf, parameter)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from icl_mlflow.models import Site, Transformer
 from icl_mlflow.models.forward import logits_from_heads
+from icl_mlflow.models.sites import sites
 from tests.models.small import SMALL, Build, draw, inputs
 
 
@@ -98,11 +99,7 @@ def test_every_site_is_offered_once_in_the_order_of_computation(
         return value
 
     model.trace(*episodes, edit=note)
-    expected = [Site("residual", 0)]
-    for layer in (0, 1):
-        expected += [Site("pattern", layer), Site("head_output", layer)]
-        expected += [Site("residual", layer + 1)]
-    assert seen == expected
+    assert tuple(seen) == sites(2)
 
 
 def test_keys_of_zero_make_attention_uniform(
@@ -137,3 +134,68 @@ def test_the_answer_from_a_blocks_heads_is_the_answer_of_the_whole_with_them_edi
         )
         whole_B = model.trace(*episodes, edit=change).logit_B
         torch.testing.assert_close(logit_B, whole_B, rtol=1e-12, atol=1e-12)
+
+
+def test_the_cache_has_every_hook_and_what_the_trace_has(
+    model: Transformer, episodes: tuple[Tensor, Tensor, Tensor]
+) -> None:
+    trace = model.trace(*episodes)
+    logit_B, cache = model.run_with_cache(*episodes)
+    assert torch.equal(logit_B, trace.logit_B)
+    assert set(cache) == {name for site in sites(2) for name in site.hook_names(2)}
+    for layer in (0, 1):
+        block = f"blocks.{layer}."
+        assert torch.equal(cache[f"{block}hook_resid_pre"], trace.residual_BSM[layer])
+        pattern_BHSS = cache[f"{block}attn.hook_pattern"]
+        assert torch.equal(pattern_BHSS, trace.pattern_BHSS[layer])
+        z_BSHK = cache[f"{block}attn.hook_z"]
+        assert torch.equal(z_BSHK.transpose(1, 2), trace.head_output_BHSK[layer])
+    last_BSM = cache["blocks.1.hook_normalized_resid_post"]
+    assert torch.equal(last_BSM, trace.residual_BSM[2])
+
+
+def test_the_streams_add_up_and_the_norms_divide(
+    model: Transformer, episodes: tuple[Tensor, Tensor, Tensor]
+) -> None:
+    _, cache = model.run_with_cache(*episodes)
+    for layer in (0, 1):
+        at_layer = {
+            name.removeprefix(f"blocks.{layer}."): value
+            for name, value in cache.items()
+            if name.startswith(f"blocks.{layer}.")
+        }
+        before, after = at_layer["hook_resid_pre"], at_layer["hook_resid_mid"]
+        assert torch.equal(after, before + at_layer["hook_attn_out"])
+        normed, mlp = at_layer["ln1.hook_normalized"], at_layer["hook_mlp_out"]
+        assert torch.equal(at_layer["hook_resid_post"], normed + mlp)
+        assert at_layer["ln1.hook_scale"].shape == (5, 13, 1)
+        variance = after.var(-1, unbiased=False, keepdim=True)
+        scale = (variance + 1e-5).sqrt()
+        torch.testing.assert_close(at_layer["ln1.hook_scale"], scale)
+
+
+def test_only_what_is_named_is_kept(
+    model: Transformer, episodes: tuple[Tensor, Tensor, Tensor]
+) -> None:
+    name = "blocks.1.attn.hook_z"
+    _, cache = model.run_with_cache(*episodes, names=[name])
+    assert list(cache) == [name]
+    _, cache = model.run_with_cache(*episodes, names=lambda n: n.endswith("hook_scale"))
+    assert len(cache) == 4
+    with pytest.raises(
+        ValueError, match=r"no hook is called 'blocks\.7\.attn\.hook_z'; "
+    ):
+        model.run_with_cache(*episodes, names=["blocks.7.attn.hook_z"])
+
+
+@pytest.mark.parametrize("site", sites(2), ids=str)
+def test_an_edit_of_any_site_is_used_and_kept(
+    site: Site, model: Transformer, episodes: tuple[Tensor, Tensor, Tensor]
+) -> None:
+    plain_B, _ = model.run_with_cache(*episodes)
+    edit = at(site, lambda value: 0.5 * value + 0.1 * value.roll(1, -1))
+    logit_B, cache = model.run_with_cache(*episodes, edit=edit)
+    assert (logit_B - plain_B).abs().max() > 1e-6
+    (name, *_) = site.hook_names(2)
+    _, before = model.run_with_cache(*episodes)
+    torch.testing.assert_close(cache[name], edit(site, before[name]))
