@@ -11,6 +11,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from icl_mlflow.models.architecture import Architecture
+from icl_mlflow.models.attribution import Attribution, attribute
 from icl_mlflow.models.embedding import EMBEDDINGS
 from icl_mlflow.models.forward import layer_parameters, layer_prefix, logits
 from icl_mlflow.models.initial import Layout, block, linear
@@ -126,6 +127,23 @@ class Transformer(nn.Module):
             wanted=self._wanted(names),
             edit=edit,
         )
+
+    def attribution(
+        self, context_x_BND: Tensor, context_y_BN: Tensor, query_x_BD: Tensor
+    ) -> Attribution:
+        """The logits as exact sums of what each part wrote: see `Attribution`.
+
+        Args:
+            context_x_BND: as for `forward`.
+            context_y_BN: as for `forward`.
+            query_x_BD: as for `forward`.
+
+        Raises:
+            ValueError: as for `forward`.
+        """
+        features_BSF = self._checked_features(context_x_BND, context_y_BN, query_x_BD)
+        parameters = dict(self.named_parameters())
+        return attribute(parameters, self.architecture, features_BSF)
 
     def as_torch(self) -> TorchTwin:
         """The same model of torch's modules: with its weights, for hooks.
