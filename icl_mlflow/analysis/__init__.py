@@ -19,6 +19,7 @@ ANALYSES: "Registry[Analysis]" = Registry(
         "llr_regression": f"{_PERFORMANCE}.llr_regression:LLR_REGRESSION",
         "kernel_regression": f"{_MECHANISM}.kernel_regression:KERNEL_REGRESSION",
         "logit_lens": f"{_MECHANISM}.logit_lens:LOGIT_LENS",
+        "logit_attribution": f"{_MECHANISM}.logit_attribution:LOGIT_ATTRIBUTION",
         "ov_alignment": f"{_MECHANISM}.ov_alignment:OV_ALIGNMENT",
         "head_ablation": f"{_MECHANISM}.head_ablation:HEAD_ABLATION",
         "alignment_vs_impact": f"{_MECHANISM}.alignment_vs_impact:ALIGNMENT_VS_IMPACT",

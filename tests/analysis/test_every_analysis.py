@@ -36,7 +36,10 @@ REFUSED = {
 #: Where chance might enter: variants that draw at evaluation, and the plainest.
 REPEATED = ("baseline", "shuffled_labels", "shuffled_context")
 #: What only a transformer can be asked.
-INTERNAL = ("logit_lens", "ov_alignment", "head_ablation", "alignment_vs_impact")
+INTERNAL = (
+    *("logit_lens", "logit_attribution", "ov_alignment", "head_ablation"),
+    "alignment_vs_impact",
+)
 
 
 def word_of_the_reason(name: str, task: str, variant: str) -> str | None:

@@ -32,8 +32,13 @@ def no_internals(subject: Subject) -> str | None:
     return None
 
 
+def parts_to_trace(episodes: Episodes) -> Iterator[Episodes]:
+    """Consecutive parts of which all internals fit into little memory."""
+    return episodes.chunks(min(_POINTS, _PAIRS // (episodes.n_context + 1)))
+
+
 @torch.no_grad()
 def traces(transformer: Transformer, episodes: Episodes) -> Iterator[Trace]:
     """The traces of a model on consecutive chunks of episodes."""
-    for part in episodes.chunks(min(_POINTS, _PAIRS // (episodes.n_context + 1))):
+    for part in parts_to_trace(episodes):
         yield transformer.trace(part.context_x_BND, part.context_y_BN, part.query_x_BD)
