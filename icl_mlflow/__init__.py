@@ -1,8 +1,8 @@
 """In-context learning of statistical tests: tasks, models, analyses, tracked by MLflow.
 
 The commands are functions: `train`, `ablate`, `reproduce`, `analyze`, `compare`.
-`load_model` fetches a model, and `predict` asks it, exact Bayes and any other predictor
-alike.
+`registered_models` lists models, `load_model` fetches one, and `predict` asks it, exact
+Bayes and any other predictor alike.
 
 >>> from icl_mlflow import TASKS
 >>> episodes = TASKS["A"].sample(4, n_context=8, seed=1)
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from icl_mlflow.published.checkpoint import read_published
     from icl_mlflow.suite.execution import Execution
     from icl_mlflow.tasks import TASKS
+    from icl_mlflow.tracking.models.catalogue import model_card, registered_models
     from icl_mlflow.tracking.models.lookup import load_model
     from icl_mlflow.training.fit import fit
     from icl_mlflow.training.settings import TrainSettings
@@ -54,9 +55,11 @@ _PLACES = {
     "evaluation_set": "icl_mlflow.evaluation",
     "fit": "icl_mlflow.training.fit",
     "load_model": "icl_mlflow.tracking.models.lookup",
+    "model_card": "icl_mlflow.tracking.models.catalogue",
     "oracle": "icl_mlflow.estimators.predictor",
     "predict": "icl_mlflow.evaluation",
     "read_published": "icl_mlflow.published.checkpoint",
+    "registered_models": "icl_mlflow.tracking.models.catalogue",
     "reproduce": "icl_mlflow.api",
     "scores": "icl_mlflow.evaluation",
     "ablate": "icl_mlflow.api",
@@ -83,9 +86,11 @@ __all__ = [
     "evaluation_set",
     "fit",
     "load_model",
+    "model_card",
     "oracle",
     "predict",
     "read_published",
+    "registered_models",
     "reproduce",
     "scores",
     "train",

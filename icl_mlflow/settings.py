@@ -5,8 +5,9 @@ are all derived from these declarations.
 """
 
 import math
+import re
 from collections.abc import Callable, Collection
-from dataclasses import MISSING, Field, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from icl_mlflow.registry import unknown_name
@@ -24,6 +25,25 @@ T = TypeVar("T")
 Choices = Callable[[], Collection[str]]
 #: Whether a field decides the result of these settings.
 Decides = Callable[[Any], bool]
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """What a text must be.
+
+    Attributes:
+        expression: a regular one, of the whole text.
+        words: the same for readers.
+    """
+
+    expression: str
+    words: str
+
+
+#: What may stand before the name of a registered model: MLflow takes no / and : there.
+MODEL_PREFIX = Pattern(
+    r"[\w.+-]{0,64}", "at most 64 letters, digits and - _ . +, such as ann-"
+)
 
 
 def always(_settings: object) -> bool:
@@ -44,6 +64,7 @@ def setting(
     minimum: float | None = None,
     maximum: float | None = None,
     above: float | None = None,
+    pattern: Pattern | None = None,
     decides: Decides = always,
     frozen: object = MISSING,
     group: str | None = None,
@@ -57,6 +78,7 @@ def setting(
         minimum: an inclusive lower bound.
         maximum: an inclusive upper bound.
         above: an exclusive lower bound.
+        pattern: what text must be.
         decides: for which settings it decides the result; see `icl_mlflow.identity`.
         frozen: the value that identities leave out, where that is no longer the
             default. Whoever changes a default gives the first one here.
@@ -71,6 +93,7 @@ def setting(
             "minimum": minimum,
             "maximum": maximum,
             "above": above,
+            "pattern": pattern,
             "decides": decides,
             "frozen": default if frozen is MISSING else frozen,
             "group": group,
@@ -128,6 +151,7 @@ def checked(declared: Field[Any], value: Any) -> Any:
     if type(value) is not kind:
         raise ValueError(f"{declared.name} must be {_article(kind)}, not {value!r}")
     _check_choice(declared, value)
+    _check_pattern(declared, value)
     _check_bounds(declared, value)
     return value
 
@@ -159,6 +183,12 @@ def _check_choice(declared: Field[Any], value: object) -> None:
     if choices is None or value in (known := choices()):
         return
     raise unknown_name(declared.name, str(value), known)
+
+
+def _check_pattern(declared: Field[Any], value: Any) -> None:
+    pattern: Pattern | None = declared.metadata.get("pattern")
+    if pattern and re.fullmatch(pattern.expression, value, re.ASCII) is None:
+        raise ValueError(f"{declared.name} must be {pattern.words}, not {value!r}")
 
 
 def _check_bounds(declared: Field[Any], value: Any) -> None:

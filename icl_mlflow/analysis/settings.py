@@ -33,6 +33,11 @@ class AnalyzeSettings:
     model: str | None = setting(
         None, "Instead of run_id: models:/NAME/VERSION or models:/NAME@ALIAS."
     )
+    checkpoints: bool = setting(
+        default=False,
+        text="Ask the weights after each epoch instead (keep_checkpoints=log), and "
+        "draw every number against the epoch.",
+    )
     analyses: str = setting(
         _ALL, f"Questions to ask, separated by commas: {', '.join(ANALYSES)}."
     )
@@ -65,6 +70,11 @@ class AnalyzeSettings:
             raise ValueError(
                 "give exactly one of run_id (a training run, or a parent run) and "
                 "model (models:/NAME/VERSION or models:/NAME@ALIAS)"
+            )
+        if self.checkpoints and self.run_id is None:
+            raise ValueError(
+                "checkpoints are those of a run: give its run_id; a single checkpoint "
+                "is a model (models:/MODEL_ID)"
             )
         if self.model is not None and not self.model.startswith("models:/"):
             raise ValueError(

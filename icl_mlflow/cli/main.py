@@ -36,8 +36,12 @@ COMMANDS = {
         "icl_mlflow.cli.compare:compare",
         "Compare two runs on the same episodes.",
     ),
+    "models": (
+        "icl_mlflow.cli.store.models:models",
+        "List registered models; show the card of one.",
+    ),
     "export": (
-        "icl_mlflow.cli.export:export",
+        "icl_mlflow.cli.store.export:export",
         "Write the histories and results of runs to files.",
     ),
     "reproduce": (
@@ -49,10 +53,10 @@ COMMANDS = {
         "Register the models that were published with the paper.",
     ),
     "sync": (
-        "icl_mlflow.cli.sync:sync",
+        "icl_mlflow.cli.store.sync:sync",
         "Deliver what the tracking store could not take.",
     ),
-    "reap": ("icl_mlflow.cli.reap:reap", "Mark runs whose process has died."),
+    "reap": ("icl_mlflow.cli.store.reap:reap", "Mark runs whose process has died."),
 }
 
 _STORAGE = 4

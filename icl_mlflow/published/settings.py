@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from icl_mlflow.published.experiment import experiment
-from icl_mlflow.settings import check, required, setting
+from icl_mlflow.settings import MODEL_PREFIX, check, required, setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +22,11 @@ class ImportSettings:
         None,
         "What the files belong to, such as task_A_regular (the name of their folder if "
         "not given).",
+    )
+    model_prefix: str | None = setting(
+        None,
+        "What the registered models' names begin with, on a server that others share.",
+        pattern=MODEL_PREFIX,
     )
     experiment: str | None = setting(
         None, "MLflow experiment (MLFLOW_EXPERIMENT_NAME or Default if not given)."

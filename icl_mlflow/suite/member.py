@@ -35,9 +35,10 @@ from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.training.checkpoint import newest_file
 from icl_mlflow.training.device import pick_device
 from icl_mlflow.training.fit import Epoch, FittedModel, NonFiniteLossError, fit
+from icl_mlflow.training.member_state import Weights
 from icl_mlflow.training.precision import precision_reason
-from icl_mlflow.training.problem import data_digest, problem, resolved
-from icl_mlflow.training.settings import TrainSettings
+from icl_mlflow.training.problem import data_digest, problem, resolved, with_weights
+from icl_mlflow.training.settings import LOG, TrainSettings
 from icl_mlflow.training.stacked.fit import fit_stacked
 
 
@@ -112,6 +113,7 @@ def _fitted(
             settings,
             on_step=on_step,
             on_epoch=on_epoch,
+            on_weights=run.report_weights,
             checkpoints=run.checkpoints,
             uninterrupted=signals_put_off,
         )
@@ -121,6 +123,7 @@ def _fitted(
             keeping=keeping,
             on_step=on_step,
             on_epoch=lambda _index, epoch: on_epoch(epoch),
+            on_weights=lambda _index, *told: run.report_weights(*told),
         )
     if isinstance(ended, NonFiniteLossError):
         raise ended
@@ -132,20 +135,31 @@ class MemberRun:
 
     Args:
         log: where all of it is kept.
+        settings: of the member.
         logger: whose lines become an artifact of the run.
         checkpoints: where its training keeps checkpoints; None for nowhere.
     """
 
     def __init__(
-        self, log: RunLog, logger: logging.Logger, checkpoints: Path | None
+        self,
+        log: RunLog,
+        settings: TrainSettings,
+        logger: logging.Logger,
+        checkpoints: Path | None,
     ) -> None:
         self.run_id, self.checkpoints = log.run_id, checkpoints
-        self._log, self._logger = log, logger
+        self._log, self._logger, self._settings = log, logger, settings
 
     def report(self, epoch: Epoch) -> None:
         """Log a finished epoch."""
         self._logger.info("epoch %d: %s", epoch.epoch, _shown(epoch.metrics))
         self._log.metrics(epoch.metrics, step=epoch.epoch)
+
+    def report_weights(self, epoch: Epoch, weights: Weights) -> None:
+        """Log the weights after an epoch, once it is logged, if that is wanted."""
+        if self._settings.keep_checkpoints == LOG:
+            model = with_weights(self._settings, weights)
+            self._log.checkpoint(model, self._settings, epoch.epoch)
 
     def finish(self, fitted: FittedModel) -> TrainingResult:
         """Log the results of a training that is over, and register its model."""
@@ -226,7 +240,7 @@ def member_run(
             profile=resolved(settings),
             context="training",
         )
-        yield MemberRun(log, logger, checkpoints)
+        yield MemberRun(log, settings, logger, checkpoints)
 
 
 def _tags(settings: TrainSettings) -> dict[str, str]:
@@ -264,7 +278,10 @@ def _finish(log: RunLog, fitted: FittedModel) -> TrainingResult:
         log.tags({"best_epoch": fitted.best_epoch})
     log_results(log, fitted)
     # Last, so that a run that fails before has no registered model.
-    registered = log.model(fitted.model, settings, best | fitted.test)
+    bayes = bayes_accuracy(fitted.test_set.bayes_B)
+    registered = log.model(
+        fitted.model, settings, best | fitted.test, bayes_accuracy=bayes
+    )
     log.metrics(fitted.test, step=len(history), of_model=True)
     return TrainingResult(
         settings=settings,
@@ -273,6 +290,6 @@ def _finish(log: RunLog, fitted: FittedModel) -> TrainingResult:
         epochs=history,
         best_epoch=fitted.best_epoch,
         test=fitted.test,
-        bayes_accuracy=bayes_accuracy(fitted.test_set.bayes_B),
+        bayes_accuracy=bayes,
         ui_link=log.ui_link(),
     )

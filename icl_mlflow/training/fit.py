@@ -82,6 +82,7 @@ def fit(
     *,
     on_step: Callable[[], None] = lambda: None,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
+    on_weights: Callable[[Epoch, Weights], None] = lambda _epoch, _weights: None,
     checkpoints: Path | None = None,
     uninterrupted: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> FittedModel:
@@ -94,6 +95,8 @@ def fit(
         on_step: called after every step; for those of an earlier call, at the start.
         on_epoch: called with every finished epoch; with those of an earlier call, at
             the start.
+        on_weights: called after ``on_epoch`` with the weights after that epoch; of the
+            epochs of an earlier call, with those of the last one.
         checkpoints: the run's folder for them. Training goes on from the newest one
             that is whole, and leaves one after every epoch, and where KeyboardInterrupt
             or SystemExit ends it.
@@ -128,6 +131,7 @@ def fit(
                 progress=aside(MemberState, settings, optimisation),
                 on_step=on_step,
                 on_epoch=on_epoch,
+                on_weights=on_weights,
                 uninterrupted=uninterrupted,
                 aside=aside,
             )
@@ -207,6 +211,7 @@ class _Training:
     progress: MemberState
     on_step: Callable[[], None]
     on_epoch: Callable[[Epoch], None]
+    on_weights: Callable[[Epoch, Weights], None]
     uninterrupted: Callable[[], AbstractContextManager[None]]
     aside: TrainingThread
 
@@ -243,6 +248,7 @@ class _Training:
             self.on_step()
         for earlier in tuple(progress.history.epochs):
             self.on_epoch(earlier)
+        self._tell_weights()
         while len(progress.history.epochs) < self.settings.epochs:
             try:
                 with matrix_products(self.settings.precision):
@@ -260,6 +266,12 @@ class _Training:
                 self.aside(save)
             # Told only what is kept, so that it never hears two versions of an epoch.
             self.on_epoch(progress.history.epochs[-1])
+            self._tell_weights()
+
+    def _tell_weights(self) -> None:
+        history = self.progress.history
+        if history.epochs:
+            self.on_weights(history.epochs[-1], history.last_good)
 
     def _train(self) -> dict[str, float]:
         """Take the steps that the epoch still lacks; its training metrics."""

@@ -136,6 +136,13 @@ def initial_model(settings: TrainSettings) -> Transformer:
     return model
 
 
+def with_weights(settings: TrainSettings, weights: Mapping[str, Tensor]) -> Transformer:
+    """The model of settings with weights that training has given it, on the CPU."""
+    model = Transformer(problem(settings).architecture)
+    model.load_state_dict(weights)
+    return model.eval()
+
+
 def training_batch(
     settings: TrainSettings, chosen: Problem, step: int, device: torch.device | str
 ) -> Batch:

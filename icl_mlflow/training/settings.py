@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from icl_mlflow.identity import decisive, digest
-from icl_mlflow.settings import check, never, setting, task_parameters
+from icl_mlflow.settings import (
+    MODEL_PREFIX,
+    check,
+    never,
+    setting,
+    task_parameters,
+)
 from icl_mlflow.tasks import TASKS
 from icl_mlflow.tasks.parameters import defaults, given_to, takes_task_parameters
 from icl_mlflow.variants import VARIANTS
@@ -41,6 +47,9 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 
 #: The precision that suits the machine; what that is takes its place at once.
 AUTO_PRECISION = "auto"
+
+#: Where checkpoints go.
+LOCAL, LOG = "local", "log"
 
 
 def _trains(settings: "TrainSettings") -> bool:
@@ -221,6 +230,21 @@ class TrainSettings:
     )
     eval_seed: int = setting(
         0, "Seed of the validation and test episodes, shared by all seeds.", minimum=0
+    )
+
+    # What is kept of it
+    keep_checkpoints: str = setting(
+        LOCAL,
+        "Weights after each epoch: on this machine until the run ends (local), or also "
+        "as models of the run (log).",
+        choices=lambda: (LOCAL, LOG),
+        decides=never,
+    )
+    model_prefix: str | None = setting(
+        None,
+        "What the registered model's name begins with, on a server that others share.",
+        pattern=MODEL_PREFIX,
+        decides=never,
     )
 
     def __post_init__(self) -> None:

@@ -13,8 +13,13 @@ from icl_mlflow.analysis.report.page import Refusal
 from icl_mlflow.analysis.settings import AnalyzeSettings
 from icl_mlflow.analysis.subject import subjects
 from icl_mlflow.registry import BrokenPluginError
-from icl_mlflow.tracking.models.sources import ReferencedModels, pull
+from icl_mlflow.tracking.models.sources import (
+    ReferencedModels,
+    pull,
+    pull_checkpoints,
+)
 from icl_mlflow.tracking.store.connection import Store, connect, open_client
+from icl_mlflow.workflows.analysis.checkpoints import courses_of
 from icl_mlflow.workflows.analysis.log import frames, log_analysis
 from icl_mlflow.workflows.analysis.measure import Answered, measure_all
 from icl_mlflow.workflows.analysis.training_history import training_answers
@@ -98,7 +103,8 @@ def questions(settings: AnalyzeSettings) -> Questions:
         ValueError, StoreError: as for `icl_mlflow.api.analyze`.
     """
     client = open_client()
-    pulled = pull(client, settings.source)
+    find = pull_checkpoints if settings.checkpoints else pull
+    pulled = find(client, settings.source)
     asked_subjects = tuple(subjects(pulled.trained_models, settings.request))
     refusals = _refusals(settings, asked_subjects)
     refused = {(refusal.analysis, refusal.model) for refusal in refusals}
@@ -135,9 +141,13 @@ def carry_out(
             jobs=settings.jobs,
             on_analysis=on_analysis,
         )
-        found = training_answers(store, asked.pulled)
-        found += _answers(settings, answered)
-        logger.log_answers(found, asked.refusals)
+        if settings.checkpoints:
+            found, series = courses_of(settings.names, asked.pulled, answered)
+            logger.log_answers(found, asked.refusals, series)
+        else:
+            found = training_answers(store, asked.pulled)
+            found += _answers(settings, answered)
+            logger.log_answers(found, asked.refusals)
     return AnalysisResult(
         run_id=logger.run_id,
         numbers={k: v for answer in found for k, v in answer.metrics.items()},

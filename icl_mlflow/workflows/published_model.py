@@ -4,7 +4,7 @@ import functools
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from icl_mlflow.evaluation import EvaluationSet
+from icl_mlflow.evaluation import EvaluationSet, bayes_accuracy
 from icl_mlflow.models import Transformer
 from icl_mlflow.published.checkpoint import Published, read_published
 from icl_mlflow.published.experiment import Experiment, experiment, experiment_of
@@ -95,7 +95,7 @@ def read_source(file: Path, settings: ImportSettings) -> Source:
             f"{file} holds a model of variant {published.variant}, but "
             f"{belongs.name} has variant {belongs.variant}"
         )
-    train_settings = _settings(published, belongs)
+    train_settings = _settings(published, belongs, settings.model_prefix)
     if problem(train_settings).architecture != published.model.architecture:
         raise ValueError(f"{file} holds a model of a shape that no settings describe")
     return Source(
@@ -108,7 +108,9 @@ def read_source(file: Path, settings: ImportSettings) -> Source:
     )
 
 
-def _settings(published: Published, belongs: Experiment) -> TrainSettings:
+def _settings(
+    published: Published, belongs: Experiment, model_prefix: str | None
+) -> TrainSettings:
     """The paper's, but for what the checkpoint says of itself."""
     architecture = published.model.architecture
     return TrainSettings(
@@ -121,6 +123,7 @@ def _settings(published: Published, belongs: Experiment) -> TrainSettings:
         n_layers=architecture.n_layers,
         n_heads=architecture.n_heads,
         positions=architecture.positions,
+        model_prefix=model_prefix,
     )
 
 
@@ -179,6 +182,7 @@ def log_model(
             fitted.test,
             name=source.registered_name,
             facts=facts,
+            bayes_accuracy=bayes_accuracy(test.bayes_B),
         )
         log.metrics(fitted.test, step=len(epochs), of_model=True)
         return ImportedModel(

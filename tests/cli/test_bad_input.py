@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from icl_mlflow.analysis.settings import AnalyzeSettings, CompareSettings
 from icl_mlflow.cli.main import COMMANDS, cli
 from icl_mlflow.cli.options import declarations
-from icl_mlflow.cli.reap import duration
+from icl_mlflow.cli.store.reap import duration
 from icl_mlflow.published.experiment import experiment
 from icl_mlflow.published.settings import ImportSettings
 from icl_mlflow.settings import value_type

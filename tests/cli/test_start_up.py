@@ -88,7 +88,14 @@ def test_nothing_to_reap_on_a_server_needs_neither_mlflow_nor_torch() -> None:
     assert reaped.imported("torch", "mlflow", "numpy") == set()
 
 
-@pytest.mark.parametrize("command", ["analyze", "compare", "export", "reap"])
+@pytest.mark.usefixtures("trained_store")
+def test_the_list_of_models_needs_no_torch() -> None:
+    listed = Started("models", "--task", "A")
+    assert "icl-A-baseline/1" in listed.out
+    assert listed.imported("torch", "matplotlib", "safetensors") == set()
+
+
+@pytest.mark.parametrize("command", ["analyze", "compare", "export", "models", "reap"])
 @pytest.mark.usefixtures("new_folder")
 def test_that_there_are_no_runs_yet_is_said_without_mlflow(command: str) -> None:
     runs = {"analyze": ("--run_id", "a"), "compare": ("a", "b"), "export": ("a",)}
@@ -113,6 +120,7 @@ def closed_server() -> Iterator[str]:
         ("analyze", "--run_id", "a"),
         ("compare", "a", "b"),
         ("export", "a"),
+        ("models",),
         ("reap",),
     ],
     ids=lambda command: command[0],

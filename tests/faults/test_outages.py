@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,17 +99,18 @@ def test_a_server_that_comes_back_gets_everything(
     assert list(new_folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("mode", ["swallow", "away", "hang"])
+@pytest.mark.parametrize(("seed", "mode"), enumerate(("swallow", "away", "hang"), 1))
 def test_a_model_is_registered_once_whatever_answer_is_lost(
-    before_server: Proxy, client: MlflowClient, mode: str
+    before_server: Proxy, client: MlflowClient, seed: int, mode: str
 ) -> None:
     name = "icl-A-baseline"
+    settings = replace(SETTINGS, seed=seed)  # the server knows the weights of others
     with open_run(connect("outages"), **OPENING) as log:
         before_server.mode = mode
         mend = threading.Timer(0.7, lambda: setattr(before_server, "mode", "well"))
         mend.start()
-        model = initial_model(SETTINGS)
-        registered = log.model(model, SETTINGS, {"val/excess_risk": 0.1})
+        model = initial_model(settings)
+        registered = log.model(model, settings, {"val/excess_risk": 0.1})
         log.metrics({"test/loss": 0.25}, step=3, of_model=True)
         mend.join()
     assert registered is not None

@@ -132,7 +132,7 @@ def test_two_users_share_an_experiment_and_a_model(
     guarded.grant("bob", "experiment", experiment)
     second = bob.does("train", *SMALL, *SHARED, "--seed", "7")
     assert second.code == 0
-    assert f"the registered model {MODEL} is another user's" in second.err
+    assert f"the registered model {MODEL} is ann's, and bob may not edit" in second.err
     assert_whole(client, second.run_id)  # nothing else of it waits for a permission
     guarded.grant("bob", "registered_model", MODEL)
     assert bob.does("sync").code == 0

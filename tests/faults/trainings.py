@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 from mlflow.entities import Run
 
+from icl_mlflow.tracking.models.logged_models import CHECKPOINT
 from icl_mlflow.tracking.runs.results import HISTORY
 from icl_mlflow.tracking.store.connection import Store
 from tests.faults.forked import start
@@ -90,7 +91,8 @@ class Outcome:
 
 def outcome(work: Workplace, run: Run) -> Outcome:
     client, run_id = work.store.client, run.info.run_id
-    versions = client.search_model_versions(f"run_id='{run_id}'")
+    outputs = [client.get_logged_model(o.model_id) for o in run.outputs.model_outputs]
+    results = [one for one in outputs if CHECKPOINT not in one.tags]
     file = client.download_artifacts(run_id, HISTORY, str(work.folder))
     table = pd.read_csv(StringIO(Path(file).read_text(encoding="utf-8")))
     metrics = {}
@@ -99,7 +101,7 @@ def outcome(work: Workplace, run: Run) -> Outcome:
             points = client.get_metric_history(run_id, key)
             metrics[key] = tuple((p.step, p.value) for p in points)
     return Outcome(
-        sha256=tuple(version.tags["sha256"] for version in versions),
+        sha256=tuple(one.tags["sha256"] for one in results),
         history=table.drop(columns="episodes_per_second").to_csv(),
         best_epoch=run.data.tags["best_epoch"],
         metrics={key: tuple(sorted(points)) for key, points in metrics.items()},

@@ -83,7 +83,7 @@ def described(store: Store, run: Run) -> dict[str, Any]:
             for file in store.client.list_artifacts(run.info.run_id, folder or None)
         ],
         "model": (model.name, model.status, set(model.tags), model.params),
-        "version": (version.name, set(version.tags), version.tags["settings_hash"]),
+        "version": (version.name, set(version.tags)),
     }
 
 

@@ -8,13 +8,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from mlflow.entities import LoggedModel
 
 from icl_mlflow import TrainSettings, load_model, train
 from icl_mlflow.analysis.performance import learning_curves
 from icl_mlflow.evaluation import predict, scores
+from icl_mlflow.suite.engines.stack import train_stack
+from icl_mlflow.suite.member import train_member
 from icl_mlflow.suite.training_result import TrainingResult
+from icl_mlflow.tracking.runs.lifecycle import open_run
 from icl_mlflow.tracking.store.connection import Store
-from icl_mlflow.training.fit import NonFiniteLossError, evaluation_episodes
+from icl_mlflow.training.fit import Epoch, NonFiniteLossError, evaluation_episodes
 from icl_mlflow.training.problem import problem
 from tests.tiny import MOMENT
 
@@ -142,3 +146,79 @@ def test_a_run_that_an_error_has_ended_goes_on(
     assert train(SETTINGS, experiment="tests").run_id == failed.info.run_id
     anew = train(SETTINGS, experiment="tests")
     assert anew.run_id != failed.info.run_id
+
+
+LOGGED = replace(SETTINGS, keep_checkpoints="log", epochs=3)
+
+
+def checkpoints(store: Store, run_id: str) -> list[LoggedModel]:
+    """Of a run, in the order of their steps; every step once."""
+    run = store.client.get_run(run_id)
+    outputs = sorted(run.outputs.model_outputs, key=lambda output: output.step)
+    models = [store.client.get_logged_model(output.model_id) for output in outputs]
+    found = [model for model in models if "checkpoint_epoch" in model.tags]
+    steps = [o.step for o, m in zip(outputs, models, strict=True) if m in found]
+    assert steps == [int(model.tags["checkpoint_epoch"]) for model in found]
+    assert steps == list(range(len(found)))
+    return found
+
+
+def test_every_epoch_is_a_model_if_that_is_asked(store: Store) -> None:
+    trained = train(LOGGED, experiment="tests")
+    found = checkpoints(store, trained.run_id)
+    assert [model.name for model in found] == [
+        f"B-baseline-seed4-epoch{epoch}" for epoch in range(3)
+    ]
+    for model, epoch in zip(found, trained.epochs, strict=True):
+        measured = {metric.key: metric.value for metric in model.metrics}
+        assert measured == epoch.metrics
+        assert {metric.step for metric in model.metrics} == {epoch.epoch}
+        points = store.client.get_metric_history(trained.run_id, "val/loss")
+        assert [point.step for point in points] == [0, 1, 2], "the run has each once"
+    assert trained.best_epoch is not None
+    result, best = load_model(trained.run_id), found[trained.best_epoch]
+    assert load_model(f"models:/{best.model_id}").sha256 == result.sha256
+    assert len({model.tags["sha256"] for model in found}) == 3
+    assert LOGGED.identity == replace(LOGGED, keep_checkpoints="local").identity
+
+
+@pytest.mark.parametrize("cut", ["before its weights", "in an epoch"])
+def test_no_checkpoint_comes_twice_or_is_lost_when_training_goes_on(
+    store: Store, cut: str
+) -> None:
+    steps = iter(range(1_000))
+
+    def cut_in_an_epoch() -> None:
+        if cut == "in an epoch" and next(steps) == LOGGED.steps_per_epoch * 2 + 1:
+            raise KeyboardInterrupt
+
+    def cut_after_metrics(epoch: Epoch) -> None:
+        if cut == "before its weights" and epoch.epoch == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_member(store, LOGGED, on_step=cut_in_an_epoch, on_epoch=cut_after_metrics)
+    resumed = train_member(store, LOGGED)
+    assert len(store.client.search_runs([store.experiment_id])) == 1
+    found = checkpoints(store, resumed.run_id)
+    assert len(found) == 3
+    for model, epoch in zip(found, resumed.epochs, strict=True):
+        assert {m.key: m.value for m in model.metrics} == epoch.metrics
+        assert len(model.metrics) == len(epoch.metrics)
+    for key in ("val/loss", "train/loss", "episodes_per_second"):
+        points = store.client.get_metric_history(resumed.run_id, key)
+        assert [point.step for point in points] == [0, 1, 2]
+
+
+def test_members_of_a_stack_log_their_checkpoints_too(store: Store) -> None:
+    members = [replace(LOGGED, seed=seed, threads=1) for seed in (0, 1)]
+    with open_run(
+        store, name="s", kind="suite", params={}, tags={}, description=""
+    ) as log:
+        outcomes = train_stack(store, members, parent_run_id=log.run_id)
+    for outcome in outcomes:
+        assert outcome.value is not None, outcome.error
+        found = checkpoints(store, outcome.value.run_id)
+        best = found[outcome.value.best_epoch or 0]
+        result = load_model(outcome.value.run_id)
+        assert load_model(f"models:/{best.model_id}").sha256 == result.sha256

@@ -1,5 +1,6 @@
 """A small model, and runs that keep one."""
 
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -15,6 +16,8 @@ from tests.tiny import MODEL
 
 #: Store, settings, metrics and parent's run id, the last three if wanted.
 Keep = Callable[..., tuple[str, RegisteredModel]]
+
+_COUNT = itertools.count(1)
 
 
 @pytest.fixture
@@ -49,9 +52,14 @@ def keep_one(
     settings: TrainSettings | None = None,
     risk: float = 0.1,
     parent_run_id: str | None = None,
+    model: Transformer | None = None,
 ) -> tuple[str, RegisteredModel]:
-    """Open a run, register a fresh model in it; its id, and what is registered."""
+    """Open a run, register a model in it; its id, and what is registered.
+
+    The weights of each are new, if no model is given.
+    """
     chosen = settings or TrainSettings(**MODEL)
+    kept = model or _new_model(chosen)
     with open_run(
         store,
         name=chosen.run_name,
@@ -62,4 +70,12 @@ def keep_one(
         parent_run_id=parent_run_id,
     ) as log:
         metrics = {"val/excess_risk": risk, "test/accuracy": 0.75}
-        return log.run_id, log.model(initial_model(chosen), chosen, metrics)
+        return log.run_id, log.model(kept, chosen, metrics)
+
+
+def _new_model(settings: TrainSettings) -> Transformer:
+    """An initial model, and so far none has had its weights."""
+    model = initial_model(settings)
+    with torch.no_grad():
+        next(model.parameters()).view(-1)[0] += 1e-3 * next(_COUNT)
+    return model

@@ -14,9 +14,8 @@ from icl_mlflow.tracking.store.connection import connect
 from icl_mlflow.training.problem import initial_model
 from icl_mlflow.training.settings import TrainSettings
 
-settings = TrainSettings(dim=3, n_context=4, d_model=8, n_heads=2)
-
 def work(number):
+    settings = TrainSettings(dim=3, n_context=4, d_model=8, n_heads=2, seed=number)
     store = connect("together")
     with open_run(store, name=f"run{number}", kind="train", params={"lr": 1}, tags={},
                   description="") as log:
@@ -55,5 +54,12 @@ def test_eight_processes_start_and_register_at_once_on_a_new_database(
     lowest = min(versions, key=lambda v: float(v.tags["val/excess_risk"]))
     best = client.get_model_version_by_alias("icl-A-baseline", "best")
     assert best.version == lowest.version
+    explained = [v for v in versions if "Why this version is `best`" in v.description]
+    assert [v.version for v in explained] == [lowest.version]
+    card = client.get_registered_model("icl-A-baseline").description
+    for version in versions:
+        uri = f"models:/icl-A-baseline/{version.version}"
+        assert f'icl.load_model("{uri}")' in version.description
+        assert f"| {version.version} " in card
 
     assert {f.name for f in new_folder.iterdir()} == {"mlflow.db", "mlruns"}

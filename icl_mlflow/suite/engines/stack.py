@@ -13,6 +13,7 @@ from icl_mlflow.tracking.local.claims import AUTO, end_checkpoints
 from icl_mlflow.tracking.local.signals import signals_unwind
 from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.training.fit import Epoch, FittedModel, NonFiniteLossError
+from icl_mlflow.training.member_state import Weights
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.training.stacked.fit import Ended, fit_stacked
 
@@ -59,6 +60,7 @@ def train_stack(
                 members,
                 keeping=keeping,
                 on_epoch=hear_epoch,
+                on_weights=lambda index, *told: runs[index].hear_weights(*told),
                 on_end=lambda index, ended: runs[index].hear_end(ended),
             )
     return [run.outcome for run in runs]
@@ -96,10 +98,18 @@ class _Run:
         self.run_id = self._run.run_id
 
     def hear_epoch(self, epoch: Epoch) -> None:
-        """Log an epoch; a run that cannot be written to has failed."""
+        """Log an epoch."""
+        self._log(lambda: self._run.report(epoch))
+
+    def hear_weights(self, epoch: Epoch, weights: Weights) -> None:
+        """Log the weights after an epoch, if that is wanted."""
+        self._log(lambda: self._run.report_weights(epoch, weights))
+
+    def _log(self, report: Callable[[], None]) -> None:
+        """Log something; a run that cannot be written to has failed."""
         if self.outcome.error is None:
             try:
-                self._run.report(epoch)
+                report()
             except Exception as error:  # noqa: BLE001 (the others go on)
                 self._end(partial(_fail, error))
 

@@ -6,39 +6,73 @@ from collections.abc import Sequence
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from icl_mlflow.tracking.models.versions import BEST, RegisteredVersion, versions_of
+from icl_mlflow.tracking.models.versions import (
+    BEST,
+    STANDARD,
+    RegisteredVersion,
+    rounded,
+)
 
-
-def move_best(client: MlflowClient, name: str) -> None:
-    """Give the alias to the best version, whoever else is registering at the same time.
-
-    A version that came in between two looks would be missed, so look again after every
-    move: then the last of several processes to move it has seen all versions.
-    """
-    best = _best_version(client, name)
-    moved = None
-    while best is not None and best != moved:
-        _set_best(client, name, str(best))
-        moved, best = best, _best_version(client, name)
+#: How the sentence begins in the description of the version that is the best.
+_WHY = "> **Why this version is `best`:** "
 
 
 def best_of(versions: Sequence[RegisteredVersion]) -> RegisteredVersion | None:
     """The best of these versions; None where no validation risk is known."""
-    candidates = [one for one in versions if math.isfinite(one.validation_risk)]
-    return min(candidates, key=lambda one: one.rank, default=None)
+    return min(_candidates(versions), key=lambda one: one.rank, default=None)
 
 
-def _best_version(client: MlflowClient, name: str) -> int | None:
-    best = best_of(versions_of(client, f"name='{name}'"))
-    return best.version if best else None
+def reason(best: RegisteredVersion, versions: Sequence[RegisteredVersion]) -> str:
+    """Why a version is the best of these, in a sentence or two."""
+    risk = rounded(best.validation_risk)
+    is_standard = best.problem == STANDARD
+    rivals = [
+        one
+        for one in _candidates(versions)
+        if one.version != best.version and (one.problem == STANDARD) == is_standard
+    ]
+    if not rivals:
+        of = " of the standard problem" if is_standard else ""
+        kept = f"the only version{of} whose validation risk is known"
+        return f"{kept}, {risk} nats above exact Bayes."
+    of = (
+        " of the standard problem" if is_standard else ", none of the standard problem,"
+    )
+    second = min(rivals, key=lambda one: one.rank)
+    return (
+        f"of the {len(rivals) + 1} versions{of} it has the lowest excess risk on "
+        f"validation episodes, {risk} nats; the next is version {second.version} with "
+        f"{rounded(second.validation_risk)}. Test episodes have no say in it."
+    )
 
 
-def _set_best(client: MlflowClient, name: str, version: str) -> None:
+def with_reason(description: str, why: str) -> str:
+    """A description that begins with the reason, in place of an earlier one.
+
+    Args:
+        description: Markdown, as it is.
+        why: from `reason`; empty for a version that is not the best.
+
+    >>> with_reason(with_reason("A card.", "it is alone."), "")
+    'A card.'
+    """
+    rest = description
+    if description.startswith(_WHY):
+        rest = description.partition("\n")[2].lstrip("\n")
+    return f"{_WHY}{why}\n\n{rest}".rstrip() if why else rest
+
+
+def set_best(client: MlflowClient, name: str, version: int) -> None:
+    """Give the alias to a version, whoever else does the same."""
     try:
-        client.set_registered_model_alias(name, BEST, version)
+        client.set_registered_model_alias(name, BEST, str(version))
     except MlflowException as error:
         # MLflow looks for the alias and then inserts it, so of two processes that set
         # it for the first time one fails. The second time it is there, and is moved.
         if error.error_code != "BAD_REQUEST":
             raise
-        client.set_registered_model_alias(name, BEST, version)
+        client.set_registered_model_alias(name, BEST, str(version))
+
+
+def _candidates(versions: Sequence[RegisteredVersion]) -> list[RegisteredVersion]:
+    return [one for one in versions if math.isfinite(one.validation_risk)]

@@ -86,14 +86,15 @@ def store_model(
     return model_id
 
 
-def is_stored(store: Store, run: Run, wanted: ModelOfRun, size_of: SizeOf) -> bool:
-    """Whether the store has this model of a run, with its files."""
+def stored_model(
+    store: Store, run: Run, wanted: ModelOfRun, size_of: SizeOf
+) -> LoggedModel | None:
+    """The model of a run as the store has it; None if it lacks it, or a file of it."""
     stored = _known(store, run, wanted)
-    return (
-        stored is not None
-        and stored.status == LoggedModelStatus.READY
-        and _has_files(store.client, stored.model_id, wanted, size_of)
-    )
+    if stored is None or stored.status != LoggedModelStatus.READY:
+        return None
+    is_whole = _has_files(store.client, stored.model_id, wanted, size_of)
+    return stored if is_whole else None
 
 
 def _known(store: Store, run: Run, wanted: ModelOfRun) -> LoggedModel | None:

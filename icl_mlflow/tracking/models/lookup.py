@@ -26,6 +26,7 @@ from icl_mlflow.tracking.models.format import (
     longest_weights,
     read_package,
 )
+from icl_mlflow.tracking.models.logged_models import CHECKPOINT
 from icl_mlflow.tracking.pyfunc import DATA_FOLDER
 from icl_mlflow.tracking.runs.query import (
     FORMS,
@@ -76,6 +77,12 @@ class StoredModel:
     run_id: str
     location: str
     tags: Mapping[str, str]
+
+    @property
+    def epoch(self) -> int | None:
+        """The epoch that a checkpoint is of; None for the result of a run."""
+        found = self.tags.get(CHECKPOINT)
+        return None if found is None else _number(found)
 
 
 @quiet_mlflow()
@@ -130,8 +137,26 @@ def models_of_run(client: MlflowClient, run_id: str) -> tuple[StoredModel, ...]:
         for child in () if found else child_runs(client, run):
             found += _own_models(client, child)
     if not found:
-        raise ModelError(f"run {run_id} has no model; give the id of a training run")
+        raise ModelError(f"run {run_id} has no model; {_instead(client, run)}")
     return tuple(sorted(found, key=_by_variant_and_seed))
+
+
+def checkpoints_of_run(client: MlflowClient, run: Run) -> list[StoredModel]:
+    """The weights of a run after its epochs, as far as they are kept, in order."""
+    with one_line_errors(client):
+        stored = [_logged(model) for model in _outputs(client, run)]
+    found = [model for model in stored if model.epoch is not None]
+    return sorted(found, key=lambda model: (model.epoch, model.reference))
+
+
+def _instead(client: MlflowClient, run: Run) -> str:
+    """What to give in place of a run without a model."""
+    checkpoints = checkpoints_of_run(client, run)
+    if not checkpoints:
+        return "give the id of a training run"
+    n, last = len(checkpoints), checkpoints[-1].reference
+    left = "1 checkpoint" if n == 1 else f"{n} checkpoints"
+    return f"it has left {left}, the last is {last}"
 
 
 def load_stored(client: MlflowClient, stored: StoredModel) -> LoadedModel:
@@ -247,9 +272,14 @@ def _own_models(client: MlflowClient, run: Run) -> list[StoredModel]:
     versions = client.search_model_versions(f"run_id='{run.info.run_id}'")
     if versions:
         return [_stored(client, version) for version in versions]
+    logged = [_logged(model) for model in _outputs(client, run)]
+    return [model for model in logged if model.epoch is None]
+
+
+def _outputs(client: MlflowClient, run: Run) -> list[LoggedModel]:
+    """The models of a run, checkpoints among them."""
     outputs = run.outputs.model_outputs if run.outputs else []
-    logged = [client.get_logged_model(output.model_id) for output in outputs]
-    return [_logged(model) for model in logged]
+    return [client.get_logged_model(output.model_id) for output in outputs]
 
 
 def _logged(model: LoggedModel) -> StoredModel:

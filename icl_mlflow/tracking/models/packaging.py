@@ -15,12 +15,12 @@ MODEL_NAME = "model"
 
 
 def registered_name(settings: TrainSettings) -> str:
-    """``icl-A-baseline``: the registered model of a task and variant.
+    """``icl-A-baseline``: the registered model of a task and variant, with its prefix.
 
     MLflow takes every character but ``/`` and ``:`` in a name, so the names of tasks
     and variants, such as ``no_position+noisy_labels_0.2``, stay as they are.
     """
-    return f"icl-{settings.task}-{settings.variant}"
+    return f"{settings.model_prefix or ''}icl-{settings.task}-{settings.variant}"
 
 
 def packaged(

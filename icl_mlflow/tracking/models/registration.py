@@ -1,7 +1,8 @@
 """Store a run's model and register it as the next version of ``icl-<task>-<variant>``.
 
 Versions are compared by excess risk on the validation set, never on the test set; the
-best one has the alias ``best``.
+best one has the alias ``best``. Weights that a name has already are not registered
+again.
 """
 
 import json
@@ -10,20 +11,38 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from mlflow.entities.model_registry import ModelVersion as ModelVersionOfRegistry
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
-from icl_mlflow.tracking.models.best import move_best
+from icl_mlflow.tracking.models.card import LONGEST
 from icl_mlflow.tracking.models.logged_models import (
     ModelOfRun,
     SizeOf,
-    is_stored,
     store_model,
+    stored_model,
 )
+from icl_mlflow.tracking.models.owner import OWNER, our_name
 from icl_mlflow.tracking.models.packaging import MODEL_NAME
+from icl_mlflow.tracking.models.presentation import present
+from icl_mlflow.tracking.models.versions import (
+    OURS,
+    SELECTION_METRIC,
+    TAG_DIGITS,
+    TEST_ACCURACY,
+    TEST_RISK,
+    RegisteredVersion,
+    rounded,
+    versions_of,
+)
 from icl_mlflow.tracking.outbox.records import ModelVersion
 from icl_mlflow.tracking.store.connection import Store, answered_run
+
+#: Tags of a version; what else is known of it stands in its card and in its run.
+_FACTS = ("task", "variant", "seed", "problem", "sha256", "source")
+_RESULTS = (SELECTION_METRIC, TEST_RISK, TEST_ACCURACY)
+
+#: Characters of a card, which leave room for why it is the best and how it is loaded.
+_LONGEST_CARD = LONGEST - 1_500
 
 
 @dataclass(frozen=True)
@@ -53,7 +72,9 @@ def register(
 ) -> RegisteredModel:
     """Store the model with its run, make it a registered version, and move ``best``.
 
-    What an earlier attempt has done stays as it is: a run has a model only once.
+    What an earlier attempt has done stays as it is: a run has a model only once. If
+    another run has registered the same weights under this name, its version stands for
+    both.
 
     Args:
         store: where the run is.
@@ -66,14 +87,12 @@ def register(
     """
     run = answered_run(store, run_id)
     model_id = store_model(store, run, folder, _of_run(wanted), size_of)
-    version = _known_version(store.client, run_id, wanted) or _create_version(
-        store, run_id, model_id, wanted
-    )
-    registered = RegisteredModel(
-        wanted.name, str(version.version), wanted.sha256, model_id
-    )
+    known = _known_version(store.client, run_id, wanted)
+    version = known.version if known else _create_version(store, run, model_id, wanted)
+    registered = RegisteredModel(wanted.name, str(version), wanted.sha256, model_id)
     _link(store.client, model_id, registered)
-    move_best(store.client, wanted.name)
+    if known is None or known.run_id == run_id:
+        present(store.client, wanted.name, int(version), wanted.about)
     return registered
 
 
@@ -82,7 +101,7 @@ def is_registered(
 ) -> bool:
     """Whether the store has the model of a run, with its files, and a version of it."""
     return (
-        is_stored(store, run, _of_run(wanted), size_of)
+        stored_model(store, run, _of_run(wanted), size_of) is not None
         and _known_version(store.client, run.info.run_id, wanted) is not None
     )
 
@@ -99,27 +118,38 @@ def _of_run(wanted: ModelVersion) -> ModelOfRun:
 
 def _known_version(
     client: MlflowClient, run_id: str, wanted: ModelVersion
-) -> ModelVersionOfRegistry | None:
-    """The version that an earlier attempt has registered, the lowest of them."""
-    found = [
-        version
-        for version in client.search_model_versions(f"run_id='{run_id}'")
-        if version.name == wanted.name and version.tags.get("sha256") == wanted.sha256
-    ]
-    return min(found, key=lambda version: int(version.version), default=None)
+) -> RegisteredVersion | None:
+    """The version of these weights; that of the run before the lowest of others."""
+    query = f"name = '{wanted.name}' AND tags.sha256 = '{wanted.sha256}'"
+    found = versions_of(client, query)
+    return min(found, key=lambda one: (one.run_id != run_id, one.version), default=None)
 
 
-def _create_version(
-    store: Store, run_id: str, model_id: str, wanted: ModelVersion
-) -> ModelVersionOfRegistry:
-    _ensure_name(store.client, wanted.name)
-    return store.client.create_model_version(
+def _create_version(store: Store, run: Run, model_id: str, wanted: ModelVersion) -> int:
+    """Register the next version; its number."""
+    client = store.client
+    _ensure_name(client, wanted.name)
+    created = client.create_model_version(
         wanted.name,
-        source=store.client.get_logged_model(model_id).artifact_location,
-        run_id=run_id,
+        source=client.get_logged_model(model_id).artifact_location,
+        run_id=run.info.run_id,
         model_id=model_id,
-        tags={**wanted.facts, "run_id": run_id, **wanted.results},
+        tags=_version_tags(wanted),
+        # At once: others may add to it as soon as the version is there.
+        description=f"{OURS}\n{wanted.card}"[:_LONGEST_CARD] if wanted.card else None,
     )
+    return int(created.version)
+
+
+def _version_tags(wanted: ModelVersion) -> dict[str, str]:
+    """Eight tags at most, of numbers six digits."""
+    facts = {name: wanted.facts[name] for name in _FACTS if name in wanted.facts}
+    results = {
+        name: rounded(float(wanted.results[name]), TAG_DIGITS)
+        for name in _RESULTS
+        if name in wanted.results
+    }
+    return facts | results
 
 
 def _link(client: MlflowClient, model_id: str, registered: RegisteredModel) -> None:
@@ -135,7 +165,7 @@ def _link(client: MlflowClient, model_id: str, registered: RegisteredModel) -> N
 
 def _ensure_name(client: MlflowClient, name: str) -> None:
     try:
-        client.create_registered_model(name)
+        client.create_registered_model(name, tags={OWNER: our_name()})
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise

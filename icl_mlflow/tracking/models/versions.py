@@ -20,11 +20,17 @@ TEST_RISK, TEST_ACCURACY = "test/excess_risk", "test/accuracy"
 #: What the tag ``problem`` says of the problem that a task poses by default.
 STANDARD = "standard"
 
+#: What stands above this line in a description is its reader's, and stays.
+OURS = "<!-- icl-mlflow -->"
+
 #: Versions that are asked for at a time, as many as MLflow gives.
 _PAGE = 10_000
 
-#: Digits that people read; models that agree in them are equally good.
+#: Digits that people read.
 _DIGITS = 4
+
+#: Digits of a tag; models that agree in them are equally good.
+TAG_DIGITS = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,18 +82,18 @@ class RegisteredVersion:
         """
         return (
             self.problem != STANDARD,
-            float(rounded(self.validation_risk)),
+            float(rounded(self.validation_risk, TAG_DIGITS)),
             self.version,
         )
 
 
-def rounded(value: float) -> str:
-    """A number as people read it, to four digits.
+def rounded(value: float, digits: int = _DIGITS) -> str:
+    """A number to so many digits, by default those that people read.
 
     >>> [rounded(value) for value in (0.0123456789, 0.78261, 2e-07)]
     ['0.01235', '0.7826', '2e-07']
     """
-    return f"{value:.{_DIGITS}g}"
+    return f"{value:.{digits}g}"
 
 
 def versions_of(client: MlflowClient, query: str) -> list[RegisteredVersion]:

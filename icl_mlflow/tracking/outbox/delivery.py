@@ -9,6 +9,7 @@ from itertools import islice
 
 from mlflow.exceptions import MlflowException
 
+from icl_mlflow.tracking.models.owner import NotOurModelError
 from icl_mlflow.tracking.outbox.outbox import DamagedFileError, Outbox, PendingRecord
 from icl_mlflow.tracking.outbox.records import ModelVersion
 from icl_mlflow.tracking.outbox.store_writes import (
@@ -116,7 +117,8 @@ class Delivery:
         except MlflowException as error:
             self._uncertain = max(last, self._uncertain)
             if name := _forbidden_model(batch, error):
-                self._refuse(last, _NotOurModelError(name))
+                owner = self._store_writer.owner_of(name)
+                self._refuse(last, NotOurModelError(name, owner))
             elif error.error_code not in _REFUSALS:
                 raise
             elif len(batch) > 1:  # one of them is to blame
@@ -154,14 +156,6 @@ class Delivery:
         """Remember why a record cannot be delivered, and go on."""
         self._refusals[end] = redacted(" ".join(str(error).split()))
         self._outbox.refuse(end)
-
-
-class _NotOurModelError(ValueError):
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            f"the registered model {name} is another user's; ask for the permission to "
-            "edit it"
-        )
 
 
 def _forbidden_model(batch: list[PendingRecord], error: MlflowException) -> str | None:

@@ -16,7 +16,10 @@ ABOUT, DELIVERED = "about.json", "delivered"
 
 #: Of the folder and all in it; a higher one is written by a later version of this
 #: package, and not touched.
-_FORMAT = 1
+_FORMAT = 2
+
+#: Those that are read: the first had no checkpoints and no cards of models.
+_READ = (1, _FORMAT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,14 +100,14 @@ def read_destination(folder: Path) -> Destination:
     try:
         content = dict(json_of(content_of(file, LONGEST_JSON)))
         # What was written before there were formats has none.
-        number = content.pop("format", _FORMAT)
-        destination = Destination(**content) if number == _FORMAT else None
+        number = content.pop("format", 1)
+        destination = Destination(**content) if number in _READ else None
     except (ValueError, TypeError) as error:
         raise ValueError(f"{file} is damaged: {error}") from error
     if destination is None:
         raise LaterFormatError(
             f"{file} has format {number!r}, but this version of icl-mlflow reads "
-            f"format {_FORMAT}; install a later one"
+            f"formats up to {_FORMAT}; install a later one"
         )
     if not _is_text(destination):
         raise ValueError(f"{file} is damaged: not all of it is text")

@@ -157,14 +157,14 @@ class Outbox:
             ):
                 yield found
 
-    def points(self) -> set[tuple[str, int]]:
-        """The metrics that were ever written down here, by (key, step)."""
-        return {
-            (key, step)
+    def points(self) -> list[Point]:
+        """The metrics that were ever written down here, in order."""
+        return [
+            point
             for one in self.written()
             if isinstance(one.record, Metrics)
-            for key, _, _, step in one.record.points
-        }
+            for point in one.record.points
+        ]
 
     def written(self) -> Iterator[PendingRecord]:
         """Every record that was ever written down here and can be read."""

@@ -69,7 +69,9 @@ class ModelVersion:
         files: path within the model's folder to SHA-256.
         params: of the stored model.
         facts: tags of the stored model and of the version.
-        results: further tags of the version.
+        results: what was measured of it, by tracked name.
+        card: of the version, in Markdown, but for how it is loaded.
+        about: of all versions of the name, in Markdown.
     """
 
     name: str
@@ -78,6 +80,34 @@ class ModelVersion:
     params: Mapping[str, str]
     facts: Mapping[str, str]
     results: Mapping[str, str] = field(default_factory=dict)
+    card: str = ""
+    about: str = ""
+
+    def __post_init__(self) -> None:
+        _check_files(self.files)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointModel:
+    """The packaged weights after an epoch, to be stored as a model of the run.
+
+    Attributes:
+        name: that the UI calls it by.
+        step: the epoch.
+        sha256: of its weights.
+        files: path within the model's folder to SHA-256.
+        params: of the stored model.
+        facts: tags of the stored model.
+        points: what the run measured of these weights, for the model too.
+    """
+
+    name: str
+    step: int
+    sha256: str
+    files: Mapping[str, str]
+    params: Mapping[str, str]
+    facts: Mapping[str, str]
+    points: tuple[Point, ...]
 
     def __post_init__(self) -> None:
         _check_files(self.files)
@@ -91,7 +121,16 @@ class Status:
     time: int
 
 
-Record = Metrics | Params | Tags | DatasetInput | Artifact | ModelVersion | Status
+Record = (
+    Metrics
+    | Params
+    | Tags
+    | DatasetInput
+    | Artifact
+    | ModelVersion
+    | CheckpointModel
+    | Status
+)
 
 _KINDS: dict[str, type[Record]] = {
     "metrics": Metrics,
@@ -100,6 +139,7 @@ _KINDS: dict[str, type[Record]] = {
     "dataset": DatasetInput,
     "artifact": Artifact,
     "model": ModelVersion,
+    "checkpoint": CheckpointModel,
     "status": Status,
 }
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -131,7 +171,7 @@ def from_json(content: Mapping[str, Any]) -> Record:
     fields = dict(content)
     try:
         kind = _KINDS[fields.pop("kind")]
-        if kind is Metrics:
+        if "points" in fields:
             fields["points"] = tuple(tuple(point) for point in fields["points"])
         record = kind(**fields)
         sound = _is_sound(record)
@@ -158,26 +198,30 @@ def _check_files(files: Mapping[str, str]) -> None:
 
 def _is_sound(record: Record) -> bool:
     """Whether the values are of the kinds that are declared."""
+    sound = False
     match record:
         case Metrics(points=points, of_model=bool()):
-            return all(
-                [type(each) for each in point] in _POINTS for point in points
-            ) and all(
-                math.isfinite(value) and max(abs(time), abs(step)) < _TOO_LARGE
-                for _, value, time, step in points
-            )
+            sound = _are_points(points)
         case Params(values=values) | Tags(values=values, run_id=None | str()):
-            return _are_texts(values)
+            sound = _are_texts(values)
         case DatasetInput() | Artifact():
-            return _are_texts(asdict(record))
-        case ModelVersion(name=str(), sha256=str()):
-            return all(
-                _are_texts(values)
-                for values in (record.params, record.facts, record.results)
-            )
+            sound = _are_texts(asdict(record))
+        case ModelVersion(name=str(), sha256=str(), card=str(), about=str()):
+            texts = (record.params, record.facts, record.results)
+            sound = all(map(_are_texts, texts))
+        case CheckpointModel(name=str(), step=int(step), sha256=str(), points=points):
+            pairs = (record.params, record.facts)
+            sound = step >= 0 and _are_points(points) and all(map(_are_texts, pairs))
         case Status(status=status, time=int(time)):
-            return status in _STATUSES and 0 <= time < _TOO_LARGE
-    return False
+            sound = status in _STATUSES and 0 <= time < _TOO_LARGE
+    return sound
+
+
+def _are_points(points: tuple[Point, ...]) -> bool:
+    return all([type(each) for each in point] in _POINTS for point in points) and all(
+        math.isfinite(value) and max(abs(time), abs(step)) < _TOO_LARGE
+        for _, value, time, step in points
+    )
 
 
 def _are_texts(values: Mapping[str, str]) -> bool:

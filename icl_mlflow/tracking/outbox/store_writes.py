@@ -11,11 +11,14 @@ from mlflow.entities import DatasetInput as MlflowInput
 from mlflow.exceptions import MlflowException
 
 from icl_mlflow.tracking.local.temporary import temporary_folder
+from icl_mlflow.tracking.models.checkpoints import store_checkpoint
+from icl_mlflow.tracking.models.owner import owner_of
 from icl_mlflow.tracking.models.registration import RegisteredModel, register
 from icl_mlflow.tracking.outbox.destination import Destination
 from icl_mlflow.tracking.outbox.outbox import Outbox, PendingRecord
 from icl_mlflow.tracking.outbox.records import (
     Artifact,
+    CheckpointModel,
     DatasetInput,
     Metrics,
     ModelVersion,
@@ -94,6 +97,8 @@ class StoreWriter:
                 self._dataset(used)
             case [ModelVersion() as model]:
                 self._model(model)
+            case [CheckpointModel() as checkpoint]:
+                self._checkpoint(checkpoint)
             case [Status() as status]:
                 self._status(status)
             case [Tags(run_id=str() as other) as tags]:
@@ -102,6 +107,10 @@ class StoreWriter:
                 self._log(records, look=look)
         heard_from(self._store.tracking_uri)
         return self.registered.model_id if self.registered else None
+
+    def owner_of(self, name: str) -> str:
+        """Whose a registered model is; empty where that is not to be learned."""
+        return owner_of(self._store.client, name)
 
     def _tag_other(self, run_id: str, tags: Tags) -> None:
         """Tags of another run; one that the store has lost needs them no more."""
@@ -187,6 +196,12 @@ class StoreWriter:
         with self._named(model.files) as folder:
             self.registered = register(
                 self._store, self.run_id, folder, model, self._outbox.size
+            )
+
+    def _checkpoint(self, checkpoint: CheckpointModel) -> None:
+        with self._named(checkpoint.files) as folder:
+            store_checkpoint(
+                self._store, self.run_id, folder, checkpoint, self._outbox.size
             )
 
     def _status(self, status: Status) -> None:

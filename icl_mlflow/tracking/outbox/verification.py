@@ -11,10 +11,12 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from icl_mlflow.tracking.local.liveness import HEARTBEAT
+from icl_mlflow.tracking.models.checkpoints import is_checkpoint_stored
 from icl_mlflow.tracking.models.registration import is_registered
 from icl_mlflow.tracking.outbox.outbox import Outbox, PendingRecord
 from icl_mlflow.tracking.outbox.records import (
     Artifact,
+    CheckpointModel,
     DatasetInput,
     Metrics,
     ModelVersion,
@@ -103,6 +105,10 @@ class _Contents:
             case ModelVersion() as model:
                 size_of = self._outbox.size
                 found = is_registered(self._store, self._run, model, size_of)
+            case CheckpointModel() as checkpoint:
+                found = is_checkpoint_stored(
+                    self._store, self._run, checkpoint, self._outbox.size
+                )
             case Status(status=status):
                 is_end = one.end == self._last_status and status != "RUNNING"
                 found = not is_end or self._run.info.status == status

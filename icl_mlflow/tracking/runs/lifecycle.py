@@ -110,8 +110,8 @@ def open_run(
         last_sign = run.data.tags.get(HEARTBEAT, "")
     with quiet_mlflow(), _writing(store, run, name, last_sign, had) as writer:
         said = said_before(run.data.tags) if run_id or given else set()
-        known = {(key, step) for key, _, _, step in had}
-        log = RunLog(store, writer, known | writer.outbox.points(), kept_tags=said)
+        known = [*had, *writer.outbox.points()]
+        log = RunLog(store, writer, known, kept_tags=said)
         with _ended_truthfully(writer):
             if run.info.status != "RUNNING" or run_id:
                 writer.outbox.put(Status(status="RUNNING", time=now_ms()))

@@ -64,6 +64,18 @@ def ended_run(client: MlflowClient, run_id: str) -> Run:
     Raises:
         ModelError: the run is unknown, deleted or still running.
     """
+    run = known_run(client, run_id)
+    if run.info.status in {"RUNNING", "SCHEDULED"}:
+        raise ModelError(f"run {run_id} is still running; wait until it has finished")
+    return run
+
+
+def known_run(client: MlflowClient, run_id: str) -> Run:
+    """A run that is there, and may be under way.
+
+    Raises:
+        ModelError: the run is unknown or deleted.
+    """
     with one_line_errors(client, missing=f"there is no run {run_id!r}; give {FORMS}"):
         run = client.get_run(run_id)
     if run.info.lifecycle_stage == "deleted":
@@ -71,8 +83,6 @@ def ended_run(client: MlflowClient, run_id: str) -> Run:
             f"run {run_id} is deleted; restore it with "
             f"`mlflow runs restore --run-id {run_id}`"
         )
-    if run.info.status in {"RUNNING", "SCHEDULED"}:
-        raise ModelError(f"run {run_id} is still running; wait until it has finished")
     return run
 
 

@@ -16,14 +16,19 @@ from icl_mlflow.models import Transformer
 from icl_mlflow.settings import values_of
 from icl_mlflow.tables import csv
 from icl_mlflow.tracking.local.temporary import temporary_folder
+from icl_mlflow.tracking.models.card import about_models, version_card
+from icl_mlflow.tracking.models.checkpoints import checkpoint_name
+from icl_mlflow.tracking.models.logged_models import CHECKPOINT
 from icl_mlflow.tracking.models.packaging import packaged, registered_name
 from icl_mlflow.tracking.models.registration import RegisteredModel
 from icl_mlflow.tracking.outbox.records import (
     Artifact,
+    CheckpointModel,
     DatasetInput,
     Metrics,
     ModelVersion,
     Params,
+    Point,
     Tags,
 )
 from icl_mlflow.tracking.outbox.store_writes import METRICS_PER_BATCH, PAIRS_PER_BATCH
@@ -57,7 +62,7 @@ class RunLog:
         self,
         store: Store,
         writer: RunWriter,
-        known: Collection[tuple[str, int]] = (),
+        known: Collection[Point] = (),
         kept_tags: Collection[str] = (),
     ) -> None:
         """Open it for writing.
@@ -65,12 +70,13 @@ class RunLog:
         Args:
             store: where the run is.
             writer: takes what is written.
-            known: metrics that are there already, by step.
+            known: metrics that are there already.
             kept_tags: tags of the run that its user has set, and that stay.
         """
         self.store = store
         self._writer, self._outbox = writer, writer.outbox
-        self._known, self._kept_tags = frozenset(known), frozenset(kept_tags)
+        self._points = {(point[0], point[3]): point for point in known}
+        self._known, self._kept_tags = frozenset(self._points), frozenset(kept_tags)
         self._noted: list[str] = []
 
     @property
@@ -116,6 +122,7 @@ class RunLog:
         ]
         for some in _batches(points, METRICS_PER_BATCH):
             self._outbox.put(Metrics(points=some, of_model=of_model))
+            self._points.update({(point[0], point[3]): point for point in some})
         self._note([metric for metric in flat if not math.isfinite(metric.value)])
 
     def tags(self, values: Mapping[str, object], run_id: str | None = None) -> None:
@@ -206,6 +213,7 @@ class RunLog:
         *,
         name: str | None = None,
         facts: Mapping[str, str] | None = None,
+        bayes_accuracy: float | None = None,
     ) -> RegisteredModel | None:
         """Store and register a trained model; see `tracking.models.registration`.
 
@@ -215,30 +223,66 @@ class RunLog:
         Args:
             model: the weights to keep.
             settings: that it was trained with.
-            metrics: tags of its version, by tracked name.
+            metrics: what was measured of it, by tracked name; for its card.
             name: of the registered model; that of its task and variant if not given.
-            facts: further tags of the stored model and the version.
+            facts: further tags of the stored model.
+            bayes_accuracy: of exact Bayes on the same test episodes; for its card.
         """
-        with temporary_folder() as folder:
-            root, known = packaged(Path(folder), self.run_id, model, settings)
-            files = {
-                file.relative_to(root).as_posix(): self._outbox.keep(file)
-                for file in sorted(root.rglob("*"))
-                if file.is_file()
-            }
-        given = {k: str(v) for k, v in values_of(settings).items() if v is not None}
+        files, known, params = self._package(model, settings)
         self._outbox.put(
             ModelVersion(
                 name=name or registered_name(settings),
                 sha256=known["sha256"],
                 files=files,
-                params=given,
+                params=params,
                 facts={**known, **(facts or {})},
                 results={name: str(value) for name, value in metrics.items()},
+                card=version_card(settings, model, metrics, bayes_accuracy),
+                about=about_models(settings, metrics, bayes_accuracy),
             )
         )
         self._writer.wait()
         return self._writer.registered
+
+    def checkpoint(
+        self, model: Transformer, settings: TrainSettings, epoch: int
+    ) -> None:
+        """Store the weights after an epoch as a model, with the metrics of that step.
+
+        The metrics are those that were logged before, at the same times: the run gets
+        none of them twice, and a run that goes on stores no epoch twice.
+
+        Args:
+            model: the weights.
+            settings: that it is trained with.
+            epoch: from 0.
+        """
+        files, facts, params = self._package(model, settings)
+        self._outbox.put(
+            CheckpointModel(
+                name=checkpoint_name(settings.run_name, epoch),
+                step=epoch,
+                sha256=facts["sha256"],
+                files=files,
+                params=params,
+                facts={**facts, CHECKPOINT: str(epoch)},
+                points=tuple(p for p in self._points.values() if p[3] == epoch),
+            )
+        )
+
+    def _package(
+        self, model: Transformer, settings: TrainSettings
+    ) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+        """Keep the files of a model; these, what is known of it, and its params."""
+        with temporary_folder() as folder:
+            root, facts = packaged(Path(folder), self.run_id, model, settings)
+            files = {
+                file.relative_to(root).as_posix(): self._outbox.keep(file)
+                for file in sorted(root.rglob("*"))
+                if file.is_file()
+            }
+        params = {k: str(v) for k, v in values_of(settings).items() if v is not None}
+        return files, facts, params
 
     def sync(self) -> None:
         """Have all that was logged on the disk, which otherwise follows in a moment."""

@@ -20,7 +20,7 @@ from icl_mlflow.training.fit import (
     NonFiniteLossError,
     tested,
 )
-from icl_mlflow.training.member_state import History
+from icl_mlflow.training.member_state import History, Weights
 from icl_mlflow.training.metrics import training_metrics, validation_metrics
 from icl_mlflow.training.problem import initial_model, problem
 from icl_mlflow.training.settings import TrainSettings
@@ -33,6 +33,9 @@ from icl_mlflow.training.stacked.step import StackedOptimisation, Taken
 #: How a model of a stack ended.
 Ended = FittedModel | NonFiniteLossError
 
+#: Called with the index of a member, an epoch, and the weights after it.
+OnWeights = Callable[[int, Epoch, Weights], None]
+
 
 def fit_stacked(
     members: Sequence[TrainSettings],
@@ -40,6 +43,7 @@ def fit_stacked(
     keeping: Keeping | None = None,
     on_step: Callable[[], None] = lambda: None,
     on_epoch: Callable[[int, Epoch], None] = lambda _index, _epoch: None,
+    on_weights: OnWeights = lambda _index, _epoch, _weights: None,
     on_end: Callable[[int, Ended], None] = lambda _index, _ended: None,
 ) -> list[Ended]:
     """Train all members at once; how each ended, in order.
@@ -55,6 +59,8 @@ def fit_stacked(
             the start.
         on_epoch: called with the index of a member and each of its finished epochs;
             with those of an earlier call, at the start.
+        on_weights: called after ``on_epoch``, also with the member's weights after that
+            epoch; of the epochs of an earlier call, with those of the last one.
         on_end: called with the index of a member and how it ended, as soon as it has.
 
     Raises:
@@ -75,6 +81,7 @@ def fit_stacked(
             keeper=keeper,
             on_step=on_step,
             on_epoch=on_epoch,
+            on_weights=on_weights,
             on_end=on_end,
         )
         training.go_on()
@@ -100,12 +107,14 @@ class _Stack:
         keeper: Keeper,
         on_step: Callable[[], None],
         on_epoch: Callable[[int, Epoch], None],
+        on_weights: OnWeights,
         on_end: Callable[[int, Ended], None],
     ) -> None:
         self._settings = members[0]
         self._identities = [settings.identity for settings in members]
         self._source, self._keeper = source, keeper
         self._on_step, self._on_epoch, self._on_end = on_step, on_epoch, on_end
+        self._on_weights = on_weights
         models = [initial_model(settings).to(device) for settings in members]
         self._stack = StackedOptimisation(members, models)
         sets = EvaluationSets()
@@ -135,6 +144,8 @@ class _Stack:
         for index, history in enumerate(state.histories):
             for epoch in history:
                 self._on_epoch(index, epoch)
+            last_good = self._members[index].history.last_good
+            self._on_weights(index, history[-1], last_good)
 
     def train(self) -> None:
         """Train the epochs that are left."""
@@ -181,10 +192,12 @@ class _Stack:
 
     def _keep(self, finished: Mapping[int, Epoch]) -> None:
         """Keep the members that are still there; once they are, tell their epochs."""
+        weights = {i: self._members[i].history.last_good for i in finished}
 
         def tell() -> None:
             for index, epoch in finished.items():
                 self._on_epoch(index, epoch)
+                self._on_weights(index, epoch, weights[index])
 
         left = [i for i in range(len(self._members)) if i not in self._ended]
         if not left:

@@ -37,6 +37,9 @@ from icl_mlflow.version import VERSION
 #: The one tag that a source run gets: its latest analysis.
 LINK_TAG = "analysis_run_id"
 
+#: Metrics by step.
+Series = Sequence[tuple[int, Mapping[str, float]]]
+
 #: Answers in the run's description, which MLflow keeps short; the report has all.
 _MOST_LINES = 20
 
@@ -63,9 +66,22 @@ class AnalysisLog:
         self._pulled = pulled
         self._subjects = asked_subjects
 
-    def log_answers(self, found: Sequence[Answer], refusals: Sequence[Refusal]) -> None:
-        """Metrics, tables, figures and the report; then the link from the source."""
-        self._log.metrics({k: v for one in found for k, v in one.metrics.items()})
+    def log_answers(
+        self,
+        found: Sequence[Answer],
+        refusals: Sequence[Refusal],
+        series: Series | None = None,
+    ) -> None:
+        """Metrics, tables, figures and the report; then the link from the source.
+
+        Args:
+            found: the answers.
+            refusals: what could not be asked.
+            series: the metrics by epoch, where checkpoints were asked; those of the
+                answers if not given.
+        """
+        of_answers = {k: v for one in found for k, v in one.metrics.items()}
+        self._log.metric_series(series or [(0, of_answers)])
         for name, frame in frames(found).items():
             self._log.table(name, frame)
         self._log.table("models", models_table(self._pulled))

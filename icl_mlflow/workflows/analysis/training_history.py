@@ -26,6 +26,8 @@ def training_answers(store: Store, pulled: ReferencedModels) -> list[Answer]:
     """One answer a variant; none for models that were not trained here."""
     trained = []
     for model in pulled.models:
+        if model.stored.epoch is not None:  # not the end of its training
+            continue
         try:
             (record,) = training_records(store.client, model.stored.run_id)
         except NoHistoryError:

@@ -75,12 +75,17 @@ def test_what_does_not_fit_is_refused(
 def test_a_later_format_is_named_and_not_written_over(
     folder: Path, edit: Callable[..., None]
 ) -> None:
-    edit(format=2)
-    said = r"about\.json has format 2, .* reads format 1; install a later one"
+    edit(format=3)
+    said = r"about\.json has format 3, .* reads formats up to 2; install a later one"
     with pytest.raises(LaterFormatError, match=said):
         read_destination(folder)
     with pytest.raises(LaterFormatError, match=said):
         write_destination(folder, DESTINATION)
+
+
+def test_the_first_format_is_read(folder: Path, edit: Callable[..., None]) -> None:
+    edit(format=1)
+    assert read_destination(folder) == DESTINATION
 
 
 def test_the_run_that_took_the_place_is_of_this_folder_too(folder: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from icl_mlflow.tracking.outbox.records import (
     Artifact,
+    CheckpointModel,
     DatasetInput,
     Metrics,
     ModelVersion,
@@ -35,6 +36,17 @@ RECORDS: list[Record] = [
         params={"dim": "3"},
         facts={"task": "A"},
         results={"val/excess_risk": "0.1"},
+        card="**How good?**",
+        about="A transformer.",
+    ),
+    CheckpointModel(
+        name="A-baseline-seed0-epoch3",
+        step=3,
+        sha256=SHA256,
+        files={"MLmodel": SHA256},
+        params={"dim": "3"},
+        facts={"checkpoint_epoch": "3"},
+        points=(("val/loss", 0.5, 7, 3),),
     ),
     Status(status="FINISHED", time=1_700_000_000_000),
 ]
@@ -45,9 +57,18 @@ def test_every_kind_comes_back_from_json(record: Record) -> None:
     assert from_json(json.loads(json.dumps(to_json(record)))) == record
 
 
+def test_a_model_of_an_earlier_release_has_no_card() -> None:
+    content = to_json(RECORDS[-3])
+    old = {k: v for k, v in content.items() if k not in {"card", "about"}}
+    record = from_json(old)
+    assert isinstance(record, ModelVersion)
+    assert (record.card, record.about) == ("", "")
+
+
 METRICS = {"kind": "metrics", "of_model": False}
 ARTIFACT = {"kind": "artifact", "path": "a.txt", "sha256": SHA256}
-MODEL = to_json(RECORDS[-2])
+MODEL = to_json(RECORDS[-3])
+CHECKPOINT = to_json(RECORDS[-2])
 
 
 @pytest.mark.parametrize(
@@ -76,6 +97,11 @@ MODEL = to_json(RECORDS[-2])
         {**ARTIFACT, "sha256": SHA256.upper()},
         {**MODEL, "files": {"../MLmodel": SHA256}},
         {**MODEL, "facts": {"seed": 0}},
+        {**MODEL, "card": 7},
+        {**CHECKPOINT, "step": -1},
+        {**CHECKPOINT, "step": "3"},
+        {**CHECKPOINT, "points": [["loss", "0.5", 7, 0]]},
+        {**CHECKPOINT, "files": {"../MLmodel": SHA256}},
         {"kind": "status", "status": "SCHEDULED", "time": 7},
         {"kind": "status", "status": "FINISHED", "time": -1},
     ],

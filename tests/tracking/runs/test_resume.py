@@ -117,9 +117,9 @@ def test_a_journal_of_a_later_version_is_left(store: Store) -> None:
     run_id = a_run(store)
     journal = state_folder(run_id) / "journal"
     journal.mkdir()
-    (journal / "about.json").write_text('{"format": 2}')
-    assert "has format 2" in refused(store, run_id)
-    assert "has format 2" in refused(store, "auto")
+    (journal / "about.json").write_text('{"format": 3}')
+    assert "has format 3" in refused(store, run_id)
+    assert "has format 3" in refused(store, "auto")
 
 
 def test_a_training_that_the_environment_names_goes_on_or_nothing_does(

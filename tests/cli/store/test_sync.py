@@ -97,7 +97,7 @@ def test_a_journal_of_a_later_version_is_named_and_left(
     icl: Icl, cut_off: str, command: str
 ) -> None:
     (about,) = Path().glob(".icl_mlflow/runs/*/journal/about.json")
-    later = {**json.loads(about.read_text()), "format": 2, "unheard of": 1}
+    later = {**json.loads(about.read_text()), "format": 3, "unheard of": 1}
     about.write_text(json.dumps(later))
     records = about.with_name("records").read_bytes()
     begin_checkpoints(cut_off)
@@ -106,7 +106,7 @@ def test_a_journal_of_a_later_version_is_named_and_left(
     assert result.code == (4 if command == "sync" else 2)
     line = result.err.splitlines()[-1]
     if command == "sync":
-        assert f"{about.absolute()} has format 2" in line
+        assert f"{about.absolute()} has format 3" in line
     assert json.loads(about.read_text()) == later
     assert about.with_name("records").read_bytes() == records
 

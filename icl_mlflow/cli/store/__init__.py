@@ -1,0 +1,1 @@
+"""Commands that look into the tracking store, or tidy it; on the console alone."""
