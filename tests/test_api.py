@@ -14,8 +14,8 @@ from icl_mlflow.tracking.store.connection import Store
 from tests.conftest import TrainedRuns
 from tests.tiny import MOMENT
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
-EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+PAGE = (Path(__file__).parents[1] / "docs" / "start" / "python.md").read_text()
+EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 #: A training of a moment.
 SMOKE: dict[str, Any] = {"preset": "smoke", **MOMENT}
@@ -34,9 +34,7 @@ def run_example(code: str, folder: Path) -> str:
     return done.stdout
 
 
-def test_the_readme_example_runs_to_its_last_line(
-    store: Store, new_folder: Path
-) -> None:
+def test_the_example_runs_to_its_last_line(store: Store, new_folder: Path) -> None:
     del store
     said = run_example(EXAMPLES[0], new_folder)
     assert "TrainingResult(A-baseline-seed1, run " in said
@@ -46,7 +44,7 @@ def test_the_readme_example_runs_to_its_last_line(
 
 
 @pytest.mark.slow
-def test_the_readme_example_can_be_continued(store: Store, new_folder: Path) -> None:
+def test_the_example_can_be_continued(store: Store, new_folder: Path) -> None:
     del store
     said = run_example("\n".join(EXAMPLES[:2]), new_folder)
     assert "llr_regression" in said

@@ -9,7 +9,10 @@ Entries = Mapping[str, Mapping[str, str]]
 
 TOY: Entries = {
     "icl_mlflow.tasks": {"Toy": "toy_icl.sign:TOY"},
-    "icl_mlflow.variants": {"toy_variant": "toy_icl.frozen:TOY_VARIANT"},
+    "icl_mlflow.variants": {
+        "toy_variant": "toy_icl.frozen:TOY_VARIANT",
+        "toy_order": "toy_icl.ordered:TOY_ORDER",
+    },
     "icl_mlflow.estimators": {"toy_estimator": "toy_icl.first_axis:TOY_ESTIMATOR"},
     "icl_mlflow.analyses": {"toy_analysis": "toy_icl.sureness:TOY_ANALYSIS"},
 }
