@@ -3,6 +3,7 @@
 Statistical statements are tested at three standard errors on fixed seeds.
 """
 
+import itertools
 from dataclasses import replace
 
 import torch
@@ -127,14 +128,16 @@ def test_without_context_bayes_knows_nothing(name: str) -> None:
 
 @every_task
 def test_more_context_makes_bayes_better(name: str, known: EvaluationSet) -> None:
-    reached = []
-    for n_context in (0, 1, 2, 4, 8, 16, 32):
-        p_B = TASKS[name].bayes_logit(known.episodes.first(n_context)).sigmoid()
-        reached.append(float(torch.maximum(p_B, 1 - p_B).mean()))
+    """In expectation; on these episodes, but for chance. The oracle comes last."""
+    seen = [known.episodes.first(n) for n in (0, 1, 2, 4, 8, 16, 32)]
+    logits = [*map(TASKS[name].bayes_logit, seen), known.oracle_B]
+    reached = [torch.maximum(p_B, 1 - p_B) for p_B in map(torch.sigmoid, logits)]
     if "classes" in TASKS[name].symmetries:
-        assert reached[0] == 0.5
-    assert reached == sorted(set(reached))
-    assert reached[-1] < TASKS[name].oracle().accuracy
+        assert reached[0].mean() == 0.5
+    for less_B, more_B in itertools.pairwise(reached):
+        gain_B = more_B - less_B
+        assert gain_B.mean() > -3 * gain_B.std() / len(gain_B) ** 0.5
+    assert reached[-2].mean() > reached[0].mean() + 0.01
 
 
 @every_task
