@@ -3,11 +3,21 @@
 import math
 import re
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any
 
 import pytest
 
-from icl_mlflow.settings import check, is_required, required, setting, value_type
+from icl_mlflow.published.settings import ImportSettings
+from icl_mlflow.settings import (
+    Pattern,
+    check,
+    is_required,
+    required,
+    setting,
+    value_type,
+)
+from icl_mlflow.training.settings import TrainSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +28,9 @@ class Cake:
     candles: int | None = setting(None, "One a year.", minimum=0)
     icing: str = setting("sugar", "On top.", choices=lambda: ("sugar", "chocolate"))
     eaten: bool = setting(False, "Too late?")
+    label: str | None = setting(
+        None, "On a flag.", pattern=Pattern("[a-z]{0,3}", "at most three small letters")
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -45,6 +58,9 @@ def test_right_values_pass_and_whole_numbers_become_declared_floats() -> None:
         ({"candles": 1.5}, "candles must be a whole number, not 1.5"),
         ({"eaten": 1}, "eaten must be true or false, not 1"),
         ({"name": 3}, "name must be text, not 3"),
+        ({"label": "ab1"}, "label must be at most three small letters, not 'ab1'"),
+        ({"label": "abcd"}, "label must be at most three small letters, not 'abcd'"),
+        ({"label": "abc\n"}, "label must be at most three small letters, not 'abc\\n'"),
         (
             {"icing": "chocolatte"},
             (
@@ -59,6 +75,14 @@ def test_a_wrong_value_is_refused_in_one_line(
 ) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         Cake(**{"name": "plain", **wrong})
+
+
+@pytest.mark.parametrize("kind", [TrainSettings, partial(ImportSettings, path="a")])
+def test_a_prefix_has_only_what_a_registry_takes(kind: Any) -> None:
+    assert kind(model_prefix="team.1_a-").model_prefix == "team.1_a-"
+    for wrong in ("a/b", "a:b", "a b", "a'", "x" * 65):
+        with pytest.raises(ValueError, match="model_prefix must be at most 64 letters"):
+            kind(model_prefix=wrong)
 
 
 def test_a_declaration_can_be_read_back() -> None:

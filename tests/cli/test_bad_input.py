@@ -4,6 +4,7 @@ What is wrong is drawn from the commands themselves, so a new option is covered 
 is declared. `make test-faults` draws 2 000 inputs a command: ICL_FAULTS_INPUTS.
 """
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import Field
@@ -50,6 +51,7 @@ KINDS: dict[str, tuple[type, ...]] = {
     "ablate": (TrainSettings, AblateSettings, Execution, LaunchSettings),
     "analyze": (AnalyzeSettings, DryRunSettings),
     "compare": (CompareSettings,),
+    "models": (),
     "export": (),
     "reproduce": (TrainSettings, ReproduceSettings, Execution, LaunchSettings),
     "import_published": (ImportSettings,),
@@ -114,12 +116,15 @@ def outside(declared: Field[Any]) -> Iterator[st.SearchStrategy[str]]:
 
 #: Text that is never right, for options that are text; None where any text may be.
 WRONG_TEXT: dict[str, st.SearchStrategy[str] | None] = {
+    "task": TEXT.filter(lambda text: text not in TASKS),
     "variant": fails(VARIANTS.canonical),
     "variants": fails(lambda text: text == "all" or parse_variants(text)),
     "seeds": fails(parse_seeds),
     "curriculum": fails(lambda text: canonical(TASKS["A"], text)),
     "also_evaluate": fails(lambda text: shifted(TASKS["A"], text)),
     "resume": fails(is_run_id),
+    "model_prefix": fails(lambda text: ImportSettings(path="a", model_prefix=text)),
+    "bar": fails(lambda text: math.isfinite(float(text))),
     "analyses": fails(lambda text: text.strip() == "all"),
     "older_than": fails(duration),
     "untaken": fails(duration),

@@ -5,7 +5,6 @@ model that someone else logged is refused, never handed to a loader that runs co
 """
 
 import re
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -255,12 +254,7 @@ def _find_version(client: MlflowClient, reference: str) -> StoredModel:
         model_id = model_id_of(reference)
     except MlflowException as error:
         raise ModelError(f"{reference!r} is not a model; give {FORMS}") from error
-    with (
-        one_line_errors(client, missing=f"there is no model {reference}"),
-        warnings.catch_warnings(),
-    ):
-        # Stages are deprecated, but may still be in use.
-        warnings.simplefilter("ignore", FutureWarning)
+    with one_line_errors(client, missing=f"there is no model {reference}"):
         if model_id:
             return _logged(client.get_logged_model(model_id))
         name, version = name_and_version(client, reference)

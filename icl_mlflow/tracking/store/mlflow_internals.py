@@ -6,6 +6,7 @@ missing. Each is imported when it is called: most are slow to import and needed 
 
 # ruff: noqa: PLC0415
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -61,7 +62,10 @@ def name_and_version(client: "MlflowClient", reference: str) -> tuple[str, str]:
     """The name and the number that ``models:/NAME/VERSION`` or an alias stands for."""
     from mlflow.store.artifact.utils.models import get_model_name_and_version
 
-    name, version = get_model_name_and_version(client, reference)
+    with warnings.catch_warnings():
+        # Stages are deprecated, but may still be in use.
+        warnings.simplefilter("ignore", FutureWarning)
+        name, version = get_model_name_and_version(client, reference)
     return str(name), str(version)
 
 
