@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from tests.cli.store.test_reap import dead_run
 
 from icl_mlflow.escaping import for_latex, for_markdown
 from icl_mlflow.tracking.store.connection import Store
+from tests.cli.store.test_reap import dead_run
 
 __all__ = ["dead_run"]
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from tests.cli.test_reap import dead_run
 
 from icl_mlflow.tracking.local.liveness import heartbeat
 from icl_mlflow.tracking.runs.results import readable_members
 from icl_mlflow.tracking.store.connection import Store
 from tests.cli.conftest import icl
+from tests.cli.store.test_reap import dead_run
 
 __all__ = ["dead_run", "icl"]
 
