@@ -29,6 +29,7 @@ ANALYSES: "Registry[Analysis]" = Registry(
         "parameter_sweep": f"{_ROBUSTNESS}.parameter_sweep:PARAMETER_SWEEP",
         "named_shifts": f"{_ROBUSTNESS}.named_shifts:NAMED_SHIFTS",
         "label_noise": f"{_ROBUSTNESS}.label_noise:LABEL_NOISE",
+        "symmetry": f"{_ROBUSTNESS}.symmetry:SYMMETRY",
         "class_imbalance": f"{_ROBUSTNESS}.class_imbalance:CLASS_IMBALANCE",
     },
     group="icl_mlflow.analyses",

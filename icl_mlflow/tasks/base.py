@@ -12,7 +12,8 @@ from icl_mlflow.episodes import Episodes
 from icl_mlflow.tasks.labels import KnownLabels
 
 #: ``classes``: exchanging them, and every label with them. ``rotation``: of the space
-#: of x, about the origin. Where a task has one, its Bayes predictor has it too.
+#: of x about the origin, reflections included. Where a task has one, its Bayes
+#: predictor has it too.
 Symmetry = Literal["classes", "rotation"]
 
 

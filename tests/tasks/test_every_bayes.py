@@ -6,6 +6,7 @@ Statistical statements are tested at three standard errors on fixed seeds.
 import itertools
 from dataclasses import replace
 
+import pytest
 import torch
 from scipy.stats import chi2
 from torch.nn.functional import binary_cross_entropy_with_logits
@@ -96,12 +97,14 @@ def test_bayes_ignores_the_order_of_the_context(name: str) -> None:
     )
 
 
+@pytest.mark.parametrize("determinant", [1, -1])
 @symmetric("rotation")
-def test_bayes_ignores_a_rotation_of_space(name: str) -> None:
+def test_bayes_ignores_a_rotation_of_space(name: str, determinant: int) -> None:
     episodes, task = few(name), TASKS[name]
     rng = torch.Generator().manual_seed(1)
     square = torch.randn(task.dim, task.dim, generator=rng, dtype=torch.float64)
     rotation = torch.linalg.qr(square).Q
+    rotation[0] *= determinant * torch.linalg.det(rotation)
     rotated = replace(
         episodes,
         context_x_BND=episodes.context_x_BND.double() @ rotation,
