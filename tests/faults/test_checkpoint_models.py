@@ -88,7 +88,7 @@ def test_a_death_at_the_worst_moment_costs_no_checkpoint(
     assert outcome(work, finished) == straight, "logging them changes no number"
 
 
-@pytest.mark.parametrize(("seed", "mode"), enumerate(("away", "swallow"), 11))
+@pytest.mark.parametrize(("seed", "mode"), [(11, "away"), (12, "swallow")])
 def test_a_server_that_comes_back_gets_every_checkpoint(
     before_server: Proxy, client: MlflowClient, seed: int, mode: str
 ) -> None:
