@@ -5,6 +5,7 @@ BIN := .venv/bin
 RUNS := .venv/.runs
 INSTALLED := .venv/.installed
 DOCS := .venv/.docs
+SERVER := .venv/.server
 TORCH := "$(shell sed -n 's/^  "\(torch[<>=][^"]*\)",/\1/p' pyproject.toml)"
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
@@ -17,7 +18,7 @@ ADD = $(BIN)/python -m pip install --disable-pip-version-check --editable
 endif
 CPU_TORCH := https://download.pytorch.org/whl/cpu
 
-.PHONY: help install train check docs audit test test-slow test-faults ui clean
+.PHONY: help install train check docs audit test test-slow test-server test-browser test-faults ui server clean
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,6 +57,11 @@ $(DOCS): $(RUNS)
 	$(ADD) '.[docs]'
 	touch $@
 
+$(SERVER): $(RUNS)
+	@echo "installing into .venv: what a team's server needs beside it"
+	$(ADD) '.[server]'
+	touch $@
+
 train: $(RUNS)  ## train task A at full length and log it
 	$(RUN) mlflow run . -e train -P task=A --env-manager local
 
@@ -80,6 +86,12 @@ test: check  ## every check and every test but the slow ones
 test-slow: $(INSTALLED)  ## the tests that take minutes
 	$(RUN) $(BIN)/python -m pytest -q -m slow
 
+test-server: $(INSTALLED)  ## two users at a team's server: PostgreSQL, passwords, TLS
+	$(RUN) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/team_server
+
+test-browser: $(INSTALLED)  ## what MLflow's UI shows, in Chromium; pictures in build/browser
+	$(RUN) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/browser
+
 KILLS ?= 100
 ABLATE_KILLS ?= 20
 EXAMPLES ?= 1000
@@ -101,6 +113,12 @@ test-faults: $(INSTALLED)  ## everything that can go wrong, with counts: KILLS=1
 
 ui: $(RUNS)  ## compare runs at http://127.0.0.1:5000
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlflow.db
+
+# Such as SERVER_OPTIONS='--name mlflow.example.org --host 0.0.0.0 --port 443'.
+SERVER_OPTIONS ?=
+
+server: $(SERVER)  ## a team's tracking server, here: PostgreSQL, passwords, TLS (docs/server.md)
+	$(BIN)/python -m team_server $(SERVER_OPTIONS)
 
 clean:  ## remove caches and the environment, never results
 	rm -rf .venv build site *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,55 +13,32 @@ import requests
 
 
 class Server:
-    """A server over a database, in a process group of its own.
+    """A server over a database file, in a process group of its own.
 
     Attributes:
         uri: the same after every start.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        database: str = "",
-        options: Sequence[str] = (),
-        environment: Mapping[str, str] | None = None,
-        certificate: Path | None = None,
-    ) -> None:
-        """Nothing is started yet.
-
-        Args:
-            folder: for its files; holds an ``mlflow.db`` with its tables, unless there
-                is another database.
-            database: its URI.
-            options: further ones of ``mlflow server``.
-            environment: variables to set.
-            certificate: of the server, if the options make it speak TLS.
-        """
+    def __init__(self, folder: Path) -> None:
+        """``folder`` holds an ``mlflow.db`` with its tables."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self._port = probe.getsockname()[1]
-        scheme = "https" if certificate else "http"
-        self.uri = f"{scheme}://127.0.0.1:{self._port}"
+        self.uri = f"http://127.0.0.1:{self._port}"
         self._folder = folder
-        self._database = database or f"sqlite:///{folder}/mlflow.db"
-        self._options = options
-        self._environment = {**os.environ, **(environment or {})}
-        self._verify = str(certificate) if certificate else True
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it and wait until it answers."""
+        database = f"sqlite:///{self._folder}/mlflow.db"
         command = [sys.executable, "-m", "mlflow", "server", "--workers", "1"]
         command += ["--host", "127.0.0.1", "--port", str(self._port)]
-        command += ["--backend-store-uri", self._database]
+        command += ["--backend-store-uri", database]
         command += ["--artifacts-destination", str(self._folder / "artifacts")]
-        command += self._options
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 command,
                 cwd=self._folder,
-                env=self._environment,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -91,10 +67,6 @@ class Server:
             self.send(signal.SIGKILL)
         self._wait()
 
-    def _says_that_it_is_well(self) -> bool:
-        where = f"{self.uri}/health"
-        return requests.get(where, timeout=1, verify=self._verify).ok
-
     def _wait(self) -> None:
         if self._process is not None:
             self._process.wait()
@@ -106,7 +78,7 @@ class Server:
         deadline = time.monotonic() + limit
         while time.monotonic() < deadline and process.poll() is None:
             try:
-                if self._says_that_it_is_well():
+                if requests.get(f"{self.uri}/health", timeout=1).ok:
                     return
             except requests.RequestException:
                 time.sleep(0.1)

@@ -13,10 +13,12 @@ TESTS = Path(__file__).parent
 #: Folders of tests that are about no single module.
 ELSEWHERE = {
     "benchmarks": "the programs beside the package",
+    "browser": "what MLflow's UI shows of runs and models",
     "docs": "the pages of the documentation, run",
     "entrypoints": "the commands of the MLflow project, each in a process",
     "faults": "kills, outages and malice against whole commands",
     "plugins": "a package of another author, installed beside ours",
+    "team_server": "two users at a server with passwords and TLS",
 }
 
 #: Files about more than one module, and why.

@@ -48,6 +48,10 @@ COMMANDS = {
         "icl_mlflow.cli.reproduce:reproduce",
         "Train the paper's experiments; its table beside ours.",
     ),
+    "pipeline": (
+        "icl_mlflow.cli.pipeline:pipeline",
+        "Train, ablate and analyze in one go: one link at the end.",
+    ),
     "import_published": (
         "icl_mlflow.cli.import_published:import_published",
         "Register the models that were published with the paper.",
@@ -133,8 +137,21 @@ def _run(command: click.Command) -> NoReturn:
     except Exception as error:
         if not is_of_storage(error):
             raise  # a fault of this program, whose traceback is wanted
-        _fail(f"storage: {error}", _STORAGE)
+        _fail(f"storage: {_explained(error)}", _STORAGE)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _explained(error: Exception) -> str:
+    """What a request means that MLflow says has failed; another error as it is."""
+    # Imported here: --help and most commands have no use for them.
+    from icl_mlflow.tracking.store.failures import meaning
+    from icl_mlflow.tracking.store.uri import shown, tracking_uri
+
+    if "MlflowException" not in {kind.__name__ for kind in type(error).__mro__}:
+        return str(error)
+    uri = tracking_uri()
+    why = meaning(error, uri)
+    return f"{shown(uri)} {why}" if why else str(error)
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -93,6 +93,8 @@ def ablate(
     store: Store,
     suite: Suite,
     on_epoch: Callable[[str, Epoch], None] = lambda _name, _epoch: None,
+    *,
+    parent_run_id: str | None = None,
 ) -> Ablation:
     """Train what is missing and compare all variants, under one parent run.
 
@@ -100,6 +102,7 @@ def ablate(
         store: where to track them.
         suite: from `plan_suite`.
         on_epoch: called with the name and every epoch of every member that is trained.
+        parent_run_id: of a run that this one is a step of.
 
     Raises:
         MembersFailedError: some members did not finish; the comparison of the others
@@ -123,6 +126,7 @@ def ablate(
         params=params,
         tags={"task": task},
         description=_description(suite),
+        parent_run_id=parent_run_id,
     ) as log:
         log.json("settings.json", values_of(suite.request.settings))
         outcomes = train_members(

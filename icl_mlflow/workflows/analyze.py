@@ -123,17 +123,23 @@ def questions(settings: AnalyzeSettings) -> Questions:
 
 
 def carry_out(
-    prepared: PreparedAnalysis, on_analysis: Callable[[], None] = lambda: None
+    prepared: PreparedAnalysis,
+    on_analysis: Callable[[], None] = lambda: None,
+    *,
+    parent_run_id: str | None = None,
 ) -> AnalysisResult:
     """Measure, answer and log.
 
     Args:
         prepared: from `prepare`.
         on_analysis: called after every analysis of every model.
+        parent_run_id: of a run that this one is a step of.
     """
     asked, store = prepared.questions, prepared.store
     settings = asked.settings
-    with log_analysis(store, settings, asked.pulled, asked.subjects) as logger:
+    with log_analysis(
+        store, settings, asked.pulled, asked.subjects, parent_run_id=parent_run_id
+    ) as logger:
         answered = measure_all(
             asked.subjects,
             settings.request,

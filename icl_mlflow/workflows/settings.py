@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from icl_mlflow.analysis.settings import AnalyzeSettings
 from icl_mlflow.settings import check, setting
 from icl_mlflow.suite.grid import parse_seeds, parse_variants
 from icl_mlflow.training.settings import PRESETS
@@ -63,6 +64,39 @@ class ReproduceSettings:
     def __post_init__(self) -> None:
         check(self)
         parse_seeds(self.seeds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineSettings:
+    """What `pipeline` ablates and asks, at the smallest size if nobody says more."""
+
+    preset: str = setting(
+        "smoke", "Named defaults; any option given wins.", choices=lambda: PRESETS
+    )
+    variants: str = setting(
+        "no_position,no_labels", "Variants to train beside the baseline; or all."
+    )
+    seeds: str = setting("0,1", "Seeds of every variant, such as 0,1,2 or 0-9.")
+    analyses: str = setting(
+        "all", "Questions to the first model, separated by commas; or all."
+    )
+    experiment: str | None = setting(
+        None, "MLflow experiment (MLFLOW_EXPERIMENT_NAME or Default if not given)."
+    )
+    dry_run: bool = setting(
+        default=False, text="Print what would be trained, and do nothing."
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        parse_seeds(self.seeds)
+        if self.variants != "all":
+            parse_variants(self.variants)
+        self.analysis_of("the first model")  # which are known alone
+
+    def analysis_of(self, run_id: str) -> AnalyzeSettings:
+        """The questions to the model of a run."""
+        return AnalyzeSettings(run_id=run_id, analyses=self.analyses)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,6 +38,7 @@ from icl_mlflow.workflows.settings import (
     AblateSettings,
     DryRunSettings,
     LaunchSettings,
+    PipelineSettings,
     ReproduceSettings,
     SeedSettings,
 )
@@ -54,6 +55,7 @@ KINDS: dict[str, tuple[type, ...]] = {
     "models": (),
     "export": (),
     "reproduce": (TrainSettings, ReproduceSettings, Execution, LaunchSettings),
+    "pipeline": (TrainSettings, PipelineSettings, Execution),
     "import_published": (ImportSettings,),
     "sync": (),
     "reap": (),

@@ -8,11 +8,22 @@ from pathlib import Path
 
 import click
 import pytest
+from mlflow.exceptions import MlflowException
 
 from icl_mlflow.cli.main import COMMANDS, cli, run
 from icl_mlflow.tracking.local.signals import ENDING
 from icl_mlflow.tracking.store.uri import StoreError
 from tests.cli.conftest import Ended
+
+#: What MLflow's client says of its basic-auth's answer, and what we say of that.
+DENIED = (
+    "API request to endpoint /api/2.0/mlflow/runs/create failed with error code "
+    "403 != 200. Response body: 'Permission denied'"
+)
+EXPLAINED = (
+    "https://mlflow.example.org does not permit this to user 'bob'; ask the owner for "
+    "the permission EDIT on the experiment (runs/create)"
+)
 
 Fails = Callable[[BaseException | None], Ended]
 
@@ -49,12 +60,20 @@ def fails(
         (click.exceptions.Exit(3), 3, ""),
         (StoreError("no such store"), 4, "Error: storage: no such store\n"),
         (OSError(28, "No space left"), 4, "Error: storage: [Errno 28] No space left\n"),
+        (MlflowException("no such key"), 4, "Error: storage: no such key\n"),
+        (MlflowException(DENIED), 4, f"Error: storage: {EXPLAINED}\n"),
     ],
     ids=repr,
 )
 def test_each_kind_of_failure_has_its_line_and_exit_code(
-    fails: Fails, error: BaseException | None, code: int, said: str
+    fails: Fails,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException | None,
+    code: int,
+    said: str,
 ) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example.org")
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "bob")
     assert fails(error) == Ended(code, "", said)
 
 

@@ -5,38 +5,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.training.settings import TrainSettings
+from tests.entrypoints.launcher import ROOT, mlflow_run, runs
 from tests.tiny import MOMENT, PARAMETERS
-
-ROOT = Path(__file__).parents[2]
-
-
-def mlflow_run(
-    entry_point: str, *parameters: str, options: Sequence[str] = ()
-) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mlflow", "run", str(ROOT), "-e", entry_point]
-    command += ["--env-manager", "local", *options]
-    for parameter in parameters:
-        command += ["-P", parameter]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        command, capture_output=True, text=True, env=environment, check=False
-    )
-
-
-def runs(store: Store) -> list[Run]:
-    """All runs of the store, newest first."""
-    experiments = [e.experiment_id for e in store.client.search_experiments()]
-    return list(store.client.search_runs(experiments))
 
 
 def test_a_rate_typed_in_any_way_trains(store: Store) -> None:

@@ -4,13 +4,9 @@ Eight on sqlite are in tests/tracking/test_at_once.py; here are 8 and 32 on ever
 PostgreSQL needs its programs, and psycopg, which `pip install .[dev]` brings.
 """
 
-import os
-import shutil
-import signal
-import socket
 import subprocess
 import sys
-import time
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -18,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from icl_mlflow.tracking.store.connection import connect
+from team_server.postgresql import Cluster, MissingProgramError, free_port, stop
 from tests.faults.ledger import Tally
 from tests.server import Server
 
@@ -69,51 +66,26 @@ def on_a_server(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def on_postgresql(folder: Path) -> Iterator[str]:
-    """A cluster of its own on a free port, run by somebody who is not root."""
+    """A cluster of its own on a free port; clients find its password by themselves."""
     pytest.importorskip("psycopg", reason="psycopg is not installed")
-    for program in ("initdb", "postgres"):
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not on this machine")
-    as_user: list[str] = []
-    if os.getuid() == 0:
-        if shutil.which("setpriv") is None:
-            pytest.skip("PostgreSQL does not run as root, and there is no setpriv")
-        as_user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-    cluster = Path(subprocess.check_output(["mktemp", "-d"], text=True).strip())
-    if as_user:
-        os.chown(cluster, 65534, 65534)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = (folder / "postgres.log").open("ab")
-    try:
-        make = ["initdb", "-D", str(cluster), "-U", "icl", "-A", "trust", "--no-sync"]
-        subprocess.run([*as_user, *make], check=True, stdout=log, stderr=log, cwd="/")
-        command = ["postgres", "-D", str(cluster), "-p", str(port), "-k", str(cluster)]
-        command += ["-h", "127.0.0.1", "-c", "max_connections=300", "-F"]
-        server = subprocess.Popen([*as_user, *command], stdout=log, stderr=log, cwd="/")
+    del folder  # which is closed to whom PostgreSQL runs as, where that is not us
+    with tempfile.TemporaryDirectory() as place, pytest.MonkeyPatch.context() as patch:
+        Path(place).chmod(0o711)
+        cluster = Cluster(
+            folder=Path(place, "postgresql"),
+            port=free_port(),
+            password_file=Path(place, "pgpass"),
+        )
         try:
-            wait_for(lambda: accepts(port))
-            yield f"postgresql+psycopg://icl@127.0.0.1:{port}/postgres"
+            cluster.create()
+        except MissingProgramError as missing:
+            pytest.skip(str(missing))
+        patch.setenv("PGPASSFILE", str(cluster.password_file))
+        process = cluster.start(["-c", "max_connections=300", "-F"])
+        try:
+            yield cluster.uri
         finally:
-            # Fast: what SIGTERM asks for waits for clients, of which we are one.
-            server.send_signal(signal.SIGINT)
-            server.wait(60)
-    finally:
-        log.close()
-        shutil.rmtree(cluster)
-
-
-def accepts(port: int) -> bool:
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
-
-
-def wait_for(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+            stop(process)
 
 
 STORES: dict[str, Callable[[Path], AbstractContextManager[str]]] = {

@@ -8,6 +8,7 @@ from icl_mlflow.workflows.settings import (
     AblateSettings,
     DryRunSettings,
     LaunchSettings,
+    PipelineSettings,
     SeedSettings,
 )
 
@@ -26,6 +27,9 @@ from icl_mlflow.workflows.settings import (
         (SeedSettings, {"seeds": "9-0"}, "seeds"),
         (AblateSettings, {"seeds": ""}, "seeds"),
         (AblateSettings, {"variants": "no_positon"}, "did you mean no_position"),
+        (PipelineSettings, {"variants": "no_positon"}, "did you mean no_position"),
+        (PipelineSettings, {"analyses": "logit_lense"}, "did you mean logit_lens"),
+        (PipelineSettings, {"seeds": ""}, "seeds"),
     ],
 )
 def test_what_is_wrong_names_what_is_right(
@@ -42,3 +46,7 @@ def test_usual_values_and_lists_are_taken() -> None:
     ablation = AblateSettings(variants="no_labels,no_position", seeds="3")
     assert ablation.variants == "no_labels,no_position"
     assert AblateSettings().variants == "all"
+    pipeline = PipelineSettings(analyses="calibration")
+    assert pipeline.preset == "smoke"
+    assert pipeline.analysis_of("4f2a").names == ("calibration",)
+    assert pipeline.analysis_of("4f2a").run_id == "4f2a"

@@ -20,6 +20,7 @@ Example:
 """
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_STORAGE = 4
 _DURATION = re.compile(r"(\d{1,6})([smhd])")
 
 
@@ -69,25 +70,33 @@ def reap(older_than: str, untaken: str, *, yes: bool) -> None:
         show("no dead runs")
         return
     from icl_mlflow.tracking.local.safe_read import ModelError
-    from icl_mlflow.tracking.runs.reap import dead_runs, mark_killed
+    from icl_mlflow.tracking.runs.reap import NotOurRunError, dead_runs, mark_killed
     from icl_mlflow.tracking.store.connection import StoreError, open_client
 
     with usage_errors(StoreError, ModelError):
         client = open_client()
         dead = dead_runs(client, *limits)
+        denied = False
         for one in dead:
-            marked = yes and mark_killed(client, one)
-            show(_line(one, marked=marked))
+            became = ""
+            try:
+                if yes and mark_killed(client, one):
+                    became = "marked KILLED"
+            except NotOurRunError as error:
+                became, denied = str(error), True
+            show(_line(one, became))
     if not dead:
         show("no dead runs")
     elif not yes:
         show("nothing was changed; --yes marks them KILLED")
+    if denied:
+        raise click.exceptions.Exit(_STORAGE)
 
 
-def _line(dead: "DeadRun", *, marked: bool) -> str:
+def _line(dead: "DeadRun", became: str) -> str:
     beat = dead.beat
     notes = [
-        *(["marked KILLED"] if marked else []),
+        *([became] if became else []),
         *([f"goes on with: {dead.resume}"] if dead.resume else []),
         *(["sync delivers what it left"] if dead.has_records else []),
     ]

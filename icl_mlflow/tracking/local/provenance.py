@@ -2,6 +2,7 @@
 
 import functools
 import getpass
+import hashlib
 import os
 import shutil
 import subprocess
@@ -36,6 +37,16 @@ def git_state(package: Path = _PACKAGE) -> dict[str, str]:
         return {}
     dirty = "true" if changes else "false"
     return {_COMMIT: commit, "git_dirty": dirty}
+
+
+@functools.cache
+def code_digest(package: Path = _PACKAGE) -> str:
+    """Sixteen digits that are equal for equal sources of a package."""
+    found = hashlib.sha256()
+    for file in sorted(package.rglob("*.py")):
+        found.update(file.relative_to(package).as_posix().encode())
+        found.update(hashlib.sha256(file.read_bytes()).digest())
+    return found.hexdigest()[:16]
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

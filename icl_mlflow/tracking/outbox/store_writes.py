@@ -30,6 +30,7 @@ from icl_mlflow.tracking.outbox.records import (
 from icl_mlflow.tracking.outbox.successor import is_gone, make_anew
 from icl_mlflow.tracking.outbox.verification import lacking
 from icl_mlflow.tracking.store.connection import Store, answered_run
+from icl_mlflow.tracking.store.failures import is_denied
 from icl_mlflow.tracking.store.last_contact import heard_from
 from icl_mlflow.tracking.store.run_files import check_run
 
@@ -51,6 +52,7 @@ class StoreWriter:
         self.registered: RegisteredModel | None = None
         self._store, self._destination, self._outbox = store, destination, outbox
         self._may_send = False
+        self._anothers: set[str] = set()  # runs that this user may not change
 
     @property
     def run_id(self) -> str:
@@ -60,7 +62,10 @@ class StoreWriter:
     def lacking(self) -> list[PendingRecord]:
         """The records that the store does not have, whatever it has acknowledged."""
         self._store.check_there()
-        return lacking(self._store, self.run_id, self._outbox, self._destination.tags)
+        first_tags = self._destination.tags
+        return lacking(
+            self._store, self.run_id, self._outbox, first_tags, self._anothers
+        )
 
     def make_anew_if_gone(self) -> bool:
         """Make another run if the store has lost this one; whether it has."""
@@ -113,11 +118,20 @@ class StoreWriter:
         return owner_of(self._store.client, name)
 
     def _tag_other(self, run_id: str, tags: Tags) -> None:
-        """Tags of another run; one that the store has lost needs them no more."""
+        """Tags of another run: not of one that is lost, or another user's."""
         try:
             pairs = [RunTag(k, v) for k, v in tags.values.items()]
             self._batch(run_id, (), (), pairs)
         except MlflowException as error:
+            if is_denied(error):
+                if run_id not in self._anothers:
+                    _logger.warning(
+                        "run %s is another user's, and does not get the tag %s",
+                        run_id,
+                        ", ".join(tags.values),
+                    )
+                self._anothers.add(run_id)
+                return
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
             _logger.warning(

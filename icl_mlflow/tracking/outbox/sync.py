@@ -159,7 +159,7 @@ def _deliver_all(delivery: Delivery, store: Store) -> str:
             delivery.deliver_next()
         except Exception as error:  # noqa: BLE001 - whatever it is, the records stay
             reason = without_secrets(str(error), store.tracking_uri)
-            why = meaning(error) or f"failed: {reason}"
+            why = meaning(error, store.tracking_uri) or f"failed: {reason}"
             return f"{delivery.n_waiting} records still wait: {store.place} {why}"
     if delivery.n_unkept:
         return f"{delivery.n_unkept} records are not there: {store.place} {UNKEPT}"

@@ -5,7 +5,7 @@ from an older copy, and something that is no tracking server may have answered.
 """
 
 import posixpath
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
@@ -21,6 +21,7 @@ from icl_mlflow.tracking.outbox.records import (
     Metrics,
     ModelVersion,
     Params,
+    Record,
     Status,
     Tags,
 )
@@ -31,7 +32,11 @@ Row = tuple[int, int]
 
 
 def lacking(
-    store: Store, run_id: str, outbox: Outbox, first_tags: Mapping[str, str]
+    store: Store,
+    run_id: str,
+    outbox: Outbox,
+    first_tags: Mapping[str, str],
+    anothers: Collection[str] = (),
 ) -> list[PendingRecord]:
     """The records that the store does not have, in order; refused ones left out.
 
@@ -43,9 +48,14 @@ def lacking(
         run_id: of the run.
         outbox: what was written.
         first_tags: of the run when it was opened.
+        anothers: runs that this user may not change, and that got no tags therefore.
     """
     refused = outbox.progress.refused
-    written = [one for one in outbox.written() if one.end not in refused]
+    written = [
+        one
+        for one in outbox.written()
+        if one.end not in refused and not _is_for(anothers, one.record)
+    ]
     run = answered_run(store, run_id)
     check_run(store.client, run)
     there = _Contents(store, run, outbox, written, first_tags)
@@ -58,6 +68,10 @@ def lacking(
             if isinstance(one.record, Metrics) and one.record.of_model
         }
     return [one for one in written if one.end in ends]
+
+
+def _is_for(run_ids: Collection[str], record: Record) -> bool:
+    return isinstance(record, Tags) and record.run_id in run_ids
 
 
 class _Contents:

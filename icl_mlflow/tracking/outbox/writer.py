@@ -178,8 +178,9 @@ class RunWriter:
     def _reason(self, trouble: Exception | None) -> str:
         if trouble is None:
             return "takes too long"
-        text = without_secrets(str(trouble), self._store.tracking_uri)
-        return meaning(trouble) or f"failed: {text}"
+        uri = self._store.tracking_uri
+        text = without_secrets(str(trouble), uri)
+        return meaning(trouble, uri) or f"failed: {text}"
 
     def _beat(self, back: bool) -> None:  # noqa: FBT001 - the sender calls it
         self._store.check_there()

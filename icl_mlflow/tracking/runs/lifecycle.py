@@ -36,6 +36,7 @@ from icl_mlflow.tracking.runs.ownership import Ownership
 from icl_mlflow.tracking.runs.projects import RESUMED
 from icl_mlflow.tracking.runs.run_log import RunLog
 from icl_mlflow.tracking.store.connection import Store, StoreError
+from icl_mlflow.tracking.store.failures import is_denied, whom
 from icl_mlflow.tracking.store.preflight import within_limit
 from icl_mlflow.tracking.store.quiet import quiet_mlflow
 from icl_mlflow.tracking.store.retry import repeated
@@ -236,7 +237,16 @@ def _create(store: Store, name: str, tags: Mapping[str, object]) -> Run:
             store.experiment_id, tags=texts, run_name=name
         )
 
-    return repeated(create)
+    try:
+        return repeated(create)
+    except MlflowException as error:
+        if not is_denied(error):
+            raise
+        raise StoreError(
+            f"{store.place} does not let {whom(store.tracking_uri)} add runs to "
+            f"experiment {store.experiment_name!r}; ask its owner for the permission "
+            "EDIT, or choose an experiment of your own"
+        ) from error
 
 
 def _created(store: Store, name: str, tags: Mapping[str, str]) -> Run | None:

@@ -13,7 +13,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT, MLFLOW_SOURCE_T
 
 #: What MLproject declares; a test keeps both in step.
 ENTRY_POINTS: Mapping[str, frozenset[str]] = {
-    "main": frozenset({"task", "variant", "preset"}),
+    "main": frozenset({"task", "variants", "seeds", "preset"}),
     "train": frozenset({"task", "variant", "preset"}),
     "ablate": frozenset({"task", "variants", "seeds", "preset"}),
     "analyze": frozenset({"run_id", "analyses"}),

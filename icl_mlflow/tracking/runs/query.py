@@ -17,6 +17,7 @@ from icl_mlflow.tracking.local.safe_read import (
 )
 from icl_mlflow.tracking.local.temporary import temporary_folder
 from icl_mlflow.tracking.models.download import MissingFileError
+from icl_mlflow.tracking.store.failures import meaning
 from icl_mlflow.tracking.store.run_files import download
 from icl_mlflow.tracking.store.uri import shown, without_secrets
 
@@ -135,4 +136,5 @@ def one_line_errors(client: MlflowClient, missing: str = "") -> Iterator[None]:
             raise ModelError(missing) from error
         uri = client.tracking_uri
         reason = without_secrets(str(error), uri)
-        raise ModelError(f"{shown(uri)} cannot give the model: {reason}") from error
+        why = meaning(error, uri) or f"cannot give the model: {reason}"
+        raise ModelError(f"{shown(uri)} {why}") from error

@@ -7,14 +7,18 @@ from dataclasses import dataclass
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_USER
 
 from icl_mlflow.tracking.local.claims import is_claimed, is_run_id
 from icl_mlflow.tracking.local.liveness import HEARTBEAT, Heartbeat, parse
+from icl_mlflow.tracking.local.safe_read import ModelError
 from icl_mlflow.tracking.outbox.outbox import outbox_folder
 from icl_mlflow.tracking.outbox.successor import move_to_successors
 from icl_mlflow.tracking.runs.projects import RESUMED, is_of_project, opened_at
 from icl_mlflow.tracking.runs.query import one_line_errors
 from icl_mlflow.tracking.runs.resume import command_to_resume
+from icl_mlflow.tracking.store.failures import is_denied
 
 _RUNNING = "attributes.status = 'RUNNING'"
 _PAGE = 1_000
@@ -79,10 +83,15 @@ def dead_runs(
     return sorted(found, key=lambda dead: dead.heard)
 
 
+class NotOurRunError(ModelError):
+    """A dead run is another user's, who alone may mark it; the message says so."""
+
+
 def mark_killed(client: MlflowClient, dead: DeadRun) -> bool:
     """Mark a dead run KILLED; whether it was still as dead as when it was found.
 
     Raises:
+        NotOurRunError: this user may not change it.
         ModelError: MLflow fails; the message is one line.
     """
     with one_line_errors(client):
@@ -90,7 +99,16 @@ def mark_killed(client: MlflowClient, dead: DeadRun) -> bool:
         still = run.info.status == "RUNNING"
         if not still or parse(run.data.tags.get(HEARTBEAT, "")) != dead.beat:
             return False
-        client.set_terminated(dead.run_id, "KILLED")
+        try:
+            client.set_terminated(dead.run_id, "KILLED")
+        except MlflowException as error:
+            if not is_denied(error):
+                raise
+            who = run.data.tags.get(MLFLOW_USER, "another user")
+            raise NotOurRunError(
+                f"left to {who}, whose run it is: it takes the permission EDIT on the "
+                "experiment to mark it"
+            ) from error
     return True
 
 

@@ -16,6 +16,7 @@ from mlflow.exceptions import MlflowException
 
 from icl_mlflow.tracking.runs.given_run import given_run
 from icl_mlflow.tracking.runs.outer_run import outer_run
+from icl_mlflow.tracking.store.failures import meaning
 from icl_mlflow.tracking.store.mlflow_internals import local_folder
 from icl_mlflow.tracking.store.moved_files import missing_folder
 from icl_mlflow.tracking.store.preflight import (
@@ -298,4 +299,5 @@ def _one_line_errors(uri: str) -> Iterator[None]:
         yield
     except MlflowException as error:
         reason = without_secrets(str(error), uri)
-        raise StoreError(f"{shown(uri)} cannot be used: {reason}") from error
+        why = meaning(error, uri) or f"cannot be used: {reason}"
+        raise StoreError(f"{shown(uri)} {why}") from error

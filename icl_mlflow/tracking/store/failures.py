@@ -1,12 +1,13 @@
 """Explanations of failed requests to a store, for the user who made them."""
 
 import os
+import re
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import requests
 
-from icl_mlflow.tracking.store.server import authorization
+from icl_mlflow.tracking.store.server import authorization, user_name
 
 _USER, _PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 _TOKEN = "MLFLOW_TRACKING_TOKEN"  # nosec B105  # noqa: S105 -- a name
@@ -28,6 +29,18 @@ _MEANINGS = {
     "connection aborted": "is not reachable: the connection broke off",
     "database is locked": "is locked by another program",
 }
+
+
+#: What is said of a request for which a permission is missing, in lower case.
+_DENIED = re.compile(
+    r"failed with error code 403|\b403 client error|^permission_denied"
+)
+
+#: The path of a request, as far as it says what was asked for.
+_REQUEST = re.compile(r"/mlflow(?:-artifacts)?/([a-z-]+(?:/[a-z-]+)*)")
+
+#: By the last part of its path, a request that needs only to read.
+_READING = re.compile(r"(get|search|list|alias|history|get-[a-z-]+|search-[a-z-]+)$")
 
 
 def refusal(uri: str, answer: requests.Response) -> str:
@@ -54,10 +67,45 @@ def _credentials(uri: str) -> str:
     return f"it wants a password; set {_USER} and {_PASSWORD}, or {_TOKEN}"
 
 
-def meaning(error: BaseException) -> str:
-    """Explain an exception of a failed request by its causes; empty if unknown."""
+def meaning(error: BaseException, uri: str = "") -> str:
+    """Explain an exception of a failed request by its causes; empty if unknown.
+
+    Args:
+        error: of the request.
+        uri: of the store, which may name a user.
+    """
+    if denied := _missing_permission(error):
+        return f"does not permit this to {whom(uri)}; ask the owner for {denied}"
     causes = " ".join(str(cause) for cause in _chain(error)).lower()
     return next((text for sign, text in _MEANINGS.items() if sign in causes), "")
+
+
+def is_denied(error: BaseException) -> bool:
+    """Whether a request failed for want of a permission, which no repetition brings."""
+    return bool(_missing_permission(error))
+
+
+def whom(uri: str) -> str:
+    """Whom the server takes us for."""
+    name = user_name(uri)
+    return f"user {name!r}" if name else "us"
+
+
+def _missing_permission(error: BaseException) -> str:
+    """Which permission a denied request needs, and on what; empty if it was not denied.
+
+    As MLflow's own basic-auth asks for them, by the path of the request.
+    """
+    for cause in _chain(error):
+        said = str(cause).lower()
+        if not _DENIED.search(said):
+            continue
+        path = found[1] if (found := _REQUEST.search(said)) else "unknown request"
+        kind = "READ" if _READING.search(path) else "EDIT"
+        of_model = path.startswith(("registered-models", "model-versions"))
+        what = "the registered model" if of_model else "the experiment"
+        return f"the permission {kind} on {what} ({path})"
+    return ""
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from mlflow.exceptions import MlflowException
 
-from icl_mlflow.tracking.store.failures import meaning
+from icl_mlflow.tracking.store.failures import is_denied, meaning
 
 T = TypeVar("T")
 
@@ -55,4 +55,4 @@ def is_passing(error: Exception) -> bool:
     if any(sign in said for sign in _BUSY):
         return True
     refused = "certificate" in said or "wrong version number" in said
-    return bool(meaning(error)) and not refused
+    return bool(meaning(error)) and not (refused or is_denied(error))

@@ -10,6 +10,7 @@ import os
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import requests
 
@@ -73,14 +74,25 @@ def _ask_by_mlflow(
     )
 
 
-def authorization() -> dict[str, str]:
-    """The header with user and password, else with a token; a URI's user goes first."""
+def user_name(uri: str) -> str:
+    """By which the server knows us; empty if by a token, or by none."""
+    return unquote(urlsplit(uri).username or "") or _user_and_password()[0] or ""
+
+
+def _user_and_password() -> tuple[str | None, str | None]:
+    """Of the variables, else of MLflow's file of credentials."""
     file = configparser.ConfigParser()
     file.read(Path("~/.mlflow/credentials").expanduser())
     kept = dict(file["mlflow"]) if file.has_section("mlflow") else {}
     user, password = (
         os.environ.get(name) or kept.get(name.lower()) for name in (_USER, _PASSWORD)
     )
+    return user, password
+
+
+def authorization() -> dict[str, str]:
+    """The header with user and password, else with a token; a URI's user goes first."""
+    user, password = _user_and_password()
     if user and password:
         pair = base64.standard_b64encode(f"{user}:{password}".encode()).decode()
         return {"Authorization": f"Basic {pair}"}

@@ -155,6 +155,8 @@ def log_analysis(
     settings: AnalyzeSettings,
     pulled: ReferencedModels,
     asked_subjects: Sequence[Subject],
+    *,
+    parent_run_id: str | None = None,
 ) -> Iterator[AnalysisLog]:
     """Open the run of an analysis, linked to its source."""
     shifts = "".join(f"-{k}{v:g}" for k, v in settings.request.shifts.items())
@@ -172,6 +174,7 @@ def log_analysis(
             "variant": _all_of(s.settings.variant for s in asked_subjects),
         },
         description=_description(store, pulled),
+        parent_run_id=parent_run_id,
     ) as log:
         log.json("settings.json", values_of(settings))
         for profile in _profiles(asked_subjects):

@@ -1,12 +1,17 @@
 """The tags name the code that really runs."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from icl_mlflow.tracking.local.provenance import git_state, user_name
+from icl_mlflow.tracking.local.provenance import (
+    code_digest,
+    git_state,
+    user_name,
+)
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -61,6 +66,21 @@ def test_the_commit_of_a_host_is_not_ours(package: Path) -> None:
 def test_without_a_repository_nothing_is_said(tmp_path: Path) -> None:
     (tmp_path / "__init__.py").touch()
     assert git_state(tmp_path) == {}
+
+
+def test_code_is_the_same_where_its_sources_are_whatever_lies_beside_them(
+    package: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (package / "module.py").write_text("a = 1\n")
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "package"
+    shutil.copytree(package, elsewhere)
+    (elsewhere / "notes.txt").write_text("of no importance\n")
+    assert code_digest(package) == code_digest(elsewhere)
+    for change in (("module.py", "a = 2\n"), ("other.py", "a = 1\n")):
+        changed = tmp_path_factory.mktemp("changed") / "package"
+        shutil.copytree(package, changed)
+        (changed / change[0]).write_text(change[1])
+        assert code_digest(package) != code_digest(changed)
 
 
 def test_a_user_without_a_name_has_a_number(monkeypatch: pytest.MonkeyPatch) -> None:

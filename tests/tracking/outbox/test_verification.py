@@ -124,3 +124,13 @@ def test_tags_of_another_run_that_is_gone_are_not_missed(opened: OpenRun) -> Non
     assert lost(opened) == [record]
     client.delete_run(other)
     assert lost(opened) == []
+
+
+def test_tags_of_another_users_run_are_not_missed(opened: OpenRun) -> None:
+    client = opened.store.client
+    other = client.create_run(opened.store.experiment_id).info.run_id
+    write(opened, Tags(values={"kind": "resume"}, run_id=other))
+    client.delete_tag(other, "kind")
+    first_tags = opened.destination.tags
+    found = lacking(opened.store, opened.run_id, opened.outbox, first_tags, {other})
+    assert found == []

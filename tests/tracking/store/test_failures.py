@@ -2,8 +2,10 @@
 
 import pytest
 import requests
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 
-from icl_mlflow.tracking.store.failures import meaning, refusal
+from icl_mlflow.tracking.store.failures import is_denied, meaning, refusal
 
 URI = "http://127.0.0.1:5000"
 USER, PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
@@ -97,3 +99,59 @@ def test_the_reason_may_be_any_of_the_errors_behind_it() -> None:
     outer = RuntimeError("API request failed")
     outer.__cause__ = middle
     assert "connection refused" in meaning(outer)
+
+
+def denied(path: str) -> MlflowException:
+    """What MLflow's client says of an answer 403 of its basic-auth."""
+    return MlflowException(
+        f"API request to endpoint /api/2.0/mlflow/{path} failed with error code "
+        "403 != 200. Response body: 'Permission denied'",
+        PERMISSION_DENIED,
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "wanted"),
+    [
+        (denied("runs/create"), "EDIT on the experiment (runs/create)"),
+        (denied("runs/log-batch"), "EDIT on the experiment (runs/log-batch)"),
+        (denied("runs/get"), "READ on the experiment (runs/get)"),
+        (
+            denied("experiments/get-by-name"),
+            "READ on the experiment (experiments/get-by-name)",
+        ),
+        (
+            denied("model-versions/create"),
+            "EDIT on the registered model (model-versions/create)",
+        ),
+        (
+            denied("registered-models/alias"),
+            "READ on the registered model (registered-models/alias)",
+        ),
+        (
+            requests.HTTPError(
+                "403 Client Error: FORBIDDEN for url: "
+                f"{URI}/api/2.0/mlflow-artifacts/artifacts/1/ab/artifacts/x.csv"
+            ),
+            "EDIT on the experiment (artifacts)",
+        ),
+    ],
+)
+def test_what_is_denied_is_said_with_the_permission_that_it_needs(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, wanted: str
+) -> None:
+    said = f"does not permit this to us; ask the owner for the permission {wanted}"
+    assert meaning(error, URI) == said
+    monkeypatch.setenv(USER, "bob")
+    assert meaning(error, URI) == said.replace("to us", "to user 'bob'")
+    of_uri = URI.replace("//", "//a%40b:pw@")
+    assert meaning(error, of_uri) == said.replace("to us", "to user 'a@b'")
+    outer = RuntimeError("failed")
+    outer.__cause__ = error
+    assert is_denied(outer)
+
+
+def test_a_file_that_may_not_be_written_is_no_matter_of_the_server() -> None:
+    error = PermissionError(13, "Permission denied", "/srv/x")
+    assert not is_denied(error)
+    assert meaning(error) == ""

@@ -61,6 +61,7 @@ def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
         ("certificate verify failed", False),
         ("[SSL: WRONG_VERSION_NUMBER] wrong version number", False),
         ("INVALID_PARAMETER_VALUE: Changing param values is not allowed", False),
+        ("API request to endpoint /x failed with error code 403 != 200", False),
     ],
 )
 def test_what_others_or_the_way_have_caused_may_pass(
