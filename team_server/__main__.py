@@ -29,6 +29,7 @@ from team_server.server import ADMINISTRATOR, TeamServer
 @click.option("--workers", default=2, help="Processes that answer.")
 @click.option("--database_port", default=5433, help="Of PostgreSQL, on 127.0.0.1.")
 def main(
+    *,
     folder: Path,
     port: int,
     host: str,

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import time
 from collections.abc import Sequence
@@ -45,7 +46,15 @@ class Cluster:
         return f"postgresql+psycopg://{ROLE}@127.0.0.1:{self.port}/{DATABASE}"
 
     def create(self) -> None:
-        """Make the cluster, with a new password."""
+        """Make the cluster, with a new password.
+
+        Raises:
+            MissingProgramError: PostgreSQL is not here.
+            RuntimeError: the folder is no place for it.
+        """
+        program("initdb")
+        if _is_root():
+            _check_open(self.folder.parent)
         self.folder.mkdir(mode=0o700)
         password = secrets.token_urlsafe(24)
         write_secret(self.password_file, f"127.0.0.1:*:*:{ROLE}:{password}\n")
@@ -161,6 +170,16 @@ def program(name: str) -> str:
     if newest is None:
         raise MissingProgramError(f"{name} is not on this machine")
     return str(newest)
+
+
+def _check_open(folder: Path) -> None:
+    """Refuse a folder that PostgreSQL could not get to as another user."""
+    for one in (folder, *folder.parents):
+        if not one.stat().st_mode & stat.S_IXOTH:
+            raise RuntimeError(
+                "PostgreSQL does not run as root, and nobody else may enter "
+                f"{one}; be another user, or choose another --folder"
+            )
 
 
 def _is_root() -> bool:

@@ -1,4 +1,8 @@
-"""`icl-mlflow pipeline`: three steps, one link, and what it refuses."""
+"""`icl-mlflow pipeline`: what it plans and what it refuses.
+
+What it does is in tests/workflows/test_pipeline.py, and as the main entry point of the
+project in tests/entrypoints/test_main.py.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,26 +10,7 @@ from typing import Any
 
 import pytest
 
-from icl_mlflow.tracking.store.connection import Store
-from tests.tiny import OPTIONS
-
 Icl = Callable[..., Any]
-
-FEW = ["--variants", "no_labels", "--seeds", "0", "--analyses", "calibration"]
-
-
-def test_it_says_what_each_step_gave_and_one_link(store: Store, icl: Icl) -> None:
-    done = icl("pipeline", *OPTIONS, *FEW, "--experiment", "tests")
-    assert done.code == 0, done.err
-    lines = done.out.splitlines()
-    firsts = [line.split()[0] for line in lines if not line.startswith(" ")]
-    assert firsts == ["train", "ablate", "analyze", "run", "see", "note"]
-    assert done.out.count("http") == 1
-    (run_id,) = [line.split()[1] for line in lines if line.startswith("run ")]
-    assert store.run_link(run_id) in done.out
-    again = icl("pipeline", *OPTIONS, *FEW, "--experiment", "tests")
-    assert again.out.count(", done before") == 3
-    assert again.err == ""
 
 
 @pytest.mark.parametrize(

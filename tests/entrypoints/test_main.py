@@ -18,6 +18,9 @@ def test_three_steps_are_cached_and_end_with_one_link(store: Store) -> None:
     assert (whole.info.status, whole.info.run_name) == ("FINISHED", "whole")
     experiment = store.client.get_experiment_by_name("mine")
     assert {run.info.experiment_id for run in runs(store)} == {experiment.experiment_id}
+    lines = done.stdout.splitlines()
+    firsts = [line.split()[0] for line in lines if not line.startswith(" ")]
+    assert firsts[-6:] == ["train", "ablate", "analyze", "run", "see", "note"]
     (link,) = re.findall(r"http\S+", done.stdout)
     assert whole.info.run_id in link
 

@@ -31,6 +31,7 @@ def folder() -> Iterator[Path]:
         except MissingProgramError as missing:
             pytest.skip(str(missing))
     with tempfile.TemporaryDirectory(prefix="team-server-") as made:
+        Path(made).chmod(0o711)  # for PostgreSQL, if that is another user
         yield Path(made, "server")
 
 
@@ -82,6 +83,23 @@ def test_it_goes_on_with_what_it_had_and_leaves_no_process(folder: Path) -> None
         made = asked(again, "experiments/create", name="mine")
         assert made.json()["error_code"] == "RESOURCE_ALREADY_EXISTS"
     assert processes_of(folder) == []
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="PostgreSQL runs as we do")
+def test_a_folder_that_postgresql_cannot_enter_is_refused_in_one_line(
+    folder: Path,
+) -> None:
+    folder.parent.chmod(0o700)
+    done = subprocess.run(
+        [sys.executable, "-m", "team_server", "--folder", str(folder)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert f"nobody else may enter {folder.parent}" in line
 
 
 def processes_of(folder: Path) -> list[str]:

@@ -77,7 +77,7 @@ def test_each_step_is_a_run_below_and_is_not_done_twice(
     assert [one["run_id"] for one in noted] == [train, ablate, analyze]
     assert store.client.get_run(second).data.metrics == run.data.metrics
 
-    _, other = carry_out(store, analyses="scoreboard")
+    _, other = carry_out(store, analyses="llr_regression")
     assert [step.is_reused for step in other] == [True, True, False]
 
     store.client.delete_run(ablate)
