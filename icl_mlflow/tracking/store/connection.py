@@ -18,7 +18,7 @@ from icl_mlflow.tracking.runs.given_run import given_run
 from icl_mlflow.tracking.runs.outer_run import outer_run
 from icl_mlflow.tracking.store.failures import meaning
 from icl_mlflow.tracking.store.mlflow_internals import local_folder
-from icl_mlflow.tracking.store.moved_files import missing_folder
+from icl_mlflow.tracking.store.moved_files import may_have_files, missing_folder
 from icl_mlflow.tracking.store.preflight import (
     check_exists,
     check_state,
@@ -165,7 +165,8 @@ def connect(
     location = found.artifact_location
     check_place(location, uri, "the experiment")
     check_state()
-    if moved := missing_folder(location, uri):
+    moved = missing_folder(location, uri)
+    if moved and may_have_files(client, experiment_id):
         raise StoreError(
             f"the files of this experiment belong in {moved}, which is not there; was "
             "the folder moved? Choose another experiment, or make that folder again"

@@ -12,6 +12,8 @@ from urllib.parse import unquote, urlsplit
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from icl_mlflow.tracking.local.liveness import HEARTBEAT
+from icl_mlflow.tracking.runs.projects import is_of_project
 from icl_mlflow.tracking.store.mlflow_internals import (
     ArtifactFiles,
     artifact_files,
@@ -26,6 +28,9 @@ PLACE_VARIABLE = "ICL_MLFLOW_ARTIFACTS"
 ADVICE = (
     f"was the folder moved? Set {PLACE_VARIABLE} to the folder where its files are now"
 )
+
+#: Runs that are looked at for one that has begun.
+_FEW = 100
 
 #: A run's folder and the one in it: what tells its files from those of any other.
 _FEWEST = 2
@@ -66,6 +71,12 @@ def missing_folder(location: str, uri: str) -> Path | None:
         return None
     theirs = path.parents[len(within.parts) - 1] if within.parts else path
     return None if theirs == root or theirs.exists() else theirs
+
+
+def may_have_files(client: MlflowClient, experiment_id: str) -> bool:
+    """Whether somebody has begun a run there: not only ``mlflow run``, for ours."""
+    runs = client.search_runs([experiment_id], max_results=_FEW)
+    return any(HEARTBEAT in run.data.tags or not is_of_project(run) for run in runs)
 
 
 def files_of_run(client: MlflowClient, run: Run) -> ArtifactFiles:

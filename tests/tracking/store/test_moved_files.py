@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Param
+from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT, MLFLOW_SOURCE_TYPE
 
 from icl_mlflow.tracking.models.lookup import ModelError, load_model
+from icl_mlflow.tracking.runs.projects import ENTRY_POINTS
 from icl_mlflow.tracking.runs.query import child_runs
 from icl_mlflow.tracking.runs.results import UnreadableMemberError, read_member
 from icl_mlflow.tracking.store.connection import Store, StoreError, connect, open_client
@@ -111,3 +115,23 @@ def test_a_new_run_does_not_make_the_old_place_again(
     (new_folder / "mlruns").mkdir()  # as the line says
     assert connect("tests").experiment_id
     assert moved
+
+
+def test_a_folder_that_never_was_is_made(
+    new_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`mlflow run` has made a database elsewhere, whose files belong here."""
+    (new_folder / "elsewhere").mkdir()
+    uri = f"sqlite:///{new_folder}/elsewhere/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    declared = dict.fromkeys(ENTRY_POINTS["train"], "")
+    tags = {MLFLOW_SOURCE_TYPE: "PROJECT", MLFLOW_PROJECT_ENTRY_POINT: "train"}
+    client = MlflowClient(uri)
+    run_id = client.create_run("0", tags=tags).info.run_id
+    client.log_batch(run_id, params=[Param(k, v) for k, v in declared.items()])
+    location = client.get_experiment("0").artifact_location
+    assert Path(location.removeprefix("file://")) == new_folder / "mlruns" / "0"
+    assert connect("Default").experiment_id == "0"
+    client.set_tag(run_id, "heartbeat", "it has begun")
+    with pytest.raises(StoreError, match=r"belong in .*mlruns, which is not there"):
+        connect("Default")
