@@ -7,7 +7,7 @@ import click
 
 from icl_mlflow.cli.console import show
 from icl_mlflow.cli.errors import ask_store, check_dry_run, exit_code, usage_errors
-from icl_mlflow.cli.options import CONTEXT, options
+from icl_mlflow.cli.options import CONTEXT, GroupedCommand, options
 from icl_mlflow.cli.progress import (
     SUITE_GOES_ON,
     epochs_progress,
@@ -32,7 +32,7 @@ Example:
 """
 
 
-@click.command(context_settings=CONTEXT, epilog=_EXAMPLE)
+@click.command(cls=GroupedCommand, context_settings=CONTEXT, epilog=_EXAMPLE)
 @options(
     TrainSettings,
     PipelineSettings,

@@ -74,9 +74,13 @@ class PipelineSettings:
         "smoke", "Named defaults; any option given wins.", choices=lambda: PRESETS
     )
     variants: str = setting(
-        "no_position,no_labels", "Variants to train beside the baseline; or all."
+        "no_position,no_labels",
+        "Variants to train beside the baseline; or all.",
+        group="Task",
     )
-    seeds: str = setting("0,1", "Seeds of every variant, such as 0,1,2 or 0-9.")
+    seeds: str = setting(
+        "0,1", "Seeds of every variant, such as 0,1,2 or 0-9.", group="Run"
+    )
     analyses: str = setting(
         "all", "Questions to the first model, separated by commas; or all."
     )
