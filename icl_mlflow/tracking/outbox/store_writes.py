@@ -52,7 +52,7 @@ class StoreWriter:
         self.registered: RegisteredModel | None = None
         self._store, self._destination, self._outbox = store, destination, outbox
         self._may_send = False
-        self._anothers: set[str] = set()  # runs that this user may not change
+        self._foreign: set[str] = set()  # runs that this user may not change
 
     @property
     def run_id(self) -> str:
@@ -64,7 +64,7 @@ class StoreWriter:
         self._store.check_there()
         first_tags = self._destination.tags
         return lacking(
-            self._store, self.run_id, self._outbox, first_tags, self._anothers
+            self._store, self.run_id, self._outbox, first_tags, self._foreign
         )
 
     def make_anew_if_gone(self) -> bool:
@@ -124,13 +124,13 @@ class StoreWriter:
             self._batch(run_id, (), (), pairs)
         except MlflowException as error:
             if is_denied(error):
-                if run_id not in self._anothers:
+                if run_id not in self._foreign:
                     _logger.warning(
                         "run %s is another user's, and does not get the tag %s",
                         run_id,
                         ", ".join(tags.values),
                     )
-                self._anothers.add(run_id)
+                self._foreign.add(run_id)
                 return
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise

@@ -36,7 +36,7 @@ def lacking(
     run_id: str,
     outbox: Outbox,
     first_tags: Mapping[str, str],
-    anothers: Collection[str] = (),
+    foreign: Collection[str] = (),
 ) -> list[PendingRecord]:
     """The records that the store does not have, in order; refused ones left out.
 
@@ -48,13 +48,13 @@ def lacking(
         run_id: of the run.
         outbox: what was written.
         first_tags: of the run when it was opened.
-        anothers: runs that this user may not change, and that got no tags therefore.
+        foreign: runs that this user may not change, and that got no tags therefore.
     """
     refused = outbox.progress.refused
     written = [
         one
         for one in outbox.written()
-        if one.end not in refused and not _is_for(anothers, one.record)
+        if one.end not in refused and not _is_for(foreign, one.record)
     ]
     run = answered_run(store, run_id)
     check_run(store.client, run)
