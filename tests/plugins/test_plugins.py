@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 CONTRACTS = (
     "tests/tasks/test_every_task.py",
     "tests/tasks/test_every_bayes.py",
+    "tests/tasks/test_every_corrupted_bayes.py",
     "tests/tasks/test_parameters.py",
     "tests/estimators/test_every_estimator.py",
     "tests/variants/test_every_variant.py",

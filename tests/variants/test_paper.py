@@ -82,7 +82,9 @@ def test_without_labels_the_answer_ignores_them_exactly() -> None:
     assert torch.equal(logits(model, episodes), logits(model, other))
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(
+    "task", [name for name, task in TASKS.items() if "classes" in task.symmetries]
+)
 def test_without_labels_nothing_beats_a_coin(task: str) -> None:
     # Both namings of the classes are equally likely given the points alone. Under the
     # other naming the exact log-odds change sign, so the two posteriors average to 1/2.

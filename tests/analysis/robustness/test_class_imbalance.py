@@ -19,7 +19,7 @@ N_EPISODES = 4_000
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.8])
 def test_labels_have_the_rate_that_was_asked_for(task: str, rate: float) -> None:
     episodes = imbalanced(TASKS[task], rate, N_EPISODES, 8, seed=0)
-    assert episodes.context_x_BND.shape == (N_EPISODES, 8, 16)
+    assert episodes.context_x_BND.shape == (N_EPISODES, 8, TASKS[task].dim)
     for label in (episodes.query_y_B, episodes.context_y_BN):
         error = math.sqrt(rate * (1 - rate) / label.numel())
         assert float(label.double().mean()) == pytest.approx(rate, abs=3 * error)
