@@ -104,6 +104,16 @@ class Episodes:
             latents={name: value[start:stop] for name, value in self.latents.items()},
         )
 
+    def chosen(self, index: Tensor) -> Episodes:
+        """The episodes at these places, in their order."""
+        return Episodes(
+            context_x_BND=self.context_x_BND[index],
+            context_y_BN=self.context_y_BN[index],
+            query_x_BD=self.query_x_BD[index],
+            query_y_B=self.query_y_B[index],
+            latents={name: value[index] for name, value in self.latents.items()},
+        )
+
     def chunks(self, most_points: int) -> Iterator[Episodes]:
         """Consecutive parts of at most so many points each, the query among them.
 

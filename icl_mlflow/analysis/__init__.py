@@ -15,6 +15,7 @@ ANALYSES: "Registry[Analysis]" = Registry(
     "analysis",
     {
         "scoreboard": f"{_PERFORMANCE}.scoreboard:SCOREBOARD",
+        "identification": f"{_PERFORMANCE}.identification:IDENTIFICATION",
         "calibration": f"{_PERFORMANCE}.calibration:CALIBRATION",
         "llr_regression": f"{_PERFORMANCE}.llr_regression:LLR_REGRESSION",
         "kernel_regression": f"{_MECHANISM}.kernel_regression:KERNEL_REGRESSION",
