@@ -96,6 +96,10 @@ class Analysis:
         draw: the table of all subjects, told apart by column ``model``, to a figure.
         verdict: what was found to the answer: yes, no, or that it cannot be told.
         refuses: why a subject cannot be asked, in one line, or None.
+        headline: the number that answers the question best, of those of ``summarise``
+            and ``pool``: the one that is a metric of the run. The first if not given.
+        beside: the table of a suite's models to a figure of its variants side by side;
+            their headlines, seed by seed, if not given.
         most_episodes: how many of the subject's episodes it takes, where that is not
             all of them.
         least_share: of the subject's episodes it takes so large a share even where that
@@ -111,6 +115,8 @@ class Analysis:
     most_episodes: int | None = None
     least_share: float = 0.0
     pool: Callable[[pd.DataFrame], dict[str, Interval]] = nothing_pooled
+    headline: str = ""
+    beside: Callable[[pd.DataFrame], Figure] | None = None
 
     def episodes_of(self, n_episodes: int) -> int:
         """How many of a subject's episodes it takes."""

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from icl_mlflow.analysis import style
 from icl_mlflow.analysis.sentences import band_meaning
+from icl_mlflow.analysis.side_by_side import group_of, panels, seed_lines
 from icl_mlflow.evaluation import excess_risk, expected_accuracy
 from icl_mlflow.statistics import (
     Interval,
@@ -86,15 +87,6 @@ def known_accuracy(at: Mapping[str, object], accuracy: float) -> dict[str, objec
     return {**at, "predictor": ORACLE, "accuracy": accuracy, **ends}
 
 
-def group_of(model: str) -> str:
-    """What the seeds of one variant share: the run's name without its seed.
-
-    >>> group_of("A-baseline-seed2")
-    'A-baseline'
-    """
-    return model.rpartition("-seed")[0] or model
-
-
 def averaged(frame: pd.DataFrame, x: str, metric: str) -> pd.DataFrame:
     """Median over models at every ``x``, in order: columns middle, low, high, by ``x``.
 
@@ -150,6 +142,32 @@ def draw_pair(
             ticks = sorted(frame[x].unique())
             axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
             axes.minorticks_off()
+
+
+def draw_beside(frame: pd.DataFrame, x: str, label: str, scale: str) -> Figure:
+    """The excess risk of every variant along ``x``, a panel each, every seed shown.
+
+    Beside them the Bayes predictor of the training prior, where there is one.
+    """
+    ticks = sorted(frame[x].unique())
+
+    def paint(axes: Axes, part: pd.DataFrame) -> None:
+        if scale == "symlog":
+            axes.set_xscale("symlog", base=2, linthresh=1)
+        own = part[part["predictor"] == MODEL]
+        seed_lines(axes, own, x, "excess_risk", label="model", color=style.MODEL)
+        unsuspecting = part[part["predictor"] == TRAINED_BAYES]
+        if len(unsuspecting):
+            curve = unsuspecting.groupby(x)["excess_risk"].mean()
+            look = _LOOKS[TRAINED_BAYES]
+            axes.plot(curve, look.line, color=look.color, label=TRAINED_BAYES)
+        style.logarithmic(axes, "y", near_zero=_SMALL_RISK)
+        axes.set_ylim(bottom=-_SMALL_RISK / 4)
+        if scale == "symlog":
+            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], fontsize="x-small")
+            axes.minorticks_off()
+
+    return panels(frame, paint, xlabel=label, ylabel=_METRICS["excess_risk"])
 
 
 def mark(axes: Axes, values: Sequence[float], label: str) -> None:

@@ -113,4 +113,7 @@ def _train_and_compare(store: "Store", suite: "Suite") -> None:
     for row in result.table.to_dict("records"):
         show(f"{row['variant']:22} {row['sentence']}")
     show(f"parent   {result.run_id}")
+    if result.comparison_link:
+        show(f"compare  {result.comparison_link}")
+        show(f"report   {result.report_link}")
     show(store.where(result.ui_link))

@@ -56,6 +56,7 @@ def analyze(settings: AnalyzeSettings, how: DryRunSettings) -> None:
     ):
         analyzed = carry_out(prepared, advance)
     show(*summary(analyzed))
+    show(f"report   {analyzed.report_link}")
     show(prepared.store.where(analyzed.ui_link))
 
 

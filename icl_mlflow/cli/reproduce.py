@@ -107,4 +107,5 @@ def _carry_out(store: "Store", suite: "Suite", *, page_only: bool) -> None:
     for line in result.missing:
         show(f"missing  {line}")
     show(f"parent   {result.run_id}")
+    show(f"page     {store.run_link(result.run_id, launcher.PAGE)}")
     show(store.where(result.ui_link))

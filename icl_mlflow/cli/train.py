@@ -112,6 +112,7 @@ def _train_seeds(store: "Store", request: "Request") -> None:
     for member in suite.members:
         show(*summary(member).splitlines())
     show(f"parent   {suite.run_id}")
+    show(f"compare  {suite.comparison_link}")
     show(store.where(suite.ui_link))
 
 

@@ -11,12 +11,9 @@ from icl_mlflow.analysis.report.page import (
     Command,
     Report,
     Results,
-    Section,
     Source,
-    css_width,
-    png,
-    section,
 )
+from icl_mlflow.analysis.report.section import Section, css_width, png, section
 from icl_mlflow.reproduction import figures
 from icl_mlflow.reproduction.judgement import NEAR, Kind
 from icl_mlflow.reproduction.paper import SHIFT, SOURCE
@@ -77,8 +74,7 @@ def sections(
         Section(
             anchor=name,
             question=told[name][0],
-            verdict=told[name][1][0].upper() + told[name][1][1:],
-            group="",
+            verdicts={"": told[name][1][0].upper() + told[name][1][1:]},
             numbers={},
             png=png(figure),
             width=css_width(figure),

@@ -6,13 +6,14 @@ A single `train` and every member of a suite go through this one function.
 import contextlib
 import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import torch
 
 from icl_mlflow.evaluation import bayes_accuracy
 from icl_mlflow.settings import values_of
+from icl_mlflow.suite.description import answered, asked
 from icl_mlflow.suite.engines.stack_checkpoints import stack_checkpoints
 from icl_mlflow.suite.member_artifacts import log_last_good, log_results
 from icl_mlflow.suite.member_log import train_log
@@ -33,11 +34,13 @@ from icl_mlflow.tracking.runs.resume import (
 )
 from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.training.checkpoint import newest_file
+from icl_mlflow.training.datasets import evaluation_dataset, training_dataset
 from icl_mlflow.training.device import pick_device
 from icl_mlflow.training.fit import Epoch, FittedModel, NonFiniteLossError, fit
 from icl_mlflow.training.member_state import Weights
+from icl_mlflow.training.metrics import tracked
 from icl_mlflow.training.precision import precision_reason
-from icl_mlflow.training.problem import data_digest, problem, resolved, with_weights
+from icl_mlflow.training.problem import problem, resolved, with_weights
 from icl_mlflow.training.settings import LOG, TrainSettings
 from icl_mlflow.training.stacked.fit import fit_stacked
 
@@ -138,6 +141,7 @@ class MemberRun:
         settings: of the member.
         logger: whose lines become an artifact of the run.
         checkpoints: where its training keeps checkpoints; None for nowhere.
+        links: of its description, text to address.
     """
 
     def __init__(
@@ -146,14 +150,16 @@ class MemberRun:
         settings: TrainSettings,
         logger: logging.Logger,
         checkpoints: Path | None,
+        links: Mapping[str, str],
     ) -> None:
         self.run_id, self.checkpoints = log.run_id, checkpoints
         self._log, self._logger, self._settings = log, logger, settings
+        self._links, self._shifts = links, problem(settings).elsewhere
 
     def report(self, epoch: Epoch) -> None:
         """Log a finished epoch."""
         self._logger.info("epoch %d: %s", epoch.epoch, _shown(epoch.metrics))
-        self._log.metrics(epoch.metrics, step=epoch.epoch)
+        self._log.metrics(tracked(epoch.metrics, self._shifts), step=epoch.epoch)
 
     def report_weights(self, epoch: Epoch, weights: Weights) -> None:
         """Log the weights after an epoch, once it is logged, if that is wanted."""
@@ -165,7 +171,7 @@ class MemberRun:
         """Log the results of a training that is over, and register its model."""
         best, test = fitted.best_epoch, _shown(fitted.test)
         self._logger.info("best epoch %s; %s", best, test)
-        return _finish(self._log, fitted)
+        return _finish(self._log, fitted, self._links)
 
     def standing(self, settings: TrainSettings) -> str:
         """Where the training stands, its checkpoint and the command that goes on."""
@@ -225,7 +231,7 @@ def member_run(
             kind="train",
             params=resolved(settings),
             tags=_tags(settings),
-            description=_description(settings),
+            description=asked(settings),
             parent_run_id=parent_run_id,
             run_id=earlier.run_id if earlier else None,
             last_sign=earlier.sign if earlier else None,
@@ -234,13 +240,11 @@ def member_run(
     ):
         checkpoints = None if resume is None else begin_checkpoints(log.run_id)
         log.json("settings.json", values_of(settings))
-        log.dataset(
-            f"episodes-{settings.task}",
-            data_digest(settings),
-            profile=resolved(settings),
-            context="training",
-        )
-        yield MemberRun(log, settings, logger, checkpoints)
+        log.dataset(training_dataset(settings))
+        for stream in ("validation", "test"):
+            log.dataset(evaluation_dataset(settings, stream))
+        links = {"the suite": store.run_link(parent_run_id)} if parent_run_id else {}
+        yield MemberRun(log, settings, logger, checkpoints, links)
 
 
 def _tags(settings: TrainSettings) -> dict[str, str]:
@@ -255,21 +259,13 @@ def _tags(settings: TrainSettings) -> dict[str, str]:
     }
 
 
-def _description(settings: TrainSettings) -> str:
-    question = problem(settings).variant.question
-    return (
-        f"**{question}**\n\n"
-        f"Task {settings.task}, variant `{settings.variant}`, seed {settings.seed}: "
-        f"{settings.epochs} epochs of {settings.train_episodes} episodes with "
-        f"{settings.n_context} context points. Settings: `settings.json`."
-    )
-
-
 def _shown(metrics: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.5g}" for name, value in metrics.items())
 
 
-def _finish(log: RunLog, fitted: FittedModel) -> TrainingResult:
+def _finish(
+    log: RunLog, fitted: FittedModel, links: Mapping[str, str]
+) -> TrainingResult:
     """Everything that is logged once training is over."""
     settings, history = fitted.settings, fitted.history
     last = {} if fitted.best_epoch is None else history[fitted.best_epoch].metrics
@@ -282,7 +278,12 @@ def _finish(log: RunLog, fitted: FittedModel) -> TrainingResult:
     registered = log.model(
         fitted.model, settings, best | fitted.test, bayes_accuracy=bayes
     )
-    log.metrics(fitted.test, step=len(history), of_model=True)
+    test_set = evaluation_dataset(settings, "test")
+    log.metrics(fitted.test, step=len(history), of_model=True, dataset=test_set)
+    if registered:
+        page = log.store.model_link(registered.name, registered.version)
+        links = {registered.uri: page, **links}
+    log.description(answered(fitted, links))
     return TrainingResult(
         settings=settings,
         run_id=log.run_id,

@@ -7,7 +7,8 @@ import safetensors.torch
 from icl_mlflow.analysis.performance import calibration, learning_curves, llr_regression
 from icl_mlflow.tables import csv
 from icl_mlflow.tracking.local.temporary import temporary_folder
-from icl_mlflow.tracking.runs.results import HISTORY, PREDICTIONS
+from icl_mlflow.tracking.runs.history import HISTORY
+from icl_mlflow.tracking.runs.results import PREDICTIONS
 from icl_mlflow.tracking.runs.run_log import RunLog
 from icl_mlflow.training.fit import FittedModel, NonFiniteLossError
 from icl_mlflow.training.problem import problem

@@ -77,11 +77,13 @@ class SeedsResult:
         run_id: of the parent.
         members: one a seed.
         ui_link: the parent's page in the UI.
+        comparison_link: the seeds side by side in the UI's chart view.
     """
 
     run_id: str
     members: tuple[TrainingResult, ...]
     ui_link: str
+    comparison_link: str = ""
 
     @property
     def task(self) -> Task:

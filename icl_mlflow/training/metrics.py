@@ -1,7 +1,7 @@
 """The metrics of an epoch by tracked name: of its steps, and of its validation."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from torch import Tensor
 
@@ -13,8 +13,15 @@ from icl_mlflow.evaluation import (
 )
 from icl_mlflow.models import Transformer
 
+#: Metrics that a run may have in the store, so that its page can be read; whatever is
+#: beyond stands in its tables.
+MOST_METRICS = 20
+
 #: Of `scores`, what every epoch keeps.
 _BY_EPOCH = ("loss", "accuracy", "excess_risk")
+
+#: The one number that a predictor is judged by.
+HEADLINE = "excess_risk"
 
 
 def training_metrics(
@@ -68,6 +75,29 @@ def validation_metrics(
         if name == "val" and not math.isnan(error):
             found["val/loss_standard_error"] = error
     return found
+
+
+def tracked(
+    metrics: Mapping[str, float], elsewhere: Collection[str]
+) -> dict[str, float]:
+    """What the store gets of an epoch's metrics: of several shifts the risk alone.
+
+    The others are in ``history.csv``.
+
+    Args:
+        metrics: of an epoch, by tracked name.
+        elsewhere: names of the shifts that are looked at.
+
+    >>> risks = {"val/loss": 0.5, "a/loss": 0.6, "a/excess_risk": 0.1}
+    >>> tracked(risks, ["a", "b"])
+    {'val/loss': 0.5, 'a/excess_risk': 0.1}
+    """
+    if len(elsewhere) <= 1:
+        return dict(metrics)
+    dropped = {f"{name}/{metric}" for name in elsewhere for metric in _BY_EPOCH} - {
+        f"{name}/{HEADLINE}" for name in elsewhere
+    }
+    return {name: value for name, value in metrics.items() if name not in dropped}
 
 
 def _named(where: str, found: Mapping[str, float]) -> dict[str, float]:

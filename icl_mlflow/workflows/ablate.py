@@ -4,27 +4,20 @@ Members are found again by the hash of their settings: what has finished is reus
 failed or was killed goes on where it was.
 """
 
-import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import pandas as pd
 
-from icl_mlflow.analysis.ablation import effects as ablation
-from icl_mlflow.analysis.ablation import figures
-from icl_mlflow.analysis.ablation.ceilings import ceilings
-from icl_mlflow.analysis.ablation.table import readable
-from icl_mlflow.analysis.ablation.verdict import with_verdicts
 from icl_mlflow.analysis.report.card import card
 from icl_mlflow.settings import values_of
-from icl_mlflow.suite.grid import BASELINE, shown_seeds
+from icl_mlflow.suite.grid import shown_seeds
 from icl_mlflow.suite.request import Request
 from icl_mlflow.suite.run_suite import raise_for_failures, train_members
-from icl_mlflow.tables import csv, latex, markdown
 from icl_mlflow.tracking.runs.lifecycle import RunLog, open_run
 from icl_mlflow.tracking.runs.query import MEMBERS
-from icl_mlflow.tracking.runs.results import HISTORY, finished_runs, readable_members
+from icl_mlflow.tracking.runs.results import finished_runs, readable_members
 from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.tracking.store.retry import repeated
 from icl_mlflow.training.fit import Epoch
@@ -32,6 +25,13 @@ from icl_mlflow.training.precision import warn_if_slow
 from icl_mlflow.training.problem import resolved
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants import VARIANTS
+from icl_mlflow.workflows.ablation.log import (
+    REPORT,
+    Comparison,
+    describe,
+    log_comparison,
+    tell_members,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +62,9 @@ class Ablation:
         table: one row a variant: statistics, ``verdict`` and ``sentence``.
         history: one row a variant, seed and epoch; a column a metric.
         ui_link: the parent's page in the UI.
+        comparison_link: its members there, charts grouped by variant; empty where
+            nothing could be compared.
+        report_link: the report there; empty likewise.
     """
 
     settings: TrainSettings
@@ -69,6 +72,8 @@ class Ablation:
     table: pd.DataFrame
     history: pd.DataFrame
     ui_link: str
+    comparison_link: str = ""
+    report_link: str = ""
 
     def __repr__(self) -> str:
         named = ", ".join(self._sentences)
@@ -140,66 +145,49 @@ def ablate(
         done = [outcome.value for outcome in outcomes if outcome.value]
         run_ids = suite.finished | {m.settings.identity: m.run_id for m in done}
         reused = {*suite.finished, *(m.settings.identity for m in done if m.reused)}
-        log.json(MEMBERS, listed_members(suite, run_ids, reused))
-        table, history = _compare(store, log, suite, run_ids)
+        listed = listed_members(suite, run_ids, reused)
+        log.json(MEMBERS, listed)
+        found, link = _compare(store, log, suite, run_ids, listed)
         raise_for_failures(missing, outcomes, log.run_id)
         return Ablation(
             settings=suite.request.settings,
             run_id=log.run_id,
-            table=table,
-            history=history,
+            table=found.table,
+            history=found.history,
             ui_link=log.ui_link(),
+            comparison_link=link,
+            report_link=store.run_link(log.run_id, REPORT) if link else "",
         )
 
 
 def _compare(
-    store: Store, log: RunLog, suite: Suite, run_ids: dict[str, str]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read every member back, compare, and log on the parent; table and history."""
+    store: Store,
+    log: RunLog,
+    suite: Suite,
+    run_ids: Mapping[str, str],
+    listed: Sequence[Mapping[str, object]],
+) -> tuple[Comparison, str]:
+    """Read every member back, and compare; what is found, and the link to it."""
+    nothing = Comparison(table=pd.DataFrame(), history=pd.DataFrame(), differences={})
+    request = suite.request
     # Without an epoch there is no learning curve to read, and nothing was learned.
-    if not run_ids or not suite.request.settings.epochs:
-        return pd.DataFrame(), pd.DataFrame()
-    trained = [
-        run_ids[m.identity] for m in suite.request.members if m.identity in run_ids
-    ]
+    if not run_ids or not request.settings.epochs:
+        return nothing, ""
+    trained = [run_ids[m.identity] for m in request.members if m.identity in run_ids]
     members = repeated(partial(readable_members, store, trained))
     if not members:
-        return pd.DataFrame(), pd.DataFrame()
-    tops = ceilings(suite.request.settings, suite.request.variants)
-    table = with_verdicts(
-        ablation.measure(members, tops, BASELINE, n_planned=len(suite.request.seeds))
-    )
-    history = ablation.history(members)
-    for_readers = readable(table)
-    title = (
-        f"Task {suite.request.settings.task}, seeds {shown_seeds(suite.request.seeds)}"
-    )
-    log.table("ablation", table)
-    log.text("tables/ablation.md", markdown(for_readers))
-    log.text("tables/ablation.tex", latex(for_readers))
-    log.table("paper", ablation.paper_table(history))
-    log.text(HISTORY, csv(history))
-    log.figure("differences", figures.forest(table, title))
-    log.figure("learning_curves", figures.small_multiples(history, tops, title))
-    for name in table["variant"]:
-        rows = history[history["variant"] == name]
-        figure = figures.one_variant(rows, tops[name], f"{title}: {name}")
-        log.figure(f"learning_curve-{name}", figure)
-    log.metrics(_metrics(table))
-    return table, history
-
-
-def _metrics(table: pd.DataFrame) -> dict[str, float]:
-    """The headline numbers of every variant, grouped by number in the UI's charts."""
-    found: dict[str, float] = {}
-    for row in table.to_dict("records"):
-        name = str(row["variant"])
-        for number in ("accuracy", "excess_risk", "difference"):
-            for end in ("", "low", "high"):
-                value = float(row.get(f"{number}_{end}".strip("_"), math.nan))
-                if math.isfinite(value):
-                    found["/".join(filter(None, (number, end, name)))] = value
-    return found
+        return nothing, ""
+    found = log_comparison(log, request, members, listed)
+    tell_members(log, request, members, found)
+    # MLflow shows the parents of reused members too, which may have their variant.
+    by = ["variant", "kind"] if suite.finished else ["variant"]
+    link = store.comparison_link(log.run_id, trained, by=by)
+    links = {
+        "Compare the variants": link,
+        "Report": store.run_link(log.run_id, REPORT),
+    }
+    log.description(describe(request, found.table, links, _reused(suite)))
+    return found, link
 
 
 def listed_members(
@@ -226,7 +214,13 @@ def _description(suite: Suite) -> str:
     )
     return (
         f"Which parts of the model does the test of task {request.settings.task} need? "
-        f"{len(request.variants)} variants, seeds {shown_seeds(request.seeds)}; "
-        f"{len(suite.finished)} of {len(request.members)} members had been trained "
-        f"before (`{MEMBERS}`).\n\n{questions}"
+        f"{len(request.variants)} variants, seeds {shown_seeds(request.seeds)}. "
+        f"{_reused(suite)}\n\n{questions}"
+    )
+
+
+def _reused(suite: Suite) -> str:
+    return (
+        f"{len(suite.finished)} of {len(suite.request.members)} members had been "
+        f"trained before (`{MEMBERS}`)."
     )

@@ -37,6 +37,7 @@ class AnalysisResult:
         verdicts: by analysis (and variant, where there are several), in a sentence.
         refusals: what could not be asked, and why.
         ui_link: the new run's page in the UI.
+        report_link: its report there.
     """
 
     run_id: str
@@ -45,6 +46,7 @@ class AnalysisResult:
     verdicts: Mapping[str, str]
     refusals: tuple[Refusal, ...]
     ui_link: str
+    report_link: str
 
     def __repr__(self) -> str:
         return f"AnalysisResult({', '.join(self.verdicts)}; run {self.run_id})"
@@ -161,6 +163,7 @@ def carry_out(
         verdicts={answer.file_name: answer.verdict for answer in found},
         refusals=asked.refusals,
         ui_link=logger.ui_link,
+        report_link=logger.report_link,
     )
 
 

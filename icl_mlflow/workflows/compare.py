@@ -22,6 +22,8 @@ from icl_mlflow.tracking.store.connection import Store, connect, open_client
 from icl_mlflow.training.device import compute_threads
 from icl_mlflow.workflows.analysis.log import source_link, title
 
+_ENDS = ("/low", "/high")
+
 _Matched = list[tuple[Subject, Subject]]
 
 
@@ -124,7 +126,8 @@ def carry_out_comparison(prepared: PreparedComparison) -> ComparisonResult:
         table = comparison.compare(pairs, truth, settings.seed)
         verdict = comparison.verdict(table, first, second)
         numbers = comparison.metrics(table)
-        log.metrics(numbers)
+        # Their intervals are in the table.
+        log.metrics({k: v for k, v in numbers.items() if not k.endswith(_ENDS)})
         log.table("comparison", table)
         log.table("pairs", each)
         shown = for_figure(f"{second} minus {first}, {len(truth):,} episodes")

@@ -15,6 +15,7 @@ from icl_mlflow.tracking.models.packaging import registered_name
 from icl_mlflow.tracking.runs.imported import IMPORTED
 from icl_mlflow.tracking.runs.lifecycle import open_run
 from icl_mlflow.tracking.store.connection import Store
+from icl_mlflow.training.datasets import evaluation_dataset
 from icl_mlflow.training.device import compute_threads
 from icl_mlflow.training.fit import Epoch, evaluation_episodes, tested
 from icl_mlflow.training.problem import problem, resolved
@@ -175,6 +176,8 @@ def log_model(
     ) as log:
         log.json("settings.json", asdict(settings))
         log.metric_series([(epoch.epoch, epoch.metrics) for epoch in epochs])
+        test_set = evaluation_dataset(settings, "test")
+        log.dataset(test_set)
         log_results(log, fitted)
         registered = log.model(
             fitted.model,
@@ -184,7 +187,7 @@ def log_model(
             facts=facts,
             bayes_accuracy=bayes_accuracy(test.bayes_B),
         )
-        log.metrics(fitted.test, step=len(epochs), of_model=True)
+        log.metrics(fitted.test, step=len(epochs), of_model=True, dataset=test_set)
         return ImportedModel(
             source=source,
             run_id=log.run_id,

@@ -8,6 +8,7 @@ run, which holds table, figures and page; they can be made again without trainin
 import datetime
 import itertools
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,9 +19,11 @@ import torch
 
 from icl_mlflow.analysis.report.answer import Answer
 from icl_mlflow.analysis.report.card import card
-from icl_mlflow.analysis.report.page import Section, Source, render
+from icl_mlflow.analysis.report.page import Source, render
+from icl_mlflow.analysis.report.section import Section
 from icl_mlflow.reproduction import page
 from icl_mlflow.reproduction.correlations import correlations
+from icl_mlflow.reproduction.judgement import Kind
 from icl_mlflow.reproduction.paper import SOURCE
 from icl_mlflow.reproduction.table import LAST, Row, readable, rows, table
 from icl_mlflow.settings import values_of
@@ -42,6 +45,10 @@ from icl_mlflow.workflows.reproduction.evidence import answered, baselines, evid
 
 #: What the page is called among the artifacts.
 PAGE = "reproduction.html"
+
+
+#: Of experiments, those that are counted among the metrics.
+_COUNTED = (Kind.REPRODUCED, Kind.DIFFERS, Kind.UNDECIDED, Kind.MISSING)
 
 
 class NothingFinishedError(ValueError):
@@ -215,17 +222,23 @@ def _log(
     log.table("correlations", result.correlations)
     for answer in itertools.chain.from_iterable(answers.values()):
         log.table(answer.file_name, answer.frame)
-        log.metrics(answer.metrics)
-    for row in judged:
-        if row.selection == LAST and row.interval:
-            name = row.published.name
-            log.metrics(
-                {
-                    f"accuracy/{name}": row.interval.mean,
-                    f"difference/{name}": row.difference,
-                }
-            )
+    log.metrics(headlines(judged))
     log.tags({"verdict": page.counted(judged)})
+
+
+def headlines(judged: Sequence[Row]) -> dict[str, float]:
+    """The metrics of the run: how many experiments are what, and how far they lie.
+
+    ``tables/reproduction.csv`` has every experiment.
+    """
+    rows = [row for row in judged if row.selection == LAST]
+    kinds = Counter(row.judgement.kind for row in rows)
+    distances = [abs(row.difference) for row in rows if row.interval]
+    found = {f"experiments/{kind}": float(kinds[kind]) for kind in _COUNTED}
+    if distances:
+        found["accuracy_difference/mean"] = sum(distances) / len(distances)
+        found["accuracy_difference/largest"] = max(distances)
+    return found
 
 
 def _shared(request: Request) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Train one model, or the same model with several seeds under one parent run."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -10,16 +9,19 @@ from icl_mlflow.analysis.ablation import effects as ablation
 from icl_mlflow.analysis.performance import learning_curves
 from icl_mlflow.analysis.report.answer import over_models
 from icl_mlflow.settings import values_of
+from icl_mlflow.statistics import Interval
+from icl_mlflow.suite.description import answered_by_seeds
 from icl_mlflow.suite.grid import shown_seeds
 from icl_mlflow.suite.member import train_member
 from icl_mlflow.suite.request import Request
 from icl_mlflow.suite.run_suite import raise_for_failures, train_members
 from icl_mlflow.suite.training_result import SeedsResult, TrainingResult
 from icl_mlflow.tables import csv
+from icl_mlflow.tracking.runs.history import HISTORY
 from icl_mlflow.tracking.runs.lifecycle import RunLog, open_run
-from icl_mlflow.tracking.runs.results import HISTORY
 from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.training.fit import Epoch, evaluation_episodes
+from icl_mlflow.training.metrics import tracked
 from icl_mlflow.training.precision import warn_if_slow
 from icl_mlflow.training.problem import problem, resolved
 from icl_mlflow.training.settings import TrainSettings
@@ -77,8 +79,8 @@ def train_seeds(
 ) -> SeedsResult:
     """Train one model a seed, at the same time, with one CPU thread each.
 
-    The parent run carries the mean over seeds of every metric under its own name, and
-    the ends of `order_interval` under ``.../low`` and ``.../high``: the lowest and the
+    The parent run carries the mean over seeds of every metric under its own name, epoch
+    by epoch; ``tables/means.csv`` adds the ends of `order_interval`: the lowest and the
     highest seed or, from six seeds on, where their median lies.
 
     Args:
@@ -101,9 +103,8 @@ def train_seeds(
         params=params,
         tags={"task": settings.task, "variant": settings.variant},
         description=(
-            f"Task {settings.task}, variant `{settings.variant}`, seeds {of_seeds}: "
-            "means over seeds; `.../low` and `.../high` are the lowest and the highest "
-            "seed or, from six seeds on, where their median lies (95 %)."
+            f"**{problem(settings).variant.question}**\n\n"
+            f"Task {settings.task}, variant `{settings.variant}`, seeds {of_seeds}."
         ),
     ) as log:
         log.json("settings.json", values_of(settings))
@@ -115,23 +116,38 @@ def train_seeds(
             on_epoch=on_epoch,
         )
         finished = tuple(outcome.value for outcome in outcomes if outcome.value)
+        comparison = ""
         if finished:
             _log_means(log, settings, finished)
+            comparison = store.comparison_link(
+                log.run_id, [member.run_id for member in finished], by=["seed"]
+            )
+            _describe(log, settings, finished, comparison)
         raise_for_failures(members, outcomes, log.run_id)
-        return SeedsResult(run_id=log.run_id, members=finished, ui_link=log.ui_link())
+        return SeedsResult(
+            run_id=log.run_id,
+            members=finished,
+            ui_link=log.ui_link(),
+            comparison_link=comparison,
+        )
 
 
 def _log_means(
     log: RunLog, settings: TrainSettings, members: Sequence[TrainingResult]
 ) -> None:
     """Mean and interval of every metric at every epoch; a table and a figure."""
-    rows = []
-    n_epochs = settings.epochs
-    for epoch in range(n_epochs):
-        values = [member.epochs[epoch].metrics for member in members]
-        rows.append((epoch, with_intervals(values)))
-    rows.append((n_epochs, with_intervals([member.test for member in members])))
-    log.metric_series(rows)
+    n_epochs, shifts = settings.epochs, problem(settings).elsewhere
+    steps = {
+        epoch: over_models([dict(m.epochs[epoch].metrics) for m in members])
+        for epoch in range(n_epochs)
+    }
+    tests = over_models([member.test for member in members])
+    means = {
+        step: {name: interval.mean for name, interval in each.items()}
+        for step, each in {**steps, n_epochs: tests}.items()
+    }
+    log.metric_series([(step, tracked(each, shifts)) for step, each in means.items()])
+    log.table("means", means_table(steps, tests))
 
     final = [
         {
@@ -155,11 +171,41 @@ def _log_means(
         log.figure("learning_curves", learning_curves.draw(curves, lines, title))
 
 
-def with_intervals(values: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Mean over members of every metric, and its ends where there are several."""
-    found: dict[str, float] = {}
-    for name, interval in over_models(values).items():
-        found[name] = interval.mean
-        if math.isfinite(interval.low):
-            found |= {f"{name}/low": interval.low, f"{name}/high": interval.high}
-    return found
+def means_table(
+    steps: Mapping[int, Mapping[str, Interval]], tests: Mapping[str, Interval]
+) -> pd.DataFrame:
+    """One row per metric and epoch: mean over seeds, and the ends of its interval.
+
+    Args:
+        steps: epoch to its metrics.
+        tests: metrics without an epoch.
+    """
+    rows = [
+        {
+            "metric": name,
+            "epoch": epoch,
+            "mean": interval.mean,
+            "low": interval.low,
+            "high": interval.high,
+            "seeds": interval.n,
+        }
+        for epoch, found in [*steps.items(), (None, tests)]
+        for name, interval in found.items()
+    ]
+    return pd.DataFrame(rows).astype({"epoch": "Int64"})
+
+
+def _describe(
+    log: RunLog,
+    settings: TrainSettings,
+    members: Sequence[TrainingResult],
+    comparison: str,
+) -> None:
+    log.description(
+        answered_by_seeds(
+            settings,
+            {member.settings.seed: member.test for member in members},
+            members[0].bayes_accuracy,
+            {"Compare the seeds": comparison},
+        )
+    )

@@ -1,8 +1,10 @@
 """`icl-mlflow compare RUN_1 RUN_2`: paired by seed, on the same episodes."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from icl_mlflow.tracking.store.connection import Store
@@ -11,7 +13,7 @@ Icl = Callable[..., Any]
 
 
 def test_two_models_are_compared_over_episodes(
-    icl: Icl, trained_store: Store, trained_runs: Any
+    icl: Icl, trained_store: Store, trained_runs: Any, tmp_path: Path
 ) -> None:
     first, second = trained_runs.baseline_seeds
     ended = icl("compare", first, second, "--episodes", "400")
@@ -27,7 +29,12 @@ def test_two_models_are_compared_over_episodes(
     run = trained_store.client.get_run(lines[4].split()[1])
     numbers = run.data.metrics
     key = "difference/excess_risk"
-    assert numbers[f"{key}/low"] < numbers[key] < numbers[f"{key}/high"]
+    assert set(numbers) == {key, "difference/accuracy", "difference/loss"}
+    table = trained_store.client.download_artifacts(
+        run.info.run_id, "tables/comparison.csv", str(tmp_path)
+    )
+    row = pd.read_csv(table).set_index("metric").loc["excess_risk"]
+    assert row["low"] < numbers[key] < row["high"]
     backwards = icl("compare", second, first, "--episodes", "400")
     run = trained_store.client.get_run(backwards.out.splitlines()[4].split()[1])
     assert run.data.metrics[key] == pytest.approx(-numbers[key])

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from mlflow.entities import Run
 
@@ -98,7 +99,7 @@ def test_an_unreachable_server_is_one_line_within_seconds(
 
 
 def test_several_seeds_give_one_parent_with_means_and_intervals(
-    store: Store, icl: Icl
+    store: Store, icl: Icl, tmp_path: Path
 ) -> None:
     result = icl("train", *OPTIONS, "--seeds", "0,1")
     assert result.code == 0, result.err
@@ -112,8 +113,12 @@ def test_several_seeds_give_one_parent_with_means_and_intervals(
     for name in ("val/loss", "test/accuracy"):
         values = [child.data.metrics[name] for child in children]
         assert parent.data.metrics[name] == pytest.approx(sum(values) / 2, abs=1e-12)
-        ends = [parent.data.metrics[f"{name}/{end}"] for end in ("low", "high")]
-        assert ends == sorted(values)  # of two seeds, their range
+    assert parent.data.metrics.keys() == children[0].data.metrics.keys()
+    file = store.client.download_artifacts(parent_id, "tables/means.csv", str(tmp_path))
+    means = pd.read_csv(file).set_index("metric")
+    row = means.loc["test/accuracy"]  # `values`, of two seeds: their range
+    assert [row["low"], row["high"]] == sorted(values)
+    assert list(means.loc["val/loss", "epoch"]) == [0, 1]
     history = store.client.get_metric_history(parent_id, "val/loss")
     assert [point.step for point in history] == [0, 1]
 

@@ -22,6 +22,7 @@ from icl_mlflow.tracking.outbox.pending import waiting_runs
 from icl_mlflow.tracking.outbox.sync import sync
 from icl_mlflow.tracking.runs.lifecycle import RunLog, open_run
 from icl_mlflow.tracking.store.connection import Store, connect
+from icl_mlflow.training.datasets import Dataset
 from icl_mlflow.training.problem import initial_model
 from icl_mlflow.training.settings import TrainSettings
 from tests.faults.ledger import Tally
@@ -48,7 +49,8 @@ def write(log: RunLog, steps: range) -> None:
         log.tags({"last": step})
         assert time.monotonic() - started < AT_ONCE
     log.text(f"notes/{steps.start}.txt", f"from {steps.start}")
-    log.dataset(f"episodes-{steps.start}", "abc", {}, "training")
+    name = f"episodes-{steps.start}"
+    log.dataset(Dataset(name=name, digest="abc", profile={}, context="training"))
     log.params({f"param{steps.start}": steps.stop})
 
 

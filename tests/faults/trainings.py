@@ -13,7 +13,7 @@ import pandas as pd
 from mlflow.entities import Run
 
 from icl_mlflow.tracking.models.logged_models import CHECKPOINT
-from icl_mlflow.tracking.runs.results import HISTORY
+from icl_mlflow.tracking.runs.history import HISTORY
 from icl_mlflow.tracking.store.connection import Store
 from tests.faults.forked import start
 

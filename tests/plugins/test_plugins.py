@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from icl_mlflow.estimators.ceilings import ceilings, readings
@@ -87,8 +88,11 @@ def test_a_task_of_another_package_is_trained_and_analyzed_by_its_parameters(
     assert "estimator 'torn_estimator' of package torn-icl cannot" in analyzed.stderr
     (found,) = store.client.search_runs([store.experiment_id], "tags.kind = 'analysis'")
     assert found.data.params["gap"] == "1.0"
-    assert "scoreboard/toy_estimator_accuracy" in found.data.metrics
-    assert "scoreboard/plug_in_accuracy" not in found.data.metrics
+    file = store.client.download_artifacts(found.info.run_id, "tables/numbers.csv")
+    numbers = set(pd.read_csv(file)["number"])
+    assert "toy_estimator_accuracy" in numbers
+    assert "plug_in_accuracy" not in numbers
+    assert {"scoreboard/excess_risk", "toy_analysis/size"} <= set(found.data.metrics)
 
 
 def test_help_and_errors_know_what_another_package_adds(

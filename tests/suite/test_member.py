@@ -18,6 +18,7 @@ from icl_mlflow.suite.member import train_member
 from icl_mlflow.suite.training_result import TrainingResult
 from icl_mlflow.tracking.runs.lifecycle import open_run
 from icl_mlflow.tracking.store.connection import Store
+from icl_mlflow.training.datasets import evaluation_dataset, training_dataset
 from icl_mlflow.training.fit import Epoch, NonFiniteLossError, evaluation_episodes
 from icl_mlflow.training.problem import problem
 from tests.tiny import MOMENT
@@ -52,8 +53,10 @@ def test_a_run_says_what_it_is(store: Store, trained: TrainingResult) -> None:
     assert "What does the full model reach?" in tags["mlflow.note.content"]
     assert run.data.params["sigma_min"] == "0.5"
     assert "tau" not in run.data.params
-    (dataset,) = run.inputs.dataset_inputs
-    assert dataset.dataset.name == "episodes-B"
+    note = tags["mlflow.note.content"]
+    assert f"{trained.test['test/accuracy']:.4f} accuracy on 64 test episodes" in note
+    assert f"[{trained.model_uri}](http://127.0.0.1:5000/#/models/" in note
+    assert "heartbeat" not in tags  # nobody has it any more
 
 
 def test_metrics_come_epoch_by_epoch_and_once(
@@ -103,6 +106,13 @@ def test_the_models_page_can_rank_by_test_metrics(
     (output,) = store.client.get_run(trained.run_id).outputs.model_outputs
     model = store.client.get_logged_model(output.model_id)
     assert {m.key: m.value for m in model.metrics} == trained.test
+    assert model.name == "B-baseline-seed4"
+    test_set = evaluation_dataset(SETTINGS, "test")
+    assert {(m.dataset_name, m.dataset_digest) for m in model.metrics} == {test_set.key}
+    inputs = store.client.get_run(trained.run_id).inputs.dataset_inputs
+    recorded = {(i.dataset.name, i.dataset.digest) for i in inputs}
+    others = training_dataset(SETTINGS), evaluation_dataset(SETTINGS, "validation")
+    assert recorded == {test_set.key, *(other.key for other in others)}
 
 
 def test_the_registered_model_is_the_one_that_was_tested(

@@ -40,7 +40,11 @@ def logits(model: Transformer, episode: Mapping[str, torch.Tensor]) -> Any:
 
 @pytest.mark.parametrize(
     "form",
-    ["models:/icl-A-baseline/1", "models:/icl-A-baseline@best", "runs:/{}/model"],
+    [
+        "models:/icl-A-baseline/1",
+        "models:/icl-A-baseline@best",
+        "runs:/{}/A-baseline-seed0",
+    ],
 )
 def test_mlflow_loads_it_by_every_name(
     store: Store, keep: Keep, arrays: Any, logits: Any, form: str

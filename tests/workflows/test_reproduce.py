@@ -16,6 +16,7 @@ from icl_mlflow.reproduction.table import LAST
 from icl_mlflow.suite.engines.process_pool import Outcome
 from icl_mlflow.suite.training_result import TrainingResult
 from icl_mlflow.tracking.store.connection import Store, connect
+from icl_mlflow.training.metrics import MOST_METRICS
 from icl_mlflow.workflows import reproduce as workflow
 from icl_mlflow.workflows.reproduction import evidence
 from tests.cli.conftest import icl
@@ -153,8 +154,9 @@ def test_the_papers_figures_are_made_of_the_registered_models(
     assert list(found["paper, one model"]) == [each.value for each in CORRELATIONS]
     assert set(found["models"]) == {1}
     metrics = client.get_run(run_id).data.metrics
-    kernel = found.set_index("correlation").loc["A: logit and kernel vote, Pearson"]
-    assert metrics["A/kernel_regression/kernel_dot_pearson"] == kernel["ours, mean"]
+    counts = {k: v for k, v in metrics.items() if k.startswith("experiments/")}
+    assert sum(counts.values()) == 15
+    assert len(metrics) <= MOST_METRICS
     # Every head of every model has its place in the OV heat maps of both tasks.
     for task in "AB":
         text = artifact(

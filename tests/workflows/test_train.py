@@ -2,27 +2,32 @@
 
 import math
 
+import pandas as pd
+
+from icl_mlflow.analysis.report.answer import over_models
 from icl_mlflow.suite.execution import Execution
 from icl_mlflow.suite.request import one_model
 from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.training.fit import Epoch
 from icl_mlflow.training.settings import TrainSettings
-from icl_mlflow.workflows.train import Listener, train_one, with_intervals
+from icl_mlflow.workflows.train import Listener, means_table, train_one
 from tests.tiny import MOMENT
 
 SETTINGS = TrainSettings.preset("smoke", **MOMENT)
 
 
-def test_a_mean_has_its_ends_where_there_are_several() -> None:
-    assert with_intervals([{"loss": 0.5}]) == {"loss": 0.5}
-    assert with_intervals([{"loss": 0.5}, {"loss": 0.25}]) == {
-        "loss": 0.375,
-        "loss/low": 0.25,
-        "loss/high": 0.5,
+def test_means_stand_in_a_table_with_the_ends_of_their_intervals() -> None:
+    steps = {
+        0: over_models([{"loss": 0.5}, {"loss": 0.25}]),
+        1: over_models([{"loss": 0.5}, {"loss": math.nan}]),
     }
-    found = with_intervals([{"loss": 0.5}, {"loss": math.nan}])
-    assert math.isnan(found["loss"])
-    assert "loss/low" not in found
+    table = means_table(steps, over_models([{"test/loss": 0.5}]))
+    first, second, test = table.to_dict("records")
+    assert (first["metric"], first["epoch"], first["seeds"]) == ("loss", 0, 2)
+    assert [first[end] for end in ("mean", "low", "high")] == [0.375, 0.25, 0.5]
+    assert math.isnan(second["mean"])
+    assert pd.isna(test["epoch"])  # it is of no epoch
+    assert (test["mean"], math.isnan(test["low"])) == (0.5, True)
 
 
 def test_who_listens_hears_every_step_and_epoch(store: Store) -> None:

@@ -97,6 +97,28 @@ def measure(
     return pd.DataFrame(rows.values())
 
 
+def own_differences(
+    members: Sequence[MemberResult],
+    ceilings: Mapping[str, Ceilings],
+    baseline: str = "baseline",
+) -> dict[str, float]:
+    """Run id to a member's own excess minus that of the baseline of its seed, nats.
+
+    What ``each_difference`` of `measure` lists; 0 for the baseline itself, and nothing
+    for a seed without one.
+    """
+    base = {m.seed: m for m in members if m.variant == baseline}
+    found = {}
+    for member in members:
+        if member.seed in base:
+            ours = member.risk_over(ceilings[member.variant])
+            theirs = base[member.seed].risk_over(ceilings[baseline])
+            n_episodes = min(len(ours), len(theirs))
+            gap_B = ours[:n_episodes] - theirs[:n_episodes]
+            found[member.run_id] = float(gap_B.mean())
+    return found
+
+
 def history(members: Sequence[MemberResult]) -> pd.DataFrame:
     """The learning curves of all members: ``variant``, ``seed``, ``epoch``, metrics."""
     frames = [

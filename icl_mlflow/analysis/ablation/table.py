@@ -54,6 +54,13 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def verdict_table(table: pd.DataFrame) -> pd.DataFrame:
+    """The verdicts with the numbers behind them, in a line a variant."""
+    columns = ["excess risk (nats)", "minus baseline (nats)", "took off"]
+    short = readable(table).assign(verdict=table["verdict"])
+    return short[["variant", "verdict", *columns]]
+
+
 def _between(mean: float, low: float, high: float) -> str:
     """``0.7812 (0.7790 to 0.7834)``; without the ends where there are none."""
     if math.isnan(mean):

@@ -17,6 +17,7 @@ from icl_mlflow.analysis import style
 from icl_mlflow.analysis.base import Analysis, Subject
 from icl_mlflow.analysis.findings import Conclusion, Findings
 from icl_mlflow.analysis.mechanism import head_ablation, ov_alignment
+from icl_mlflow.analysis.side_by_side import panels
 from icl_mlflow.statistics import (
     FEWEST_CLUSTERS,
     Interval,
@@ -141,6 +142,31 @@ def _ends(interval: Interval) -> str:
     return f"{interval.mean:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}]"
 
 
+def _beside(frame: pd.DataFrame) -> Figure:
+    """Harm (by the mean) against alignment: the heads of every variant's seeds."""
+
+    def paint(axes: Axes, part: pd.DataFrame) -> None:
+        axes.axvline(0, color="black", linewidth=0.8)
+        axes.axhline(0, color="black", linewidth=0.8)
+        for layer, heads in part.groupby("layer"):
+            axes.plot(
+                heads["alignment"],
+                heads["impact"],
+                "o",
+                color=style.CYCLE[(int(str(layer)) - 1) % len(style.CYCLE)],
+                markersize=4,
+                alpha=0.6,
+                label=f"layer {layer}, the heads of all seeds",
+            )
+
+    return panels(
+        frame[frame["way"] == "mean"],
+        paint,
+        xlabel="OV alignment",
+        ylabel=_IMPACTS["impact"],
+    )
+
+
 def _verdict(found: Findings) -> Conclusion:
     signed = found.numbers["pooled_mean_spearman"]
     n_models = found.frame["model"].nunique()
@@ -167,6 +193,8 @@ ALIGNMENT_VS_IMPACT = Analysis(
     summarise=summarise,
     draw=draw,
     verdict=_verdict,
+    headline="pooled_mean_spearman",
+    beside=_beside,
     pool=pool,
     refuses=ov_alignment.OV_ALIGNMENT.refuses,
     most_episodes=head_ablation.HEAD_ABLATION.most_episodes,

@@ -26,6 +26,8 @@ from icl_mlflow.analysis import style
 from icl_mlflow.analysis.base import Analysis, Subject, taken
 from icl_mlflow.analysis.findings import Conclusion, Findings
 from icl_mlflow.analysis.mechanism.internals import no_internals, traces, transformer_of
+from icl_mlflow.analysis.mechanism.ov_alignment import places
+from icl_mlflow.analysis.side_by_side import panels, seed_points
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.evaluation import excess_risk, expected_accuracy
 from icl_mlflow.models import Transformer
@@ -238,6 +240,23 @@ def _points(axes: Axes, frame: pd.DataFrame, metric: str) -> None:
     axes.set_xticks(range(len(names)), names)
 
 
+def _beside(frame: pd.DataFrame) -> Figure:
+    """The harm of losing each head, by its mean, of every variant and seed."""
+    by_mean = frame[frame["way"] == "mean"]
+    y = "excess_risk_increase"
+
+    def paint(axes: Axes, part: pd.DataFrame) -> None:
+        axes.axhline(0, color="black", linewidth=0.8)
+        seed_points(axes, part, "place", y, label="head", color=style.MODEL)
+
+    return panels(
+        by_mean.assign(place=places(by_mean)),
+        paint,
+        xlabel="layer.head, replaced by its mean",
+        ylabel=_METRICS[y],
+    )
+
+
 def _verdict(found: Findings) -> Conclusion:
     by_mean = found.frame[found.frame["way"] == "mean"]
     needed = _needed(by_mean)
@@ -262,6 +281,8 @@ HEAD_ABLATION = Analysis(
     summarise=summarise,
     draw=draw,
     verdict=_verdict,
+    headline="mean_costliest",
+    beside=_beside,
     refuses=no_internals,
     most_episodes=_MOST,
     least_share=_LEAST_SHARE,

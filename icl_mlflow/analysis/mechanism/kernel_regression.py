@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from icl_mlflow.analysis import style
 from icl_mlflow.analysis.base import Analysis, Subject
 from icl_mlflow.analysis.findings import Conclusion, Findings
+from icl_mlflow.analysis.side_by_side import dots, each_seed
 from icl_mlflow.estimators import ESTIMATORS
 from icl_mlflow.estimators.base import estimate
 from icl_mlflow.statistics import pearson_interval, spearman_interval
@@ -45,7 +46,10 @@ def measure(subject: Subject) -> pd.DataFrame:
 
 
 def summarise(frame: pd.DataFrame) -> dict[str, float]:
-    """Correlations of logit and Bayes with each vote; 95 % intervals for the logit."""
+    """Correlations of logit and Bayes with each vote; 95 % intervals for the logit.
+
+    ``nearest_pearson`` is the largest of the logit's.
+    """
     numbers: dict[str, float] = {}
     for kernel in _KERNELS:
         r = pearson_interval(frame[kernel], frame["logit"])
@@ -57,7 +61,8 @@ def summarise(frame: pd.DataFrame) -> dict[str, float]:
                 frame[kernel], frame["bayes"]
             ).mean,
         }
-    return numbers
+    nearest = max(numbers[f"{kernel}_pearson"] for kernel in _KERNELS)
+    return numbers | {"nearest_pearson": nearest}
 
 
 def draw(frame: pd.DataFrame) -> Figure:
@@ -98,6 +103,21 @@ def _scatter(
     axes.legend(fontsize="x-small", loc="upper left", markerscale=2)
 
 
+def _beside(frame: pd.DataFrame) -> Figure:
+    """How each vote correlates with the logit, every seed, beside exact Bayes."""
+    numbers, lines = {}, {}
+    for kernel, label in _KERNELS.items():
+        named = f"Pearson with the vote by {label}"
+        correlations = [
+            {"model": model, "r": pearson_interval(part[kernel], part["logit"]).mean}
+            for model, part in frame.groupby("model", sort=False)
+        ]
+        numbers[named] = each_seed(pd.DataFrame(correlations), "r")
+        bayes = pearson_interval(frame[kernel], frame["bayes"]).mean
+        lines[named] = {"exact Bayes with the vote": bayes}
+    return dots(numbers, lines=lines)
+
+
 def _verdict(found: Findings) -> Conclusion:
     best = max(_KERNELS, key=lambda kernel: found[f"{kernel}_pearson"])
     return Conclusion(
@@ -121,4 +141,6 @@ KERNEL_REGRESSION = Analysis(
     summarise=summarise,
     draw=draw,
     verdict=_verdict,
+    headline="nearest_pearson",
+    beside=_beside,
 )

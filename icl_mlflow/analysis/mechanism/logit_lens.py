@@ -17,10 +17,11 @@ from torch import Tensor
 
 from icl_mlflow.analysis import style
 from icl_mlflow.analysis.base import Analysis, Subject
-from icl_mlflow.analysis.curves import averaged, group_of
+from icl_mlflow.analysis.curves import averaged
 from icl_mlflow.analysis.findings import Conclusion, Findings, all_of
 from icl_mlflow.analysis.mechanism.internals import no_internals, traces, transformer_of
 from icl_mlflow.analysis.sentences import band_meaning
+from icl_mlflow.analysis.side_by_side import group_of, panels, seed_lines
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.models import Transformer
 from icl_mlflow.models.forward import readout
@@ -35,6 +36,7 @@ from icl_mlflow.statistics import (
 _MOST = 2_000
 #: Which share of the last correlation counts as the answer.
 _THERE = 0.95
+_COLORS = {"Bayes": style.BAYES, "oracle": style.ORACLE, "label": style.PURPLE}
 _ASSOCIATIONS = {
     "pearson": pearson_interval,
     "spearman": spearman_interval,
@@ -80,8 +82,12 @@ def measure(subject: Subject) -> pd.DataFrame:
 
 
 def summarise(frame: pd.DataFrame) -> dict[str, float]:
-    """Pearson and Spearman at every stage, against Bayes, the oracle and the label."""
-    numbers: dict[str, float] = {}
+    """Pearson and Spearman at every stage, against Bayes, the oracle and the label.
+
+    ``bayes_pearson_before_last`` is the largest before the last stage.
+    """
+    of_bayes = frame[frame["statistic"] == "Bayes"]["pearson"]
+    numbers = {"bayes_pearson_before_last": float(of_bayes.iloc[:-1].max())}
     for row in frame.to_dict("records"):
         for name in ("pearson", "spearman"):
             key = f"{row['stage']}_{row['statistic']}_{name}".lower().replace(" ", "_")
@@ -110,8 +116,7 @@ def draw(frame: pd.DataFrame) -> Figure:
 
 def _lines(axes: Axes, frame: pd.DataFrame) -> None:
     axes.axhline(0, color="black", linewidth=0.8)
-    colors = {"Bayes": style.BAYES, "oracle": style.ORACLE, "label": style.PURPLE}
-    for statistic, color in colors.items():
+    for statistic, color in _COLORS.items():
         part = frame[frame["statistic"] == statistic]
         for name, line, marker in (("pearson", "-", "o"), ("spearman", "--", "s")):
             curve = averaged(part, "stage", name)
@@ -126,6 +131,20 @@ def _lines(axes: Axes, frame: pd.DataFrame) -> None:
                 capsize=2,
                 label=f"{statistic}, {name.title()}",
             )
+
+
+def _beside(frame: pd.DataFrame) -> Figure:
+    """Pearson with exact Bayes and the label by stage, of every variant and seed."""
+
+    def paint(axes: Axes, part: pd.DataFrame) -> None:
+        axes.axhline(0, color="black", linewidth=0.8)
+        for statistic, color in _COLORS.items():
+            own = part[part["statistic"] == statistic]
+            seed_lines(axes, own, "stage", "pearson", label=statistic, color=color)
+
+    return panels(
+        frame, paint, xlabel="where the head reads", ylabel="correlation (Pearson)"
+    )
 
 
 def _verdict(found: Findings) -> Conclusion:
@@ -153,6 +172,8 @@ LOGIT_LENS = Analysis(
     summarise=summarise,
     draw=draw,
     verdict=_verdict,
+    headline="bayes_pearson_before_last",
+    beside=_beside,
     refuses=no_internals,
     most_episodes=_MOST,
 )

@@ -12,6 +12,7 @@ is a reading of weights, not an effect. Source: arXiv 2603.10573, part III.
 import pandas as pd
 import seaborn
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
@@ -20,6 +21,7 @@ from icl_mlflow.analysis import style
 from icl_mlflow.analysis.base import Analysis, Subject
 from icl_mlflow.analysis.findings import Conclusion, Findings
 from icl_mlflow.analysis.mechanism.internals import no_internals, transformer_of
+from icl_mlflow.analysis.side_by_side import panels, seed_points
 from icl_mlflow.analysis.subject import STREAM
 from icl_mlflow.models import EMBEDDINGS, Transformer
 from icl_mlflow.models.forward import layer_parameters
@@ -158,6 +160,26 @@ def draw(frame: pd.DataFrame) -> Figure:
     return drawn
 
 
+def _beside(frame: pd.DataFrame) -> Figure:
+    """The alignment of every head, of every variant and seed."""
+
+    def paint(axes: Axes, part: pd.DataFrame) -> None:
+        axes.axhline(0, color="black", linewidth=0.8)
+        seed_points(axes, part, "place", "alignment", label="head", color=style.MODEL)
+
+    return panels(
+        frame.assign(place=places(frame)),
+        paint,
+        xlabel="layer.head",
+        ylabel="OV alignment (cosine)",
+    )
+
+
+def places(frame: pd.DataFrame) -> "pd.Series[str]":
+    """``layer.head`` of every row."""
+    return frame["layer"].astype(str) + "." + frame["head"].astype(str)
+
+
 def _verdict(found: Findings) -> Conclusion:
     frame = found.frame
     beyond = frame[frame["p"] <= _SIGNIFICANCE]
@@ -193,5 +215,7 @@ OV_ALIGNMENT = Analysis(
     summarise=summarise,
     draw=draw,
     verdict=_verdict,
+    headline="largest",
+    beside=_beside,
     refuses=_refuses,
 )

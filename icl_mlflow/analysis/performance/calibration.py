@@ -14,6 +14,7 @@ from icl_mlflow.analysis import style
 from icl_mlflow.analysis.base import Analysis, Subject
 from icl_mlflow.analysis.findings import Conclusion, Findings
 from icl_mlflow.analysis.score_intervals import ece_of_bins
+from icl_mlflow.analysis.side_by_side import panels
 from icl_mlflow.evaluation import EvaluationSet, calibration_bins
 from icl_mlflow.statistics import wilson_interval
 
@@ -117,6 +118,32 @@ def _ask(subject: Subject) -> pd.DataFrame:
     return measure(subject.logit_B, subject.truth, subject.trained_bayes_B)
 
 
+def _beside(frame: pd.DataFrame) -> Figure:
+    """The diagram of every variant: each seed, and the diagonal."""
+
+    def paint(axes: Axes, part: pd.DataFrame) -> None:
+        axes.axline((0, 0), slope=1, color="black", linewidth=1, label="calibrated")
+        own = part[part["predictor"] == "model"]
+        for index, (_, bins) in enumerate(own.groupby("model", sort=False)):
+            axes.plot(
+                bins["predicted"],
+                bins["observed"],
+                marker="o",
+                markersize=3,
+                linewidth=0.9,
+                alpha=0.6,
+                color=style.MODEL,
+                label="every seed" if index == 0 else None,
+            )
+
+    return panels(
+        frame,
+        paint,
+        xlabel="predicted probability of y = 1",
+        ylabel="observed share of y = 1",
+    )
+
+
 def _verdict(found: Findings) -> Conclusion:
     return Conclusion(
         found.below("ece_model", _CALIBRATED),
@@ -132,4 +159,6 @@ CALIBRATION = Analysis(
     summarise=summarise,
     draw=draw,
     verdict=_verdict,
+    headline="ece_model",
+    beside=_beside,
 )

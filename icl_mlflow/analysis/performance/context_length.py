@@ -72,6 +72,10 @@ def draw(frame: pd.DataFrame) -> Figure:
     return drawn_figure
 
 
+def _beside(frame: pd.DataFrame) -> Figure:
+    return curves.draw_beside(frame, _X, "context points n", "symlog")
+
+
 def _verdict(found: Findings) -> Conclusion:
     names = [name for name in found.numbers if name.startswith("excess_risk_at_")]
     near = all_of(*(found.below(name, SMALLEST_OF_INTEREST) for name in names))
@@ -89,5 +93,7 @@ CONTEXT_LENGTH = Analysis(
     summarise=summarise,
     draw=draw,
     verdict=_verdict,
+    headline="trained_excess_risk",
+    beside=_beside,
     most_episodes=_MOST,
 )

@@ -7,14 +7,16 @@ is right on average but not in each episode has an entropy error all the same.
 """
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from icl_mlflow.analysis import style
 from icl_mlflow.analysis.base import Analysis, Subject
-from icl_mlflow.analysis.curves import averaged, group_of
+from icl_mlflow.analysis.curves import averaged
 from icl_mlflow.analysis.episodes import as_shown, episodes_for
 from icl_mlflow.analysis.findings import Conclusion, Findings
 from icl_mlflow.analysis.sentences import band_meaning
+from icl_mlflow.analysis.side_by_side import group_of, panels, seed_lines
 from icl_mlflow.evaluation import entropy_error, predict
 from icl_mlflow.statistics import mean_interval, numbers_of_row
 
@@ -75,6 +77,23 @@ def draw(frame: pd.DataFrame) -> Figure:
     return drawn_figure
 
 
+def _beside(frame: pd.DataFrame) -> Figure:
+    """The error of every variant's seeds against the context length, and the bar."""
+
+    def paint(axes: Axes, part: pd.DataFrame) -> None:
+        own = part[part["predictor"] == _MODEL]
+        y = "entropy_mae_bits"
+        seed_lines(axes, own, "n_context", y, label="model", color=style.MODEL)
+        axes.axhspan(
+            1e-4, _BAR, color=style.GREY, alpha=0.15, lw=0, label="published bar"
+        )
+        style.logarithmic(axes, "y")
+
+    return panels(
+        frame, paint, xlabel="context points n", ylabel="entropy error (bits)"
+    )
+
+
 def _verdict(found: Findings) -> Conclusion:
     return Conclusion(
         found.below("trained_entropy_mae_bits", _BAR),
@@ -90,5 +109,7 @@ ENTROPY_ERROR = Analysis(
     summarise=summarise,
     draw=draw,
     verdict=_verdict,
+    headline="trained_entropy_mae_bits",
+    beside=_beside,
     most_episodes=_MOST,
 )

@@ -17,6 +17,7 @@ from matplotlib.ticker import MaxNLocator
 
 from icl_mlflow.analysis import style
 from icl_mlflow.analysis.sentences import band_meaning, seeds_phrase
+from icl_mlflow.analysis.side_by_side import panels, seed_lines
 from icl_mlflow.evaluation import (
     EvaluationSet,
     bayes_accuracy,
@@ -151,6 +152,23 @@ def draw(frame: pd.DataFrame, lines: References, title: str = "") -> Figure:
     if title:
         drawn.suptitle(title)
     return drawn
+
+
+def draw_beside(frame: pd.DataFrame) -> Figure:
+    """The validation risk of every variant against the epoch, every seed.
+
+    The accuracy of models whose risk was not measured.
+    """
+    measured = _RISK if _RISK in frame.columns else "val/accuracy"
+
+    def paint(axes: Axes, part: pd.DataFrame) -> None:
+        seed_lines(axes, part, "epoch", measured, label="validation", color=style.MODEL)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if measured == _RISK:
+            style.logarithmic(axes, "y")
+
+    named = {_RISK: "excess risk over Bayes (nats)"}.get(measured, "accuracy")
+    return panels(frame, paint, xlabel="epoch", ylabel=named)
 
 
 def _curves(axes: Axes, frame: pd.DataFrame, metric: str) -> None:

@@ -17,6 +17,7 @@ from icl_mlflow.analysis import style
 from icl_mlflow.analysis.base import Analysis, Subject
 from icl_mlflow.analysis.episodes import episodes_for as drawn_episodes
 from icl_mlflow.analysis.findings import Conclusion, Findings, all_of
+from icl_mlflow.analysis.side_by_side import panels
 from icl_mlflow.evaluation import EvaluationSet, predict
 from icl_mlflow.statistics import (
     Interval,
@@ -42,6 +43,8 @@ _UNDECIDED = 5
 _COPY, _TOLERANCE = 0.99, 0.1
 #: Episodes drawn: more hide each other.
 _DRAWN = 2_000
+#: Of every seed, where variants stand side by side.
+_DRAWN_BESIDE = 300
 
 
 def measure(
@@ -180,6 +183,33 @@ def _scatter(axes: Axes, frame: pd.DataFrame, statistic: str, title: str) -> Non
     )
 
 
+def _beside(frame: pd.DataFrame) -> Figure:
+    """The logit against exact Bayes, of some episodes of every seed."""
+    first = frame["distribution"].iloc[0]
+
+    def paint(axes: Axes, part: pd.DataFrame) -> None:
+        axes.axline((0, 0), slope=1, color="black", linewidth=1, label="equal")
+        for index, (model, seed) in enumerate(part.groupby("model", sort=False)):
+            shown = seed.head(_DRAWN_BESIDE)
+            axes.scatter(
+                shown["bayes"],
+                shown["logit"],
+                s=5,
+                alpha=0.4,
+                linewidths=0,
+                color=style.CYCLE[index % len(style.CYCLE)],
+                label=f"seed {str(model).rpartition('-seed')[2]}",
+                rasterized=True,
+            )
+
+    return panels(
+        frame[frame["distribution"] == first],
+        paint,
+        xlabel=_AXES["bayes"],
+        ylabel="model logit (nats)",
+    )
+
+
 def _verdict(found: Findings) -> Conclusion:
     near = f"bayes_slope_within_{_UNDECIDED}"
     low, high = 1 - _TOLERANCE, 1 + _TOLERANCE
@@ -210,4 +240,6 @@ LLR_REGRESSION = Analysis(
     summarise=summarise,
     draw=draw,
     verdict=_verdict,
+    headline="bayes_pearson",
+    beside=_beside,
 )

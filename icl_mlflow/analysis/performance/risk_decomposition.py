@@ -16,10 +16,10 @@ from matplotlib.figure import Figure
 
 from icl_mlflow.analysis import style
 from icl_mlflow.analysis.base import Analysis, Subject
-from icl_mlflow.analysis.curves import group_of
 from icl_mlflow.analysis.episodes import as_shown, episodes_for
 from icl_mlflow.analysis.findings import Conclusion, Findings
 from icl_mlflow.analysis.performance.context_length import lengths
+from icl_mlflow.analysis.side_by_side import by_variant, group_of
 from icl_mlflow.evaluation import excess_risk, expected_loss, log_loss, predict
 from icl_mlflow.statistics import mean_interval, numbers_of_row
 
@@ -97,6 +97,27 @@ def draw(frame: pd.DataFrame) -> Figure:
     return drawn_figure
 
 
+def _beside(frame: pd.DataFrame) -> Figure:
+    """The parts of every variant at the trained length, and every seed's sum."""
+    last = frame[frame["n_context"] == frame["n_context"].max()]
+    groups = by_variant(last)
+    drawn_figure, (axes,) = style.figure(panel=(max(5.6, 2.6 + 0.9 * len(groups)), 4.4))
+    for place, part in enumerate(groups.values()):
+        bottom = 0.0
+        for name, (label, color) in _PARTS.items():
+            height = float(part[name].mean())
+            named = label if place == 0 else None
+            axes.bar(place, height, bottom=bottom, color=color, label=named)
+            bottom += height
+        sums = part[list(_PARTS)].sum(axis=1)
+        axes.plot([place] * len(sums), sums, "o", color="black", ms=3.5, alpha=0.6)
+    axes.set_xticks(range(len(groups)), list(groups), rotation=20, ha="right")
+    axes.set_ylabel("log-loss (nats)")
+    axes.set_title("bars: means over seeds; dots: every seed", fontsize="small")
+    drawn_figure.legend(loc="outside lower center", ncols=len(_PARTS), fontsize="small")
+    return drawn_figure
+
+
 def _verdict(found: Findings) -> Conclusion:
     return Conclusion(
         found.below("own", found["latents"]),
@@ -112,5 +133,7 @@ RISK_DECOMPOSITION = Analysis(
     summarise=summarise,
     draw=draw,
     verdict=_verdict,
+    headline="own",
+    beside=_beside,
     most_episodes=_MOST,
 )

@@ -20,6 +20,7 @@ from icl_mlflow.analysis import style
 from icl_mlflow.analysis.base import Analysis, Subject
 from icl_mlflow.analysis.findings import Conclusion, Findings
 from icl_mlflow.analysis.score_intervals import METRICS, scored
+from icl_mlflow.analysis.side_by_side import dots, each_seed
 from icl_mlflow.estimators import ESTIMATORS
 from icl_mlflow.estimators.base import estimate
 from icl_mlflow.estimators.ceilings import WHOLE, ceilings, readings
@@ -147,6 +148,32 @@ def _point(axes: Axes, row: Mapping[Any, Any], metric: str, place: int) -> None:
     )
 
 
+def _beside(frame: pd.DataFrame) -> Figure:
+    """Excess risk and accuracy of every seed, beside exact Bayes and the best rival."""
+    own = frame[frame["predictor"] == MODEL]
+    rivals = frame[~frame["predictor"].isin([MODEL, *_EXACT, SHOWN, IDEAL, TRAINED])]
+    means = rivals.groupby("predictor")[["excess_risk", "accuracy"]].mean()
+    best = means["excess_risk"].idxmin()
+    best_risk, best_accuracy = means.loc[[best]].to_numpy().ravel().tolist()
+    risk, accuracy = _UNITS["excess_risk"], _UNITS["accuracy"]
+    bayes = float(frame.loc[frame["predictor"] == "bayes", "accuracy"].mean())
+    rival = f"best classical estimator ({best})"
+    return dots(
+        {
+            risk: each_seed(own, "excess_risk"),
+            accuracy: each_seed(own, "accuracy"),
+        },
+        lines={
+            risk: {"exact Bayes": 0.0, rival: best_risk},
+            accuracy: {
+                "exact Bayes": bayes,
+                rival: best_accuracy,
+            },
+        },
+        logarithmic=[risk],
+    )
+
+
 def _verdict(found: Findings) -> Conclusion:
     rivals = [
         name
@@ -184,4 +211,6 @@ SCOREBOARD = Analysis(
     summarise=summarise,
     draw=draw,
     verdict=_verdict,
+    headline="excess_risk",
+    beside=_beside,
 )

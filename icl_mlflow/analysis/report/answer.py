@@ -1,11 +1,12 @@
 """The answer of all measured models together to one question.
 
 Models that differ in their seed alone are a group: they share numbers, each with the
-range of its seeds, a figure and a verdict. A suite of variants has a group for each.
+range of its seeds, and a verdict. A suite of variants has a group for each, and one
+figure for all.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -50,8 +51,11 @@ class Answer:
         question: for readers.
         verdict: the sentence that answers it.
         numbers: the mean over models of every number, with its interval.
+        headline: the name of the one that says most; empty if there is none.
         frame: the tables of all models, told apart by the column ``model``.
-        figure: of that table.
+        draw: that table to its figure.
+        headlines: the headline of every model.
+        beside: the tables of several groups to the figure of them all.
     """
 
     analysis: str
@@ -59,8 +63,23 @@ class Answer:
     question: str
     verdict: str
     numbers: Mapping[str, Interval]
+    headline: str
     frame: pd.DataFrame
-    figure: Figure
+    draw: Callable[[pd.DataFrame], Figure]
+    headlines: Sequence[float] = ()
+    beside: Callable[[pd.DataFrame], Figure] | None = None
+
+    @property
+    def figure(self) -> Figure:
+        """The figure, drawn anew each time."""
+        return self.draw(self.frame)
+
+    @property
+    def metric(self) -> dict[str, float]:
+        """The headline by its tracked name, ``llr_regression/bayes_pearson``."""
+        if not self.headline:
+            return {}
+        return {f"{self.analysis}/{self.headline}": self.numbers[self.headline].mean}
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -89,6 +108,7 @@ def answers(
         members = [one for one in measured if one.group == group]
         frame = joined(members)
         numbers = over_models([one.numbers for one in members]) | analysis.pool(frame)
+        headline = analysis.headline or next(iter(numbers), "")
         findings = Findings(
             numbers=numbers,
             frame=frame,
@@ -102,8 +122,13 @@ def answers(
                 question=analysis.question,
                 verdict=sentence(findings, analysis.verdict(findings)),
                 numbers=numbers,
+                headline=headline,
                 frame=frame,
-                figure=analysis.draw(frame),
+                draw=analysis.draw,
+                headlines=[
+                    one.numbers[headline] for one in members if headline in one.numbers
+                ],
+                beside=analysis.beside,
             )
         )
     return found

@@ -52,8 +52,9 @@ def courses(name: str, analysis: Analysis, stages: Sequence[Stage]) -> list[Answ
         replace(
             answer,
             verdict=f"After epoch {epochs}: {answer.verdict}",
-            frame=(frame := table(_of_group(stages, answer))),
-            figure=draw(frame),
+            frame=table(_of_group(stages, answer)),
+            draw=draw,
+            beside=draw,
         )
         for answer in answers(name, analysis, [stage.measured for stage in ends])
     ]

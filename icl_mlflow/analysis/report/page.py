@@ -6,7 +6,6 @@ disk, in an e-mail and in the sandboxed frame of MLflow's artifact viewer.
 
 import base64
 import importlib.resources
-import io
 import math
 import numbers
 from collections.abc import Mapping, Sequence
@@ -14,75 +13,15 @@ from dataclasses import dataclass
 
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
-from matplotlib.figure import Figure
-from PIL import Image
 
-from icl_mlflow.analysis.report.answer import Answer
-from icl_mlflow.analysis.sentences import band_meaning
+from icl_mlflow.analysis.report.section import Section
 from icl_mlflow.statistics import Interval
 
-#: Of figures: sharp where a screen has two dots a pixel.
-_DOTS_PER_INCH = 150
-#: Of a figure in a page: more cannot be told apart in it.
-_COLOURS = 128
-#: CSS's own size of an inch, in pixels.
-_CSS_INCH = 96
-#: On a narrow screen a figure scrolls rather than shrink below this share of its size,
-#: unless even a wide screen had to scroll.
-_NARROWEST = 0.7
-_PAGE = 1_000
 #: Longer lists of numbers are folded.
 _MANY = 14
-#: Longer tables are left to their CSV.
-_SHORT = 60
 #: Numbers beyond are written with a power of ten.
 _LARGE, _SMALL = 1e4, 1e-4
 _NOTHING, _MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Section:
-    """One question and its answer.
-
-    Attributes:
-        anchor: the section's identity within the page.
-        question, verdict: in a sentence each.
-        group: of the models; empty where there is but one.
-        numbers: by name.
-        png: the figure.
-        width: of the figure, in CSS pixels.
-        figure_file, table_file: without folder and ending; a table may be missing.
-        table: behind the figure.
-    """
-
-    anchor: str
-    question: str
-    verdict: str
-    group: str
-    numbers: Mapping[str, Interval]
-    png: bytes
-    width: int
-    figure_file: str
-    table_file: str
-    table: pd.DataFrame
-
-    @property
-    def narrowest(self) -> int:
-        """The least width of the figure at which its labels can be read."""
-        return min(_PAGE, round(_NARROWEST * self.width))
-
-    @property
-    def is_short(self) -> bool:
-        """Whether the table fits on the page."""
-        return bool(self.table_file) and len(self.table) <= _SHORT
-
-    @property
-    def interval_note(self) -> str:
-        """What the intervals are over."""
-        n_models = max((interval.n for interval in self.numbers.values()), default=0)
-        if n_models > 1:
-            return f"Mean over {n_models} models; interval: {band_meaning(n_models)}"
-        return "One model; an interval, where there is one, is over episodes, at 95 %"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,40 +106,6 @@ class Report:
         return _MANY
 
 
-def section(answer: Answer) -> Section:
-    """The section of an answer; its figure is drawn here, once."""
-    return Section(
-        anchor=answer.file_name,
-        question=answer.question,
-        verdict=answer.verdict,
-        group=answer.group,
-        numbers=answer.numbers,
-        png=png(answer.figure),
-        width=css_width(answer.figure),
-        figure_file=answer.file_name,
-        table_file=answer.analysis,
-        table=answer.frame,
-    )
-
-
-def png(figure: Figure) -> bytes:
-    """A figure as a file; the same figure gives the same bytes.
-
-    Of few colours, as drawings have, which takes a third of the bytes.
-    """
-    drawn, packed = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, dpi=_DOTS_PER_INCH, metadata={"Software": None})
-    with Image.open(drawn) as image:
-        few = image.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
-        few.save(packed, "PNG", optimize=True)
-    return packed.getvalue()
-
-
-def css_width(figure: Figure) -> int:
-    """The width at which a figure's text has its nominal size, in CSS pixels."""
-    return round(float(figure.get_size_inches()[0]) * _CSS_INCH)
-
-
 def render(report: Report) -> str:
     """The page; every text in it is escaped."""
     environment = Environment(
@@ -210,6 +115,7 @@ def render(report: Report) -> str:
         "cell_text": cell_text,
         "number_text": number_text,
         "ends": _ends,
+        "opening": opening,
         "base64": _base64,
     }
     environment.tests |= {"number_like": _is_number, "numeric": _is_numeric}
@@ -256,6 +162,15 @@ def _ends(interval: Interval) -> str:
     if math.isnan(interval.low) or math.isnan(interval.high):
         return _NOTHING
     return f"{number_text(interval.low)} to {number_text(interval.high)}"
+
+
+def opening(verdict: str) -> str:
+    """The word that a verdict opens with; all of it where none does.
+
+    >>> opening("Cannot be told: no better than guessing."), opening("As it is.")
+    ('Cannot be told', 'As it is.')
+    """
+    return verdict.partition(":")[0]
 
 
 def _base64(content: bytes) -> str:

@@ -87,6 +87,10 @@ def draw(frame: pd.DataFrame) -> Figure:
     return curves.draw_curves(frame, _X, "probability of y = 1", "linear")
 
 
+def _beside(frame: pd.DataFrame) -> Figure:
+    return curves.draw_beside(frame, _X, "probability of y = 1", "linear")
+
+
 def _verdict(found: Findings) -> Conclusion:
     unaware = found["training_prior_excess_risk_at_0.9"]
     adapts = found.below("excess_risk_at_0.9", unaware)
@@ -105,5 +109,7 @@ CLASS_IMBALANCE = Analysis(
     summarise=summarise,
     draw=draw,
     verdict=_verdict,
+    headline="excess_risk_at_0.9",
+    beside=_beside,
     most_episodes=_MOST,
 )

@@ -27,7 +27,7 @@ from icl_mlflow.variants.context import flip_labels
 #: Episodes at each rate: the exact answer sums over all labellings, which takes time.
 _MOST = 200
 _RATES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
-_X = "flip_rate"
+_X, _FLIPPED = "flip_rate", "share of context labels flipped"
 
 
 def measure(subject: Subject) -> pd.DataFrame:
@@ -89,7 +89,11 @@ def draw(frame: pd.DataFrame) -> Figure:
 def _label(frame: pd.DataFrame) -> str:
     error = float(frame["reference_error"].max())
     off = f"\n(the reference itself is off by up to {error:.4f} nats)" if error else ""
-    return f"share of context labels flipped{off}"
+    return f"{_FLIPPED}{off}"
+
+
+def _beside(frame: pd.DataFrame) -> Figure:
+    return curves.draw_beside(frame, _X, _FLIPPED, "linear")
 
 
 def _verdict(found: Findings) -> Conclusion:
@@ -123,6 +127,8 @@ LABEL_NOISE = Analysis(
     summarise=summarise,
     draw=draw,
     verdict=_verdict,
+    headline="excess_risk_at_0.2",
+    beside=_beside,
     refuses=_refuses,
     most_episodes=_MOST,
 )

@@ -5,6 +5,7 @@ model stand the exact Bayes predictor of the shifted prior, and of the training 
 """
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from icl_mlflow.analysis import curves, style
@@ -12,12 +13,17 @@ from icl_mlflow.analysis.ablation.decision import SMALLEST_OF_INTEREST
 from icl_mlflow.analysis.base import Analysis, Subject
 from icl_mlflow.analysis.episodes import episodes_for
 from icl_mlflow.analysis.findings import Conclusion, Findings, all_of
+from icl_mlflow.analysis.side_by_side import panels, seed_points
 from icl_mlflow.evaluation import predict
 from icl_mlflow.statistics import numbers_of_row
 from icl_mlflow.tasks.base import parameters, with_parameters
 
 _MOST = 2_000
 _UNSHIFTED = "as trained"
+#: Below it the axis of the risk is linear in that figure.
+_NEAR_ZERO = 1e-3
+#: Who stands in the figure of a suite, and in which colour.
+_BESIDE = {curves.MODEL: style.MODEL, curves.TRAINED_BAYES: style.ORANGE}
 
 
 def measure(subject: Subject) -> pd.DataFrame:
@@ -41,8 +47,9 @@ def measure(subject: Subject) -> pd.DataFrame:
 
 def summarise(frame: pd.DataFrame) -> dict[str, float]:
     """Accuracy and excess risk (nats) under each shift, model and references."""
+    own = frame[frame["predictor"] == curves.MODEL]
     names = {curves.MODEL: "", curves.TRAINED_BAYES: "training_prior_"}
-    numbers: dict[str, float] = {}
+    numbers = {"largest_excess_risk": float(own["excess_risk"].max())}
     for row in frame.to_dict("records"):
         for metric in ("accuracy", "excess_risk") if row["predictor"] in names else ():
             key = f"{row['shift']}_{names[row['predictor']]}{metric}".replace(" ", "_")
@@ -71,12 +78,31 @@ def _label(frame: pd.DataFrame) -> pd.Series:
     return name.where(frame["parameters"] == "", name + "\n" + frame["parameters"])
 
 
+def _beside(frame: pd.DataFrame) -> Figure:
+    """The excess risk of every variant under each shift, every seed."""
+    named = frame.assign(where=frame["shift"].str.replace("_", " "))
+
+    def paint(axes: Axes, part: pd.DataFrame) -> None:
+        for predictor, color in _BESIDE.items():
+            own = part[part["predictor"] == predictor]
+            seed_points(axes, own, "where", "excess_risk", label=predictor, color=color)
+        axes.tick_params(axis="x", labelrotation=20)
+        style.logarithmic(axes, "y", near_zero=_NEAR_ZERO)
+        axes.set_ylim(bottom=-_NEAR_ZERO / 4)
+
+    return panels(
+        named, paint, xlabel="shift of the task", ylabel="excess risk over Bayes (nats)"
+    )
+
+
 def _verdict(found: Findings) -> Conclusion:
     ending = "_excess_risk"
     shifts = [
         name.removesuffix(ending)
         for name in found.numbers
-        if name.endswith(ending) and "training_prior" not in name
+        if name.endswith(ending)
+        and "training_prior" not in name
+        and name != "largest_excess_risk"
     ]
     bars = {s: found[f"{s}_training_prior_excess_risk"] for s in shifts}
     carries = all_of(
@@ -109,6 +135,8 @@ NAMED_SHIFTS = Analysis(
     summarise=summarise,
     draw=draw,
     verdict=_verdict,
+    headline="largest_excess_risk",
+    beside=_beside,
     refuses=_refuses,
     most_episodes=_MOST,
 )

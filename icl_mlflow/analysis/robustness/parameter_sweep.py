@@ -68,11 +68,15 @@ def _meaning(task: Task, parameter: str) -> str:
 
 
 def summarise(frame: pd.DataFrame) -> dict[str, float]:
-    """The numbers of `curves.summarise_curve`, after each parameter's name."""
+    """The largest excess risk, and each parameter's `curves.summarise_curve`."""
+    own = frame[frame["predictor"] == curves.MODEL]
     return {
-        f"{parameter}_{name}": number
-        for parameter, part in frame.groupby("parameter", sort=False)
-        for name, number in curves.summarise_curve(part, "value").items()
+        "largest_excess_risk": float(own["excess_risk"].max()),
+        **{
+            f"{parameter}_{name}": number
+            for parameter, part in frame.groupby("parameter", sort=False)
+            for name, number in curves.summarise_curve(part, "value").items()
+        },
     }
 
 
@@ -89,6 +93,13 @@ def draw(frame: pd.DataFrame) -> Figure:
             curves.mark(axes, part["trained"].unique().tolist(), "trained here")
     panels[0].legend(fontsize="small")
     return drawn_figure
+
+
+def _beside(frame: pd.DataFrame) -> Figure:
+    """The excess risk of every variant along the first parameter, every seed."""
+    first = frame[frame["parameter"] == frame["parameter"].iloc[0]]
+    label = f"{first['parameter'].iloc[0]}: {first['meaning'].iloc[0]}"
+    return curves.draw_beside(first, "value", label, "symlog")
 
 
 def _verdict(found: Findings) -> Conclusion:
@@ -143,6 +154,8 @@ PARAMETER_SWEEP = Analysis(
     summarise=summarise,
     draw=draw,
     verdict=_verdict,
+    headline="largest_excess_risk",
+    beside=_beside,
     refuses=_refuses,
     most_episodes=_MOST,
 )

@@ -25,11 +25,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Generator, Tensor
 
-from icl_mlflow.analysis import curves, style
+from icl_mlflow.analysis import style
 from icl_mlflow.analysis.ablation.decision import SMALLEST_OF_INTEREST
 from icl_mlflow.analysis.base import Analysis, Subject
 from icl_mlflow.analysis.episodes import episodes_for
 from icl_mlflow.analysis.findings import Conclusion, Findings, all_of
+from icl_mlflow.analysis.side_by_side import group_of
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.evaluation import (
     EvaluationSet,
@@ -200,7 +201,7 @@ def _points(axes: Axes, frame: pd.DataFrame) -> None:
     palette = itertools.cycle((style.BLUE, style.ORANGE, style.PURPLE, style.GREY))
     colors: dict[str, str] = {}
     for index, (model, rows) in enumerate(models):
-        group = curves.group_of(str(model))
+        group = group_of(str(model))
         is_new = group not in colors
         if is_new:
             colors[group] = next(palette)

@@ -16,6 +16,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
@@ -259,9 +260,21 @@ def _say_who(folder: Path, doing: str) -> None:
         (folder / _OWNER).write_text(json.dumps(content), encoding="utf-8")
 
 
+def last_host(run_id: str) -> str | None:
+    """The machine whose process had a run last, as its folder here says, if it does."""
+    try:
+        return str(_last_owner(state_folder(run_id))["host"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _last_owner(folder: Path) -> Any:
+    return json.loads((folder / _OWNER).read_text(encoding="utf-8"))
+
+
 def _owner(folder: Path) -> str:
     try:
-        owner = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
+        owner = _last_owner(folder)
         done = owner.get("doing", "trained")
         return f"{done} by process {owner['pid']} on {owner['host']}"
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -34,6 +34,7 @@ from icl_mlflow.tracking.runs.query import (
     ended_run,
     one_line_errors,
     reference_of,
+    run_id_of,
 )
 from icl_mlflow.tracking.store.connection import open_client
 from icl_mlflow.tracking.store.mlflow_internals import (
@@ -112,7 +113,7 @@ def find_model(client: MlflowClient, reference: str) -> StoredModel:
     """
     if reference.startswith("models:/"):
         return _find_version(client, reference)
-    run_id = reference.removeprefix("runs:/").removesuffix("/model")
+    run_id = run_id_of(reference)
     found = models_of_run(client, run_id)
     if len(found) > 1:
         names = ", ".join(model.reference for model in found)

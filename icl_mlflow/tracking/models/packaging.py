@@ -10,9 +10,6 @@ from icl_mlflow.tracking.models.format import write_package
 from icl_mlflow.tracking.models.versions import STANDARD
 from icl_mlflow.training.settings import TrainSettings
 
-#: The name under which the model of a run is stored: ``runs:/ID/model``.
-MODEL_NAME = "model"
-
 
 def registered_name(settings: TrainSettings) -> str:
     """``icl-A-baseline``: the registered model of a task and variant, with its prefix.
@@ -49,7 +46,7 @@ def packaged(
         "sha256": write_package(package, model, settings),
     }
     target = folder / "mlflow-model"
-    pyfunc.save(target, package, model, Model(artifact_path=MODEL_NAME, run_id=run_id))
+    pyfunc.save(target, package, model, Model(run_id=run_id))
     return target, facts
 
 

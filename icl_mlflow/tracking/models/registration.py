@@ -22,7 +22,6 @@ from icl_mlflow.tracking.models.logged_models import (
     stored_model,
 )
 from icl_mlflow.tracking.models.owner import OWNER, our_name
-from icl_mlflow.tracking.models.packaging import MODEL_NAME
 from icl_mlflow.tracking.models.presentation import present
 from icl_mlflow.tracking.models.versions import (
     OURS,
@@ -36,6 +35,7 @@ from icl_mlflow.tracking.models.versions import (
 )
 from icl_mlflow.tracking.outbox.records import ModelVersion
 from icl_mlflow.tracking.store.connection import Store, answered_run
+from icl_mlflow.tracking.store.mlflow_internals import logged_model_name
 
 #: Tags of a version; what else is known of it stands in its card and in its run.
 _FACTS = ("task", "variant", "seed", "problem", "sha256", "source")
@@ -86,7 +86,7 @@ def register(
         size_of: bytes of a file by its SHA-256, as far as they are known.
     """
     run = answered_run(store, run_id)
-    model_id = store_model(store, run, folder, _of_run(wanted), size_of)
+    model_id = store_model(store, run, folder, _of_run(run, wanted), size_of)
     known = _known_version(store.client, run_id, wanted)
     version = known.version if known else _create_version(store, run, model_id, wanted)
     registered = RegisteredModel(wanted.name, str(version), wanted.sha256, model_id)
@@ -101,14 +101,14 @@ def is_registered(
 ) -> bool:
     """Whether the store has the model of a run, with its files, and a version of it."""
     return (
-        stored_model(store, run, _of_run(wanted), size_of) is not None
+        stored_model(store, run, _of_run(run, wanted), size_of) is not None
         and _known_version(store.client, run.info.run_id, wanted) is not None
     )
 
 
-def _of_run(wanted: ModelVersion) -> ModelOfRun:
+def _of_run(run: Run, wanted: ModelVersion) -> ModelOfRun:
     return ModelOfRun(
-        name=MODEL_NAME,
+        name=logged_model_name(run.info.run_name),
         sha256=wanted.sha256,
         files=wanted.files,
         params=wanted.params,

@@ -21,6 +21,7 @@ from icl_mlflow.tracking.runs.query import (
     ended_run,
     known_run,
     one_line_errors,
+    run_id_of,
 )
 from icl_mlflow.training.results import TrainedModel
 
@@ -69,7 +70,7 @@ def pull(client: MlflowClient, reference: str) -> ReferencedModels:
     Raises:
         ModelError: there is no such run or model, or it cannot be trusted.
     """
-    reference = reference.removeprefix("runs:/").removesuffix("/model")
+    reference = run_id_of(reference)
     if not reference.startswith("models:/"):
         run = ended_run(client, reference)
         return _referenced(client, reference, run, models_of_run(client, reference))
@@ -89,7 +90,7 @@ def pull_checkpoints(client: MlflowClient, reference: str) -> ReferencedModels:
     Raises:
         ModelError: there is no such run, or no checkpoint of it in the store.
     """
-    run = known_run(client, reference.removeprefix("runs:/"))
+    run = known_run(client, run_id_of(reference))
     found = checkpoints_of_run(client, run)
     with one_line_errors(client):
         children = () if found else child_runs(client, run)

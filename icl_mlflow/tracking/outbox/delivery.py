@@ -143,6 +143,8 @@ class Delivery:
     def _verify(self) -> None:
         """Have what the store lacks wait again, unless that has helped nothing."""
         lacking = self._store_writer.lacking()
+        if not lacking:
+            self._store_writer.let_go()
         with self._outbox.changed:
             if lacking and self._repeats < _REPEATS:
                 self._repeats += 1

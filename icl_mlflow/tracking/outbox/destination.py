@@ -18,7 +18,8 @@ ABOUT, DELIVERED = "about.json", "delivered"
 #: package, and not touched.
 _FORMAT = 2
 
-#: Those that are read: the first had no checkpoints and no cards of models.
+#: Those that are read: the first had no checkpoints, no cards of models, and no metrics
+#: that name a data set or another run.
 _READ = (1, _FORMAT)
 
 

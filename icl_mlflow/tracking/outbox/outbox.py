@@ -158,11 +158,11 @@ class Outbox:
                 yield found
 
     def points(self) -> list[Point]:
-        """The metrics that were ever written down here, in order."""
+        """The run's metrics that were ever written down here, in order."""
         return [
             point
             for one in self.written()
-            if isinstance(one.record, Metrics)
+            if isinstance(one.record, Metrics) and one.record.run_id is None
             for point in one.record.points
         ]
 

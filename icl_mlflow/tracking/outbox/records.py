@@ -16,10 +16,20 @@ Point = tuple[str, float, int, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Metrics:
-    """Values of metrics; of the run's model too if wanted."""
+    """Values of metrics, of the run or of another one.
+
+    Attributes:
+        points: the values.
+        of_model: the run's model gets them too.
+        dataset: name and digest of the episodes that they were measured on, as far as
+            those are one data set of the run.
+        run_id: of another run, which gets them instead.
+    """
 
     points: tuple[Point, ...]
     of_model: bool = False
+    dataset: tuple[str, str] | None = None
+    run_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +183,8 @@ def from_json(content: Mapping[str, Any]) -> Record:
         kind = _KINDS[fields.pop("kind")]
         if "points" in fields:
             fields["points"] = tuple(tuple(point) for point in fields["points"])
+            if fields.get("dataset") is not None:
+                fields["dataset"] = tuple(fields["dataset"])
         record = kind(**fields)
         sound = _is_sound(record)
     except (AttributeError, KeyError, TypeError) as error:
@@ -200,8 +212,10 @@ def _is_sound(record: Record) -> bool:
     """Whether the values are of the kinds that are declared."""
     sound = False
     match record:
-        case Metrics(points=points, of_model=bool()):
-            sound = _are_points(points)
+        case Metrics(
+            of_model=bool(), dataset=None | (str(), str()), run_id=None | str()
+        ):
+            sound = _are_points(record.points)
         case Params(values=values) | Tags(values=values, run_id=None | str()):
             sound = _are_texts(values)
         case DatasetInput() | Artifact():

@@ -29,6 +29,7 @@ from icl_mlflow.tracking.outbox.records import (
 )
 from icl_mlflow.tracking.outbox.successor import is_gone, make_anew
 from icl_mlflow.tracking.outbox.verification import lacking
+from icl_mlflow.tracking.runs.ownership import let_go
 from icl_mlflow.tracking.store.connection import Store, answered_run
 from icl_mlflow.tracking.store.failures import is_denied
 from icl_mlflow.tracking.store.last_contact import heard_from
@@ -66,6 +67,10 @@ class StoreWriter:
         return lacking(
             self._store, self.run_id, self._outbox, first_tags, self._foreign
         )
+
+    def let_go(self) -> None:
+        """Remove the sign of life of a run that has ended: nobody has it any more."""
+        let_go(self._store.client, self.run_id)
 
     def make_anew_if_gone(self) -> bool:
         """Make another run if the store has lost this one; whether it has."""
@@ -106,8 +111,8 @@ class StoreWriter:
                 self._checkpoint(checkpoint)
             case [Status() as status]:
                 self._status(status)
-            case [Tags(run_id=str() as other) as tags]:
-                self._tag_other(other, tags)
+            case [(Tags(run_id=str()) | Metrics(run_id=str())) as other]:
+                self._tell_other(other, look=look)
             case _:
                 self._log(records, look=look)
         heard_from(self._store.tracking_uri)
@@ -117,25 +122,33 @@ class StoreWriter:
         """Whose a registered model is; empty where that is not to be learned."""
         return owner_of(self._store.client, name)
 
-    def _tag_other(self, run_id: str, tags: Tags) -> None:
-        """Tags of another run: not of one that is lost, or another user's."""
+    def _tell_other(self, record: Tags | Metrics, *, look: bool) -> None:
+        """Tags or metrics of another run, unless it is gone or another user's."""
+        run_id = record.run_id
+        assert run_id is not None
         try:
-            pairs = [RunTag(k, v) for k, v in tags.values.items()]
-            self._batch(run_id, (), (), pairs)
+            if isinstance(record, Tags):
+                pairs = [RunTag(k, v) for k, v in record.values.items()]
+                self._batch(run_id, (), (), pairs)
+            else:
+                metrics = [*self._points(record)]
+                if look:
+                    metrics = _missing(self._store, run_id, metrics)
+                self._batch(run_id, metrics, (), ())
         except MlflowException as error:
             if is_denied(error):
                 if run_id not in self._foreign:
                     _logger.warning(
-                        "run %s is another user's, and does not get the tag %s",
+                        "run %s is another user's, and does not get the %s",
                         run_id,
-                        ", ".join(tags.values),
+                        "tags" if isinstance(record, Tags) else "metrics",
                     )
                 self._foreign.add(run_id)
                 return
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
             _logger.warning(
-                "run %s is gone from %s, and with it what it was to be tagged with",
+                "run %s is gone from %s, and with it what it was to be told",
                 run_id,
                 self._store.place,
             )
@@ -164,8 +177,17 @@ class StoreWriter:
 
     def _points(self, record: Metrics) -> Iterable[Metric]:
         model_id = self._model_id() if record.of_model else None
+        dataset, digest = record.dataset or (None, None)
         for key, value, time, step in record.points:
-            yield Metric(key, value, time, step, model_id=model_id)
+            yield Metric(
+                key,
+                value,
+                time,
+                step,
+                model_id=model_id,
+                dataset_name=dataset,
+                dataset_digest=digest,
+            )
 
     def _model_id(self) -> str | None:
         if self.registered is not None:
@@ -245,7 +267,7 @@ def batch_of(waiting: Iterable[Record]) -> list[Record]:
     n_points, n_tags, params = 0, 0, set[str]()
     for record in waiting:
         match record:
-            case Metrics(points=points):
+            case Metrics(points=points, run_id=None):
                 n_points += len(points)
                 fits = n_points <= METRICS_PER_BATCH
             case Tags(values=values, run_id=None):

@@ -48,7 +48,7 @@ def lacking(
         run_id: of the run.
         outbox: what was written.
         first_tags: of the run when it was opened.
-        foreign: runs that this user may not change, and that got no tags therefore.
+        foreign: runs that this user may not change, and that were told nothing.
     """
     refused = outbox.progress.refused
     written = [
@@ -71,7 +71,7 @@ def lacking(
 
 
 def _is_for(run_ids: Collection[str], record: Record) -> bool:
-    return isinstance(record, Tags) and record.run_id in run_ids
+    return isinstance(record, Tags | Metrics) and record.run_id in run_ids
 
 
 class _Contents:
@@ -87,9 +87,9 @@ class _Contents:
     ) -> None:
         self._store, self._run, self._outbox = store, run, outbox
         self._rows = _written_rows(written)
-        self._known_rows: dict[str, set[Row] | None] = {}
+        self._known_rows: dict[tuple[str, str], set[Row]] = {}
         self._tags = _Tags(written, first_tags)
-        self._others: dict[str, Mapping[str, str] | None] = {}
+        self._others: dict[str, Run | None] = {}
         self._listings: dict[str, dict[str, int | None]] = {}
         self._last_file, self._last_status = dict[str, int](), 0
         for one in written:
@@ -101,11 +101,8 @@ class _Contents:
     def has(self, one: PendingRecord) -> bool:
         """Whether it has what a record says, or what came in its place later."""
         match one.record:
-            case Metrics(points=points):
-                found = all(
-                    self._has_row(key, value, (step, time))
-                    for key, value, time, step in points
-                )
+            case Metrics() as metrics:
+                found = self._has_metrics(metrics)
             case Params(values=values):
                 found = values.keys() <= self._run.data.params.keys()
             case Tags() as tags:
@@ -128,22 +125,39 @@ class _Contents:
                 found = not is_end or self._run.info.status == status
         return found
 
+    def _has_metrics(self, metrics: Metrics) -> bool:
+        run_id, points = metrics.run_id, metrics.points
+        if run_id is None:
+            return all(self._has_row(k, v, (step, time)) for k, v, time, step in points)
+        other = self._other(run_id)
+        return other is None or all(
+            other.data.metrics.get(key) == value
+            or (step, time) in self._history(run_id, key)
+            for key, value, time, step in points
+        )
+
     def _has_row(self, key: str, value: float, row: Row) -> bool:
         latest = self._run.data.metrics.get(key)
         if latest is None:
             return False
         if len(self._rows[key]) == 1 and latest == value:
             return True
-        if key not in self._known_rows:
-            history = self._store.client.get_metric_history(self._run.info.run_id, key)
-            self._known_rows[key] = {(each.step, each.timestamp) for each in history}
-        return row in (self._known_rows[key] or ())
+        return row in self._history(self._run.info.run_id, key)
+
+    def _history(self, run_id: str, key: str) -> set[Row]:
+        if (run_id, key) not in self._known_rows:
+            history = self._store.client.get_metric_history(run_id, key)
+            self._known_rows[run_id, key] = {(p.step, p.timestamp) for p in history}
+        return self._known_rows[run_id, key]
 
     def _tags_of(self, run_id: str | None) -> Mapping[str, str] | None:
         """Tags of the run, or of another one; None if that is gone."""
-        if run_id is None:
-            tags: Mapping[str, str] = self._run.data.tags
-            return tags
+        run = self._run if run_id is None else self._other(run_id)
+        tags: Mapping[str, str] | None = None if run is None else run.data.tags
+        return tags
+
+    def _other(self, run_id: str) -> Run | None:
+        """Another run; None if it is gone, or deleted."""
         if run_id not in self._others:
             try:
                 other = answered_run(self._store, run_id)
@@ -153,7 +167,7 @@ class _Contents:
                 self._others[run_id] = None
             else:
                 is_there = other.info.lifecycle_stage == "active"
-                self._others[run_id] = other.data.tags if is_there else None
+                self._others[run_id] = other if is_there else None
         return self._others[run_id]
 
     def _has_dataset(self, used: DatasetInput) -> bool:
@@ -211,10 +225,10 @@ class _Tags:
 
 
 def _written_rows(written: Iterable[PendingRecord]) -> dict[str, set[Row]]:
-    """The rows that were written of each metric, by step and time."""
+    """The rows that were written of each metric of the run, by step and time."""
     rows: dict[str, set[Row]] = {}
     for one in written:
-        if isinstance(one.record, Metrics):
+        if isinstance(one.record, Metrics) and one.record.run_id is None:
             for key, _, time, step in one.record.points:
                 rows.setdefault(key, set()).add((step, time))
     return rows

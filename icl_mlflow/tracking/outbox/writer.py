@@ -15,7 +15,7 @@ from icl_mlflow.tracking.outbox.outbox import Outbox, outbox_folder
 from icl_mlflow.tracking.outbox.records import Point, Status
 from icl_mlflow.tracking.outbox.sender import Sender
 from icl_mlflow.tracking.outbox.store_writes import StoreWriter
-from icl_mlflow.tracking.runs.ownership import Ownership
+from icl_mlflow.tracking.runs.ownership import Ownership, mark_ended
 from icl_mlflow.tracking.store.connection import Store, StoreError
 from icl_mlflow.tracking.store.failures import meaning
 from icl_mlflow.tracking.store.preflight import within_limit
@@ -112,7 +112,7 @@ class RunWriter:
 
         def tell() -> None:
             self._store.check_there()
-            self._store.client.set_terminated(self.run_id, status)
+            mark_ended(self._store.client, self.run_id, status)
 
         try:
             within_limit(tell, self._store.tracking_uri, _TELLING)
@@ -183,6 +183,8 @@ class RunWriter:
         return meaning(trouble, uri) or f"failed: {text}"
 
     def _beat(self, back: bool) -> None:  # noqa: FBT001 - the sender calls it
+        if self._has_ended and not self._delivery.is_busy:
+            return  # the run is over, and its last sign of life removed
         self._store.check_there()
         if back:
             self._store.reopen()

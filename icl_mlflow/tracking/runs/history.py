@@ -9,15 +9,27 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from icl_mlflow.tracking.local.safe_read import ModelError
+from icl_mlflow.tracking.local.temporary import temporary_folder
+from icl_mlflow.tracking.models.download import FetchError
 from icl_mlflow.tracking.runs.query import (
     all_runs,
     child_runs,
     ended_run,
     one_line_errors,
 )
+from icl_mlflow.tracking.store.run_files import download
 from icl_mlflow.training.fit import Epoch
 
 _FINAL = "test/"
+
+#: What an ablation tells its members: no result of a training alone.
+DIFFERENCE = "test/difference_from_baseline"
+
+#: The table of all epochs among a run's artifacts, and its largest size in bytes.
+HISTORY, LARGEST_HISTORY = "history.csv", 64 << 20
+
+#: What joins the names of several shifts.
+_SEVERAL = "+"
 
 _logger = logging.getLogger(__name__)
 
@@ -177,7 +189,11 @@ def _record(client: MlflowClient, run: Run) -> TrainingRecord:
         source=tags.get("source", ""),
         best_epoch=best_epoch,
         history=_history(client, run),
-        test={k: value for k, value in metrics.items() if k.startswith(_FINAL)},
+        test={
+            key: value
+            for key, value in metrics.items()
+            if key.startswith(_FINAL) and key != DIFFERENCE
+        },
     )
 
 
@@ -192,7 +208,22 @@ def _history(client: MlflowClient, run: Run) -> pd.DataFrame:
         columns[key] = pd.Series({point.step: point.value for point in points})
     if not columns:
         return pd.DataFrame({"epoch": pd.Series(dtype=int)})
-    return pd.DataFrame(columns).rename_axis("epoch").sort_index().reset_index()
+    table = pd.DataFrame(columns).rename_axis("epoch").sort_index().reset_index()
+    return _completed(client, run, table)
+
+
+def _completed(client: MlflowClient, run: Run, table: pd.DataFrame) -> pd.DataFrame:
+    """With what is too much for metrics: the further numbers of several shifts."""
+    if _SEVERAL not in run.data.params.get("also_evaluate", ""):
+        return table
+    with temporary_folder() as folder:
+        try:
+            file = download(client, run, HISTORY, folder, LARGEST_HISTORY)
+            full = pd.read_csv(file)
+            missing = [c for c in full.columns if c not in {*table.columns, "seed"}]
+            return table.merge(full[["epoch", *missing]], on="epoch", how="left")
+        except (FetchError, ValueError, KeyError):
+            return table  # it has not ended, or its file is gone
 
 
 def epochs_of(record: TrainingRecord) -> tuple[Epoch, ...]:

@@ -4,6 +4,7 @@ import itertools
 import logging
 import math
 import os
+import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -20,7 +21,7 @@ from mlflow.utils.mlflow_tags import (
     MLFLOW_USER,
 )
 
-from icl_mlflow.tracking.local.claims import claimed, forget, rename
+from icl_mlflow.tracking.local.claims import claimed, forget, last_host, rename
 from icl_mlflow.tracking.local.liveness import HEARTBEAT, heartbeat
 from icl_mlflow.tracking.local.provenance import git_state, user_name
 from icl_mlflow.tracking.local.signals import (
@@ -32,7 +33,7 @@ from icl_mlflow.tracking.outbox.records import Point, Status
 from icl_mlflow.tracking.outbox.writer import RunWriter, now_ms
 from icl_mlflow.tracking.runs.given_run import RUN_VARIABLE
 from icl_mlflow.tracking.runs.outer_run import outer_run, said_before
-from icl_mlflow.tracking.runs.ownership import Ownership
+from icl_mlflow.tracking.runs.ownership import Ownership, mark_ended
 from icl_mlflow.tracking.runs.projects import RESUMED
 from icl_mlflow.tracking.runs.run_log import RunLog
 from icl_mlflow.tracking.store.connection import Store, StoreError
@@ -110,7 +111,9 @@ def open_run(
     if (run_id or given) and last_sign is None:
         last_sign = run.data.tags.get(HEARTBEAT, "")
     with quiet_mlflow(), _writing(store, run, name, last_sign, had) as writer:
-        said = said_before(run.data.tags) if run_id or given else set()
+        said = set[str]()
+        if run_id or given:
+            said = said_before(run.data.tags, description)
         known = [*had, *writer.outbox.points()]
         log = RunLog(store, writer, known, kept_tags=said)
         with _ended_truthfully(writer):
@@ -140,7 +143,7 @@ def end_children(store: Store, parent_run_id: str, identity: str = "") -> None:
 
     def mark() -> None:
         for run in store.client.search_runs([store.experiment_id], query):
-            store.client.set_terminated(run.info.run_id, "KILLED")
+            mark_ended(store.client, run.info.run_id, "KILLED")
 
     try:
         # Not for long: somebody may be waiting for this process to end.
@@ -199,15 +202,16 @@ def _writing(
         tags={key: redacted(value) for key, value in run.data.tags.items()},
         params={key: redacted(value) for key, value in run.data.params.items()},
     )
+    was_elsewhere = last_host(run_id) not in {None, socket.gethostname()}
     with claimed(run_id):
         writer: RunWriter | None = None
         try:
             if last_sign is not None:
-                ownership.take(last_sign)
+                ownership.take(last_sign, was_elsewhere=was_elsewhere)
             try:
                 writer = RunWriter(store, destination, ownership, had)
             except OSError:  # no place, and so no other way to say so
-                store.client.set_terminated(run_id, "FAILED")
+                mark_ended(store.client, run_id, "FAILED")
                 raise
             yield writer
         finally:

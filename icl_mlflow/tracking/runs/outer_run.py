@@ -30,11 +30,15 @@ def outer_run(client: MlflowClient) -> Run | None:
         return None  # it is in another store
 
 
-def said_before(tags: Mapping[str, str]) -> set[str]:
+def said_before(tags: Mapping[str, str], description: str) -> set[str]:
     """The tags for name and description that a run has from its user, and so keeps.
 
     A name that MLflow has drawn, such as ``bold-crane-482``, is nobody's.
+
+    Args:
+        tags: of the run.
+        description: that the run has from us when it is opened.
     """
-    name = tags.get(MLFLOW_RUN_NAME, "")
+    name, note = tags.get(MLFLOW_RUN_NAME, ""), tags.get(MLFLOW_RUN_NOTE, description)
     said = {MLFLOW_RUN_NAME} if name and not is_drawn_name(name) else set()
-    return said | ({MLFLOW_RUN_NOTE} & tags.keys())
+    return said if note == description else said | {MLFLOW_RUN_NOTE}

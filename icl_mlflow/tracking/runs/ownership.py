@@ -34,6 +34,8 @@ _GLANCE = 0.5
 #: machine takes between its own look and its taking.
 _SETTLING = 1.0
 
+_ENDED = {"FINISHED", "FAILED", "KILLED"}
+
 _logger = logging.getLogger(__name__)
 
 #: Processes that were listened to in vain, by their last sign then: one that had many
@@ -85,6 +87,19 @@ def _listen(client: MlflowClient, run_id: str, beat: Heartbeat) -> Heartbeat | N
     return None
 
 
+def let_go(client: MlflowClient, run_id: str) -> None:
+    """Remove the sign of life of a run that has ended, and that nobody has any more."""
+    run = client.get_run(run_id)
+    if run.info.status in _ENDED and HEARTBEAT in run.data.tags:
+        client.delete_tag(run_id, HEARTBEAT)
+
+
+def mark_ended(client: MlflowClient, run_id: str, status: str) -> None:
+    """End a run whose own process does not: FINISHED, FAILED or KILLED."""
+    client.set_terminated(run_id, status)
+    let_go(client, run_id)
+
+
 class Ownership:
     """A run that this process has, for as long as no other one takes it.
 
@@ -99,14 +114,16 @@ class Ownership:
         self._before: Heartbeat | None = None
         self._first = self._last = heartbeat()
 
-    def take(self, before: str) -> None:
-        """Take over a run whose last process has died.
+    def take(self, before: str, *, was_elsewhere: bool = False) -> None:
+        """Take over a run whose last process has died or ended it.
 
         Of two machines that take it at the same time one gets it: each looks once more
         before it writes, and again when the other must have written.
 
         Args:
-            before: the last sign of life of that process, as the tag has it.
+            before: the last sign of life of that process, as the tag has it; empty if
+                it has ended the run.
+            was_elsewhere: the run's folder here says that another machine had it.
 
         Raises:
             RunInUseError: another process was faster.
@@ -115,7 +132,8 @@ class Ownership:
         self._check_sign(before)
         self._first = self._last = heartbeat()
         repeated(self._give_sign)
-        if self._before is not None and not self._before.is_here:
+        was_here = not was_elsewhere if self._before is None else self._before.is_here
+        if not was_here:
             time.sleep(_SETTLING)
             self._check_sign(self._last.text)
 

@@ -59,6 +59,17 @@ def reference_of(run: Reference) -> str:
         ) from None
 
 
+def run_id_of(reference: str) -> str:
+    """The run of ``runs:/ID`` or ``runs:/ID/NAME``; anything else as it is.
+
+    >>> run_id_of("runs:/4f2a/A-baseline-seed0"), run_id_of("models:/icl-A-baseline/1")
+    ('4f2a', 'models:/icl-A-baseline/1')
+    """
+    if not reference.startswith("runs:/"):
+        return reference
+    return reference.removeprefix("runs:/").partition("/")[0]
+
+
 def ended_run(client: MlflowClient, run_id: str) -> Run:
     """A run that is there and has ended, however it ended.
 

@@ -15,6 +15,7 @@ from icl_mlflow.tracking.local.liveness import HEARTBEAT, Heartbeat, parse
 from icl_mlflow.tracking.local.safe_read import ModelError
 from icl_mlflow.tracking.outbox.outbox import outbox_folder
 from icl_mlflow.tracking.outbox.successor import move_to_successors
+from icl_mlflow.tracking.runs.ownership import mark_ended
 from icl_mlflow.tracking.runs.projects import RESUMED, is_of_project, opened_at
 from icl_mlflow.tracking.runs.query import one_line_errors
 from icl_mlflow.tracking.runs.resume import command_to_resume
@@ -100,7 +101,7 @@ def mark_killed(client: MlflowClient, dead: DeadRun) -> bool:
         if not still or parse(run.data.tags.get(HEARTBEAT, "")) != dead.beat:
             return False
         try:
-            client.set_terminated(dead.run_id, "KILLED")
+            mark_ended(client, dead.run_id, "KILLED")
         except MlflowException as error:
             if not is_denied(error):
                 raise

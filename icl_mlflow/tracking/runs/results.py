@@ -10,16 +10,16 @@ from safetensors.numpy import load_file
 
 from icl_mlflow.tracking.local.temporary import temporary_folder
 from icl_mlflow.tracking.models.download import FetchError
+from icl_mlflow.tracking.runs.history import HISTORY, LARGEST_HISTORY
 from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.tracking.store.run_files import download
 from icl_mlflow.training.results import MemberResult
 
 #: Where a run keeps the test episodes' log-odds, for paired comparisons.
 PREDICTIONS = "predictions.safetensors"
-HISTORY = "history.csv"
 
-#: Bytes of them: a hundred million episodes, and as many epochs as anybody has.
-LARGEST_PREDICTIONS, LARGEST_HISTORY = 1 << 31, 64 << 20
+#: Bytes of them: a hundred million episodes.
+LARGEST_PREDICTIONS = 1 << 31
 
 _logger = logging.getLogger(__name__)
 

@@ -2,10 +2,8 @@
 
 import json
 import math
-import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -21,6 +19,11 @@ from icl_mlflow.tracking.models.checkpoints import checkpoint_name
 from icl_mlflow.tracking.models.logged_models import CHECKPOINT
 from icl_mlflow.tracking.models.packaging import packaged, registered_name
 from icl_mlflow.tracking.models.registration import RegisteredModel
+from icl_mlflow.tracking.outbox.points import (
+    batches,
+    finite_points,
+    metrics_of_rows,
+)
 from icl_mlflow.tracking.outbox.records import (
     Artifact,
     CheckpointModel,
@@ -35,17 +38,16 @@ from icl_mlflow.tracking.outbox.store_writes import METRICS_PER_BATCH, PAIRS_PER
 from icl_mlflow.tracking.outbox.writer import RunWriter
 from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.tracking.store.mlflow_internals import checked_batch
+from icl_mlflow.tracking.store.ui import fitting
 from icl_mlflow.tracking.store.uri import redacted
+from icl_mlflow.training.datasets import Dataset
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.version import VERSION
-
-T = TypeVar("T")
 
 NON_FINITE_TAG = "non_finite_metrics"
 
 # What MLflow takes in one value.
 _LONGEST_TAG = 8000
-_LONGEST_DIGEST = 36
 
 
 class RunLog:
@@ -90,40 +92,45 @@ class RunLog:
         step: int | None = None,
         *,
         of_model: bool = False,
+        dataset: Dataset | None = None,
     ) -> None:
         """Log metrics of one step; also of the model that the run has kept, if wanted.
+
+        With the ``dataset`` that they were measured on, the store can say which model
+        is best on it.
 
         MLflow cannot hold an infinity (it returns as 1.8e308), so a value that is not
         finite is named in the tag ``non_finite_metrics`` instead. A plus sign, as in
         the names of combined variants, becomes a colon: MLflow takes none in a metric.
         A run that was opened again keeps what it had at the same step.
         """
-        self.metric_series([(step or 0, values)], of_model=of_model)
+        self.metric_series([(step or 0, values)], of_model=of_model, dataset=dataset)
 
     def metric_series(
         self,
         rows: Sequence[tuple[int, Mapping[str, float]]],
         *,
         of_model: bool = False,
+        dataset: Dataset | None = None,
     ) -> None:
         """Log many steps at once, as (step, values)."""
-        now = int(time.time() * 1000)
-        flat = [
-            Metric(key.replace("+", ":"), float(value), now, step)
-            for step, values in rows
-            for key, value in values.items()
-        ]
-        finite = [metric for metric in flat if math.isfinite(metric.value)]
-        checked_batch(finite)
-        points = [
-            (metric.key, metric.value, metric.timestamp, metric.step)
-            for metric in finite
-            if (metric.key, metric.step) not in self._known
-        ]
-        for some in _batches(points, METRICS_PER_BATCH):
-            self._outbox.put(Metrics(points=some, of_model=of_model))
+        flat = metrics_of_rows(rows)
+        points = [p for p in finite_points(flat) if (p[0], p[3]) not in self._known]
+        for some in batches(points, METRICS_PER_BATCH):
+            self._outbox.put(
+                Metrics(
+                    points=some,
+                    of_model=of_model,
+                    dataset=dataset.key if dataset else None,
+                )
+            )
             self._points.update({(point[0], point[3]): point for point in some})
         self._note([metric for metric in flat if not math.isfinite(metric.value)])
+
+    def metrics_of(self, run_id: str, values: Mapping[str, float], step: int) -> None:
+        """Log metrics of another run; what is not finite is left out."""
+        points = finite_points(metrics_of_rows([(step, values)]))
+        self._outbox.put(Metrics(points=tuple(points), run_id=run_id))
 
     def tags(self, values: Mapping[str, object], run_id: str | None = None) -> None:
         """Set tags; a tag set before gets the new value.
@@ -139,40 +146,34 @@ class RunLog:
             if key not in kept
         ]
         _, _, pairs = checked_batch(tags=pairs)
-        for some in _batches(pairs, PAIRS_PER_BATCH):
+        for some in batches(pairs, PAIRS_PER_BATCH):
             self._outbox.put(
                 Tags(values={tag.key: tag.value for tag in some}, run_id=run_id)
             )
 
     def description(self, markdown: str) -> None:
-        """Say what the run is, in place of what was said here when it was opened."""
-        self.tags({MLFLOW_RUN_NOTE: markdown})
+        """Say what the run is, in place of what was said here when it was opened.
+
+        Of what is too long for MLflow, the last lines are left out.
+        """
+        self.tags({MLFLOW_RUN_NOTE: fitting(markdown)})
 
     def params(self, values: Mapping[str, object]) -> None:
         """Log params; None stands for one that is not given and is left out."""
         given = [Param(k, redacted(str(v))) for k, v in values.items() if v is not None]
         _, pairs, _ = checked_batch(params=given)
-        for some in _batches(pairs, PAIRS_PER_BATCH):
+        for some in batches(pairs, PAIRS_PER_BATCH):
             self._outbox.put(Params(values={param.key: param.value for param in some}))
 
-    def dataset(
-        self, name: str, digest: str, profile: Mapping[str, object], context: str
-    ) -> None:
-        """Record which episodes the run used.
-
-        Args:
-            name: such as ``episodes-A``; the UI's runs table shows it.
-            digest: identifies how they are drawn; the first 36 characters are kept.
-            profile: how they are drawn, for readers.
-            context: what for: ``training``, ``evaluation``, ...
-        """
+    def dataset(self, used: Dataset) -> None:
+        """Record which episodes the run used; the UI's runs table shows their name."""
         self._outbox.put(
             DatasetInput(
-                name=name,
-                digest=digest[:_LONGEST_DIGEST],
+                name=used.name,
+                digest=used.digest,
                 source=json.dumps({"drawn by": f"icl-mlflow {VERSION}"}),
-                profile=json.dumps(profile),
-                context=context,
+                profile=json.dumps(used.profile),
+                context=used.context,
             )
         )
 
@@ -300,8 +301,3 @@ class RunLog:
         if non_finite:
             self._noted += [f"{m.key}={m.value} at step {m.step}" for m in non_finite]
             self.tags({NON_FINITE_TAG: "; ".join(self._noted)[:_LONGEST_TAG]})
-
-
-def _batches(items: Sequence[T], size: int) -> Iterator[tuple[T, ...]]:
-    for start in range(0, len(items), size):
-        yield tuple(items[start : start + size])

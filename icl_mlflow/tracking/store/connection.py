@@ -3,12 +3,10 @@
 import functools
 import hashlib
 import os
-import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run
@@ -16,6 +14,7 @@ from mlflow.exceptions import MlflowException
 
 from icl_mlflow.tracking.runs.given_run import given_run
 from icl_mlflow.tracking.runs.outer_run import outer_run
+from icl_mlflow.tracking.store import ui
 from icl_mlflow.tracking.store.failures import meaning
 from icl_mlflow.tracking.store.mlflow_internals import local_folder
 from icl_mlflow.tracking.store.moved_files import may_have_files, missing_folder
@@ -31,13 +30,11 @@ from icl_mlflow.tracking.store.run_files import check_place
 from icl_mlflow.tracking.store.schema import client_with_schema
 from icl_mlflow.tracking.store.uri import (
     DATABASES,
-    SERVERS,
     StoreError,
     artifact_folder,
     scheme_of,
     shown,
     sqlite_file,
-    sqlite_uri,
     tracking_uri,
     without_secrets,
 )
@@ -79,12 +76,7 @@ class Store:
     @property
     def ui_command(self) -> str | None:
         """What starts the UI, or None where a server already shows it."""
-        if scheme_of(self.tracking_uri) in SERVERS:
-            return None
-        is_here = self.tracking_uri == sqlite_uri(Path("mlflow.db"))
-        if is_here and not _has_old_runs(Path("mlruns")):
-            return "mlflow ui"
-        return f"mlflow ui --backend-store-uri {shlex.quote(self.place)}"
+        return ui.ui_command(self.tracking_uri)
 
     def check_there(self) -> None:
         """Check that the database file is there, which a write would make anew.
@@ -108,19 +100,30 @@ class Store:
             ):
                 part.engine.dispose()
 
-    def run_link(self, run_id: str) -> str:
-        """The run's page in the UI; for a local store where ``mlflow ui`` serves it."""
-        return f"{self._ui}/#/experiments/{self.experiment_id}/runs/{run_id}"
+    def run_link(self, run_id: str, artifact: str = "") -> str:
+        """The page of a run, or of one of its artifacts, in the UI.
+
+        For a local store where ``mlflow ui`` serves it.
+        """
+        return ui.run_page(self.tracking_uri, self.experiment_id, run_id, artifact)
+
+    def model_link(self, name: str, version: str) -> str:
+        """The page of a registered version in the UI."""
+        return ui.model_page(self.tracking_uri, name, version)
+
+    def comparison_link(
+        self, parent_run_id: str, run_ids: Sequence[str], *, by: Sequence[str]
+    ) -> str:
+        """The comparison of a suite's members in the UI, grouped by tags of theirs."""
+        view = ui.share_comparison(
+            self.client, self.experiment_id, parent_run_id, run_ids, by=by
+        )
+        return ui.comparison_page(self.tracking_uri, self.experiment_id, view)
 
     def where(self, link: str) -> str:
         """The line that tells a reader where to look."""
         after = f"  (after: {self.ui_command})" if self.ui_command else ""
         return f"see      {link}{after}"
-
-    @property
-    def _ui(self) -> str:
-        on_server = scheme_of(self.tracking_uri) in SERVERS
-        return self.place if on_server else "http://127.0.0.1:5000"
 
 
 @quiet_mlflow()
@@ -173,6 +176,9 @@ def connect(
         )
     if folder := local_folder(location):
         check_writable(folder)
+    with _one_line_errors(uri):
+        given = None if run is None else run.info.run_id
+        repeated(lambda: ui.describe(client, found, given))
     return Store(uri, experiment_id, client)
 
 
@@ -276,14 +282,6 @@ def _create_experiment(client: MlflowClient, name: str) -> Experiment:
             raise
         return faster
     return client.get_experiment(created)
-
-
-def _has_old_runs(folder: Path) -> bool:
-    """Whether MLflow finds runs of its former kind there, and would show only them."""
-    return any(
-        os.path.lexists(file) and file.parent.name.isdecimal()
-        for file in folder.glob("*/meta.yaml")
-    )
 
 
 def _file_name(name: str) -> str:

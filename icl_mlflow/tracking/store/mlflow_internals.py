@@ -21,6 +21,21 @@ if TYPE_CHECKING:
 #: The file that describes a stored model, as `mlflow.models.model` names it.
 MODEL_FILE = "MLmodel"
 
+#: Before the key of a view that is shared, in the tags of its experiment.
+SHARED_VIEW = "mlflow.sharedViewState."
+
+#: What MLflow takes in no name of a stored model.
+_NOT_IN_NAMES = str.maketrans(dict.fromkeys("/:.%\"'", "_"))
+
+
+def logged_model_name(text: str) -> str:
+    """A text as a name that MLflow takes for a stored model.
+
+    >>> logged_model_name("A-noisy_labels_0.2-seed0")
+    'A-noisy_labels_0_2-seed0'
+    """
+    return text.translate(_NOT_IN_NAMES)
+
 
 class ArtifactFiles(Protocol):
     """What can be asked of the files at a location of artifacts.

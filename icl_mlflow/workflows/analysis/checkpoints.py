@@ -38,7 +38,9 @@ def courses_of(
         ]
         if stages:
             found += courses(name, ANALYSES[name], stages)
-            for epoch, metrics in series(name, stages):
+            headline = ANALYSES[name].headline
+            is_known = headline in stages[0].measured.numbers
+            for epoch, metrics in series(name, stages, headline if is_known else ""):
                 by_epoch.setdefault(epoch, {}).update(metrics)
     return found, sorted(by_epoch.items())
 

@@ -1,8 +1,6 @@
 """The run that holds an analysis: numbers, tables, figures and the report."""
 
 import datetime
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,30 +16,29 @@ from icl_mlflow.analysis.report.description import costly_text, episodes_text
 from icl_mlflow.analysis.report.page import (
     Refusal,
     Report,
-    Section,
     Source,
     render,
-    section,
 )
+from icl_mlflow.analysis.report.section import Section, sections_of
 from icl_mlflow.analysis.settings import AnalyzeSettings
 from icl_mlflow.analysis.subject import STREAM
-from icl_mlflow.escaping import for_markdown, markdown_code, markdown_link
+from icl_mlflow.escaping import markdown_code, markdown_link
 from icl_mlflow.settings import values_of
-from icl_mlflow.tasks.base import parameters
 from icl_mlflow.tracking.local.temporary import temporary_folder
 from icl_mlflow.tracking.models.sources import ReferencedModels
 from icl_mlflow.tracking.runs.lifecycle import RunLog, open_run
 from icl_mlflow.tracking.store.connection import Store
+from icl_mlflow.training.datasets import Dataset, episodes_profile, profile_digest
 from icl_mlflow.version import VERSION
+from icl_mlflow.workflows.analysis.answers import described, headlines
+
+_REPORT = "report.html"
 
 #: The one tag that a source run gets: its latest analysis.
 LINK_TAG = "analysis_run_id"
 
 #: Metrics by step.
 Series = Sequence[tuple[int, Mapping[str, float]]]
-
-#: Answers in the run's description, which MLflow keeps short; the report has all.
-_MOST_LINES = 20
 
 
 class AnalysisLog:
@@ -50,6 +47,7 @@ class AnalysisLog:
     Attributes:
         run_id: of the new run.
         ui_link: its page in the UI.
+        report_link: its report there.
     """
 
     def __init__(
@@ -61,6 +59,7 @@ class AnalysisLog:
     ) -> None:
         self.run_id = log.run_id
         self.ui_link = log.ui_link()
+        self.report_link = log.store.run_link(log.run_id, _REPORT)
         self._log = log
         self._settings = settings
         self._pulled = pulled
@@ -80,23 +79,18 @@ class AnalysisLog:
             series: the metrics by epoch, where checkpoints were asked; those of the
                 answers if not given.
         """
-        of_answers = {k: v for one in found for k, v in one.metrics.items()}
-        self._log.metric_series(series or [(0, of_answers)])
+        self._log.metric_series(series or [(0, headlines(found))])
         for name, frame in frames(found).items():
             self._log.table(name, frame)
         self._log.table("models", models_table(self._pulled))
         self._log.table("numbers", numbers_table(found))
-        sections = [section(answer) for answer in found]
+        sections = sections_of(found)
         self._log_figures(sections)
         report = self._report(sections, refusals)
-        self._log.text("report.html", render(report))
+        self._log.text(_REPORT, render(report))
         self._log.description(
-            "\n".join(
-                [
-                    _description(self._log.store, self._pulled),
-                    "",
-                    *[_line(one) for one in found[:_MOST_LINES]],
-                ]
+            described(
+                _description(self._log.store, self._pulled), found, self.report_link
             )
         )
         self._log.tags({LINK_TAG: self.run_id}, run_id=self._pulled.run_id)
@@ -177,10 +171,8 @@ def log_analysis(
         parent_run_id=parent_run_id,
     ) as log:
         log.json("settings.json", values_of(settings))
-        for profile in _profiles(asked_subjects):
-            text = json.dumps(profile, sort_keys=True)
-            digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-            log.dataset(f"episodes-{profile['task']}", digest, profile, "evaluation")
+        for used in {one.key: one for one in map(_dataset, asked_subjects)}.values():
+            log.dataset(used)
         yield AnalysisLog(log, settings, pulled, asked_subjects)
 
 
@@ -253,14 +245,8 @@ def source_link(store: Store, pulled: ReferencedModels) -> str:
 def _description(store: Store, pulled: ReferencedModels) -> str:
     return (
         f"Analysis of {markdown_link(pulled.run_name, source_link(store, pulled))}, "
-        f"run {markdown_code(pulled.run_id)}. Open `report.html` among the "
-        "artifacts for all questions, answers and figures."
+        f"run {markdown_code(pulled.run_id)}."
     )
-
-
-def _line(answer: Answer) -> str:
-    group = f" ({for_markdown(answer.group)})" if answer.group else ""
-    return f"- **{answer.question}**{group} {for_markdown(answer.verdict)}"
 
 
 def _merged(refusals: Sequence[Refusal], n_models: int) -> list[Refusal]:
@@ -282,19 +268,20 @@ def _all_of(values: Iterator[str]) -> str:
     return ",".join(dict.fromkeys(values))
 
 
-def _profiles(asked_subjects: Sequence[Subject]) -> list[Mapping[str, object]]:
-    """How the episodes are drawn, once for each way."""
-    found: list[Mapping[str, object]] = []
-    for subject in asked_subjects:
-        profile = {
-            "task": subject.settings.task,
-            **parameters(subject.task),
-            "n_context": subject.problem.n_context,
-            "shown": subject.problem.variant.on_eval.does,
-            "episodes": len(subject.truth),
-            "seed": subject.seed,
-            "stream": STREAM,
-        }
-        if profile not in found:
-            found.append(profile)
-    return found
+def _dataset(subject: Subject) -> Dataset:
+    """The episodes that a model is asked about."""
+    profile = episodes_profile(
+        subject.settings.task,
+        subject.task,
+        n_context=subject.problem.n_context,
+        shown=subject.problem.variant.on_eval.does,
+        episodes=len(subject.truth),
+        seed=subject.seed,
+        stream=STREAM,
+    )
+    return Dataset(
+        name=f"episodes-{subject.settings.task}",
+        digest=profile_digest(profile),
+        profile=profile,
+        context="evaluation",
+    )

@@ -1,6 +1,7 @@
 """The answer to how training went, from the metrics that MLflow has of it."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from icl_mlflow.analysis.performance import learning_curves
 from icl_mlflow.analysis.report.answer import Answer, Measurement, joined, over_models
@@ -18,6 +19,7 @@ from icl_mlflow.training.problem import problem
 _NAME = "learning_curves"
 _QUESTION = "Did training leave the plateau?"
 _FINAL = "test/"
+_HEADLINE = "excess_risk"
 
 _Trained = tuple[ReferencedModel, TrainingRecord]
 
@@ -67,6 +69,8 @@ def _answer(trained: Sequence[_Trained], group: str) -> Answer:
         question=_QUESTION,
         verdict=learning_curves.verdict(frame, lines),
         numbers=numbers,
+        headline=_HEADLINE,
         frame=frame,
-        figure=learning_curves.draw(frame, lines),
+        draw=partial(learning_curves.draw, lines=lines),
+        beside=learning_curves.draw_beside,
     )

@@ -58,6 +58,16 @@ def test_variants_are_kept_apart() -> None:
     assert no_position.metrics["no_position/planted/size"] == 6.0
     assert no_position.file_name == "planted-no_position"
     assert set(baseline.frame["model"]) == {"A-baseline-seed0"}
+    assert list(no_position.headlines) == [5.0, 7.0]
+
+
+def test_the_headline_has_the_same_name_for_one_variant_and_for_several() -> None:
+    both = [measured("baseline", 0, 2.0), measured("no_position", 0, 5.0)]
+    apart = [answers("planted", PLANTED, [one])[0] for one in both]
+    together = answers("planted", PLANTED, both)
+    for one in (*apart, *together):
+        assert list(one.metric) == ["planted/size"]
+    assert [one.metric for one in together] == [one.metric for one in apart]
 
 
 def test_a_number_that_one_seed_lacks_the_value_of_has_no_mean() -> None:
@@ -69,8 +79,9 @@ def test_a_number_that_one_seed_lacks_the_value_of_has_no_mean() -> None:
         question="",
         verdict="",
         numbers={"r": interval},
+        headline="r",
         frame=pd.DataFrame(),
-        figure=Figure(),
+        draw=lambda _frame: Figure(),
     )
     assert list(answer.metrics) == ["planted/r"]
 

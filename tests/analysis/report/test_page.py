@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from icl_mlflow.analysis import style
 from icl_mlflow.analysis.report.answer import Answer
@@ -15,8 +16,8 @@ from icl_mlflow.analysis.report.page import (
     Report,
     Source,
     render,
-    section,
 )
+from icl_mlflow.analysis.report.section import section
 from icl_mlflow.statistics import Interval
 
 HOSTILE = '<script>alert("x")</script>'
@@ -51,8 +52,6 @@ class Page(HTMLParser):
 
 
 def answer(name: str = "planted", n_numbers: int = 2, rows: int = 3) -> Answer:
-    drawn, (axes,) = style.figure()
-    axes.plot([0, 1], [0, 1])
     numbers = {
         f"size_{i}": Interval(0.5 + i, 0.25 + i, 0.75, 3) for i in range(n_numbers)
     }
@@ -63,8 +62,15 @@ def answer(name: str = "planted", n_numbers: int = 2, rows: int = 3) -> Answer:
         verdict=f"It is large & {HOSTILE}.",
         numbers=numbers,
         frame=pd.DataFrame({"model": [HOSTILE] * rows, "size": [-0.123456] * rows}),
-        figure=drawn,
+        headline="size_0",
+        draw=_drawn,
     )
+
+
+def _drawn(_frame: pd.DataFrame) -> Figure:
+    drawn, (axes,) = style.figure()
+    axes.plot([0, 1], [0, 1])
+    return drawn
 
 
 def report(*found: Answer) -> Report:

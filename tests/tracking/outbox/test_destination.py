@@ -49,7 +49,11 @@ def edit(folder: Path) -> Callable[..., None]:
     return change
 
 
-def test_the_destination_is_read_as_it_was_written(folder: Path) -> None:
+def test_the_destination_is_read_as_it_was_written(
+    folder: Path, edit: Callable[..., None]
+) -> None:
+    assert read_destination(folder) == DESTINATION
+    edit(format=1)  # of an earlier version
     assert read_destination(folder) == DESTINATION
 
 

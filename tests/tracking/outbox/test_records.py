@@ -24,6 +24,12 @@ SHA256 = "0a" * 32
 RECORDS: list[Record] = [
     Metrics(points=(("train/loss", 0.1, 1_700_000_000_000, 0), ("a", -0.0, 0, -3))),
     Metrics(points=(("test/accuracy", 1.0, 7, 20),), of_model=True),
+    Metrics(
+        points=(("test/accuracy", 1.0, 7, 20),),
+        of_model=True,
+        dataset=("episodes-A-test", "0a1b"),
+    ),
+    Metrics(points=(("test/accuracy", 1.0, 7, 20),), run_id="0a1b2c"),
     Params(values={"lr": "0.0003", "note": "ein Häuschen\nam Meer"}),
     Tags(values={"kind": "train"}),
     Tags(values={"kind": "resume"}, run_id="0a1b2c"),
@@ -65,6 +71,12 @@ def test_a_model_of_an_earlier_release_has_no_card() -> None:
     assert (record.card, record.about) == ("", "")
 
 
+def test_metrics_of_an_earlier_version_name_neither_data_set_nor_run() -> None:
+    written = {"kind": "metrics", "points": [["a", 0.5, 7, 0]], "of_model": True}
+    expected = Metrics(points=(("a", 0.5, 7, 0),), of_model=True)
+    assert from_json(written) == expected
+
+
 METRICS = {"kind": "metrics", "of_model": False}
 ARTIFACT = {"kind": "artifact", "path": "a.txt", "sha256": SHA256}
 MODEL = to_json(RECORDS[-3])
@@ -89,6 +101,9 @@ CHECKPOINT = to_json(RECORDS[-2])
         {**METRICS, "points": [["loss", float("inf"), 7, 0]]},
         {**METRICS, "points": [["loss", 0.5, 7, 2**63]]},
         {**METRICS, "points": [["loss", 0.5, 7, 0]], "of_model": 1},
+        {**METRICS, "points": [["loss", 0.5, 7, 0]], "dataset": ["a"]},
+        {**METRICS, "points": [["loss", 0.5, 7, 0]], "dataset": ["a", 7]},
+        {**METRICS, "points": [["loss", 0.5, 7, 0]], "run_id": 7},
         {**ARTIFACT, "path": "../a.txt"},
         {**ARTIFACT, "path": "/etc/a.txt"},
         {**ARTIFACT, "path": "a\\b.txt"},

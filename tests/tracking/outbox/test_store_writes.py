@@ -1,6 +1,7 @@
 """Each kind of record is one kind of request, and as many as fit are one."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,7 @@ OTHER = Tags(values={"kind": "resume"}, run_id="0a1b2c")
         ([Status(status="FINISHED", time=NOW), loss(0)], 1),
         ([OTHER, OTHER], 1),
         ([loss(0), OTHER], 1),
+        ([loss(0), replace(loss(1), run_id="0a1b2c"), loss(2)], 1),
     ],
 )
 def test_as_many_as_one_request_takes_go_together(
@@ -90,11 +92,23 @@ def test_tags_of_another_run_go_there(opened: OpenRun) -> None:
     assert client.get_run(other).data.tags["kind"] == "resume"
 
 
-def test_tags_of_another_run_that_is_gone_hold_up_nothing(
+def test_metrics_of_another_run_go_there_once(opened: OpenRun) -> None:
+    client = opened.store.client
+    other = client.create_run(opened.store.experiment_id).info.run_id
+    record = replace(loss(3, 0.25), run_id=other)
+    for look in (False, True):
+        opened.store_writer.deliver([record], look=look)
+    found = client.get_metric_history(other, "loss")
+    assert [(point.step, point.value) for point in found] == [(3, 0.25)]
+    assert opened.losses() == []
+
+
+def test_what_another_run_that_is_gone_is_told_holds_up_nothing(
     opened: OpenRun, caplog: pytest.LogCaptureFixture
 ) -> None:
     gone = "0" * 32
     opened.outbox.put(Tags(values={"kind": "resume"}, run_id=gone))
+    opened.outbox.put(replace(loss(1), run_id=gone))
     opened.outbox.put(loss(0))
     delivery = opened.delivery
     while delivery.is_busy:
@@ -135,12 +149,17 @@ def test_a_model_is_registered_and_gets_its_metrics(
 ) -> None:
     writer, kept = opened.store_writer, opened.kept_model(model, settings)
     model_id = writer.deliver([kept], look=False)
-    score = Metrics(points=(("test/accuracy", 0.75, NOW, 0),), of_model=True)
+    score = Metrics(
+        points=(("test/accuracy", 0.75, NOW, 0),),
+        of_model=True,
+        dataset=("episodes-A-test", "d"),
+    )
     assert writer.deliver([score], look=False) == model_id
     assert writer.registered is not None
     assert writer.registered.uri == "models:/icl-A-baseline/1"
     (metric,) = opened.store.client.get_logged_model(model_id).metrics
     assert (metric.key, metric.value) == ("test/accuracy", 0.75)
+    assert (metric.dataset_name, metric.dataset_digest) == ("episodes-A-test", "d")
     assert opened.seen().data.metrics == {"test/accuracy": 0.75}
 
 

@@ -1,6 +1,7 @@
 """What the store lacks is named; what came in its place, from whomever, is not."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -111,6 +112,20 @@ def test_a_model_that_is_stored_anew_gets_its_metrics_anew(
     assert lost(opened) == []
     opened.store.client.delete_model_version(kept.name, "1")
     assert lost(opened) == [kept, score]
+
+
+def test_metrics_of_another_run_are_asked_for_there(opened: OpenRun) -> None:
+    client = opened.store.client
+    first, second = (
+        client.create_run(opened.store.experiment_id).info.run_id for _ in range(2)
+    )
+    told, lost_one = (replace(loss(2), run_id=run_id) for run_id in (first, second))
+    write(opened, told)
+    opened.outbox.put(lost_one)
+    client.log_metric(first, "loss", 0.25, NOW + 99, 2)  # later, by somebody else
+    assert lost(opened) == [lost_one]
+    client.delete_run(second)
+    assert lost(opened) == []
 
 
 def test_tags_of_another_run_that_is_gone_are_not_missed(opened: OpenRun) -> None:

@@ -1,12 +1,15 @@
 """The history of a training comes back from MLflow, epoch by epoch, as reported."""
 
 import logging
+from pathlib import Path
 
 import pytest
 from mlflow.entities import Metric
 
 from icl_mlflow.tracking.local.safe_read import ModelError
 from icl_mlflow.tracking.runs.history import (
+    DIFFERENCE,
+    HISTORY,
     NoHistoryError,
     epochs_of,
     experiment_records,
@@ -44,6 +47,32 @@ def test_a_run_is_a_table_of_epochs_and_its_final_metrics(store: Store) -> None:
     assert list(record.history["epoch"]) == [0, 1]
     assert list(record.history["val/loss"]) == [0.5, 0.4]
     assert record.history["lr"].isna().tolist() == [True, False]
+
+
+def test_what_an_ablation_has_told_a_run_is_no_result_of_its_training(
+    store: Store,
+) -> None:
+    run_id = a_run(store)
+    store.client.log_metric(run_id, DIFFERENCE, 0.25, step=2)
+    (record,) = training_records(store.client, run_id)
+    assert record.test == {"test/loss": 0.45}
+
+
+def test_what_is_too_much_for_metrics_comes_from_the_table(
+    store: Store, tmp_path: Path
+) -> None:
+    run_id = a_run(store)
+    table = tmp_path / HISTORY
+    table.write_text("seed,epoch,lr,val/loss,a/loss\n3,0,,0.5,0.7\n3,1,0.1,0.4,0.6\n")
+    store.client.log_artifact(run_id, str(table))
+    (record,) = training_records(store.client, run_id)
+    assert "a/loss" not in record.history  # one shift has room among the metrics
+    store.client.log_param(run_id, "also_evaluate", "a+b")
+    (record,) = training_records(store.client, run_id)
+    assert list(record.history["a/loss"]) == [0.7, 0.6]
+    assert list(record.history["val/loss"]) == [0.5, 0.4]
+    (without,) = training_records(store.client, a_run(store))
+    assert "a/loss" not in without.history
 
 
 def test_epochs_are_as_training_reported_them(store: Store) -> None:

@@ -169,7 +169,7 @@ def test_the_link_names_the_run(store: Store, new_folder: Path) -> None:
     with open_run(store, **OPENING) as log:
         link = log.ui_link()
     page = f"experiments/{store.experiment_id}/runs/{log.run_id}"
-    assert link == f"http://127.0.0.1:5000/#/{page}"
+    assert link == f"http://127.0.0.1:5000/#/{page}?workflowType=machine_learning"
     assert store.ui_command == "mlflow ui"
     (new_folder / "elsewhere").mkdir()
     os.chdir(new_folder / "elsewhere")

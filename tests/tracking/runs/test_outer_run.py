@@ -86,6 +86,12 @@ def test_a_run_that_is_open_in_another_store_is_no_parent(
     ],
 )
 def test_a_name_that_mlflow_has_drawn_is_nobodys(name: str, *, is_said: bool) -> None:
-    assert said_before({"mlflow.runName": name}) == (
+    assert said_before({"mlflow.runName": name}, "") == (
         {"mlflow.runName"} if is_said else set()
     )
+
+
+def test_the_description_that_we_gave_before_is_not_the_users() -> None:
+    tags = {MLFLOW_RUN_NOTE: "what is asked"}
+    assert said_before(tags, "what is asked") == set()
+    assert said_before(tags, "something else") == {MLFLOW_RUN_NOTE}

@@ -12,7 +12,12 @@ from mlflow.entities import Run
 from icl_mlflow.tracking.local.claims import RunInUseError
 from icl_mlflow.tracking.local.liveness import Heartbeat, heartbeat
 from icl_mlflow.tracking.runs import ownership
-from icl_mlflow.tracking.runs.ownership import Ownership, living_owner
+from icl_mlflow.tracking.runs.ownership import (
+    Ownership,
+    let_go,
+    living_owner,
+    mark_ended,
+)
 from icl_mlflow.tracking.store.connection import Store
 
 LISTENING = 1.5
@@ -111,3 +116,36 @@ def test_a_copy_of_this_very_process_is_somebody_else(store: Store) -> None:
     store.client.set_tag(run_id, "heartbeat", later.text)
     with pytest.raises(RunInUseError):
         ours.renew()
+
+
+@pytest.mark.parametrize("status", ["FINISHED", "FAILED", "KILLED"])
+def test_a_run_that_has_ended_shows_no_sign_of_life(store: Store, status: str) -> None:
+    run_id = a_run(store, heartbeat()).info.run_id
+    let_go(store.client, run_id)  # it still runs
+    assert "heartbeat" in store.client.get_run(run_id).data.tags
+    for _ in range(2):
+        mark_ended(store.client, run_id, status)
+        run = store.client.get_run(run_id)
+        assert (run.info.status, run.data.tags.get("heartbeat")) == (status, None)
+
+
+@pytest.mark.parametrize("was_elsewhere", [False, True])
+def test_an_ended_run_is_taken_by_one_of_two_machines(
+    store: Store, monkeypatch: pytest.MonkeyPatch, *, was_elsewhere: bool
+) -> None:
+    monkeypatch.setattr(ownership, "_SETTLING", 0.5)
+    run_id = store.client.create_run(store.experiment_id).info.run_id
+    mark_ended(store.client, run_id, "KILLED")
+    ours, other = Ownership(store.client, run_id), elsewhere().text
+    timer = Timer(0.2, store.client.set_tag, [run_id, "heartbeat", other])
+    timer.start()
+    began = time.monotonic()
+    try:
+        if was_elsewhere:  # the folder was copied from there: both may have begun
+            with pytest.raises(RunInUseError):
+                ours.take("", was_elsewhere=True)
+        else:
+            ours.take("")
+            assert time.monotonic() - began < 0.4
+    finally:
+        timer.join()

@@ -84,6 +84,7 @@ def test_a_run_is_dead_when_its_process_is(store: Store) -> None:
     assert status(store, run_id) == "RUNNING"
     assert mark_killed(store.client, one)
     assert status(store, run_id) == "KILLED"
+    assert "heartbeat" not in store.client.get_run(run_id).data.tags
     assert dead(store) == []
 
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from mlflow.entities import Run
 
 from icl_mlflow.tracking.runs.lifecycle import RunLog, open_run
+from icl_mlflow.training.datasets import Dataset
 
 
 @pytest.fixture(params=["file", "server"])
@@ -81,14 +82,33 @@ def test_more_params_and_tags_than_fit_into_one_request(log: RunLog) -> None:
 
 
 def test_the_episodes_appear_as_a_dataset(log: RunLog) -> None:
-    log.dataset("episodes-A", "d" * 64, {"tau": 3.0}, context="training")
+    used = Dataset(name="episodes-A", digest="d1", profile={"tau": 3.0}, context="test")
+    log.dataset(used)
     (entry,) = run_of(log).inputs.dataset_inputs
-    assert entry.dataset.name == "episodes-A"
-    assert entry.dataset.digest == "d" * 36
+    assert (entry.dataset.name, entry.dataset.digest) == used.key
     assert json.loads(entry.dataset.profile) == {"tau": 3.0}
-    assert {tag.key: tag.value for tag in entry.tags} == {
-        "mlflow.data.context": "training"
-    }
+    tags = {tag.key: tag.value for tag in entry.tags}
+    assert tags == {"mlflow.data.context": "test"}
+
+
+def test_another_run_is_told_its_metrics_and_keeps_its_own(log: RunLog) -> None:
+    client = log.store.client
+    other = client.create_run(log.store.experiment_id).info.run_id
+    client.set_terminated(other)
+    log.metrics({"test/loss": 0.5}, step=2)
+    log.metrics_of(other, {"test/loss": 0.25, "test/risk": math.nan}, step=2)
+    assert run_of(log).data.metrics == {"test/loss": 0.5}
+    found = client.get_run(other)
+    assert (found.info.status, found.data.metrics) == ("FINISHED", {"test/loss": 0.25})
+
+
+def test_a_description_that_is_too_long_ends_with_a_whole_line(log: RunLog) -> None:
+    rows = [f"| variant {i} | {'x' * 90} |" for i in range(200)]
+    log.description("\n".join(rows))
+    told = run_of(log).data.tags["mlflow.note.content"].splitlines()
+    assert told[-1] == "..."
+    assert told[:-2] == rows[: len(told) - 2]
+    assert len(told) > 60
 
 
 def test_files_are_where_readers_look(log: RunLog, tmp_path: Path) -> None:

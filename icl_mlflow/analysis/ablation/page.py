@@ -1,0 +1,131 @@
+"""The report of an ablation: its table and verdicts, and variants side by side."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from icl_mlflow.analysis.ablation.decision import SMALLEST_OF_INTEREST, Kind
+from icl_mlflow.analysis.ablation.table import readable
+from icl_mlflow.analysis.report.page import Command, Report, Results, Source
+from icl_mlflow.analysis.report.section import Section, css_width, png
+
+FOREST, CURVES = "differences", "learning_curves"
+
+_QUESTIONS = {
+    FOREST: "What does each variant cost, seed by seed?",
+    CURVES: "Which variants leave the plateau, and when?",
+}
+_HOW_COMPARED = (
+    "Numbers are means over seeds; in brackets the lowest and the highest seed or, "
+    "from six seeds on, where their median lies. A variant is compared with the "
+    "baseline seed by seed, on the same test episodes: excess risk over its own "
+    "ceiling (an ideal learner of its training) minus the baseline's over its own. "
+    f"Differences within {SMALLEST_OF_INTEREST} nats count as none."
+)
+_HOW_SURE = (
+    "Verdicts are decided together, with Holm's correction: of suites without any "
+    "effect at most one in twenty has a false “hurt” or “helped”, and one in twenty a "
+    "false “plateau”."
+)
+
+
+def counted(table: pd.DataFrame) -> str:
+    """How many variants have which verdict: ``2 hurt, 1 plateau, 1 undecided``."""
+    words = Counter(table.loc[~table["is_baseline"].astype(bool), "verdict"])
+    told = [f"{words[str(kind)]} {kind}" for kind in Kind if words[str(kind)]]
+    return ", ".join(told) or "nothing to compare with the baseline"
+
+
+def headline(table: pd.DataFrame) -> str:
+    """The verdicts counted, in a clause."""
+    n_variants = int((~table["is_baseline"].astype(bool)).sum())
+    return f"Of {n_variants} variants beside the baseline: {counted(table)}"
+
+
+def sections(table: pd.DataFrame, figures: Mapping[str, Figure]) -> list[Section]:
+    """The figures, each with its question and the verdicts on all variants.
+
+    Args:
+        table: of `icl_mlflow.analysis.ablation.verdict.with_verdicts`.
+        figures: by file name.
+    """
+    took_off = {
+        str(row["variant"]): f"{int(row['took_off'])} of {int(row['n_seeds'])} seeds "
+        "took off" + _when(row["take_off_epoch"])
+        for row in table.to_dict("records")
+    }
+    sentences = dict(zip(table["variant"], table["sentence"], strict=True))
+    verdicts = {FOREST: sentences, CURVES: took_off}
+    return [
+        Section(
+            anchor=name,
+            question=_QUESTIONS[name],
+            verdicts=verdicts[name],
+            numbers={},
+            png=png(figure),
+            width=css_width(figure),
+            figure_file=name,
+            table_file="",
+            table=pd.DataFrame(),
+        )
+        for name, figure in figures.items()
+    ]
+
+
+def report(
+    *,
+    title: str,
+    table: pd.DataFrame,
+    shown: Sequence[Section],
+    members: pd.DataFrame,
+    missing: Sequence[str],
+    n_episodes: int,
+    settings: Mapping[str, object],
+    commands: Sequence[Command],
+    sources: Sequence[Source],
+    made_with: Mapping[str, str],
+) -> Report:
+    """The page.
+
+    Args:
+        title: task and seeds.
+        table: of `icl_mlflow.analysis.ablation.verdict.with_verdicts`.
+        shown: of `sections`.
+        members: one row a member: where its run is.
+        missing: members that did not finish.
+        n_episodes: of the test.
+        settings: of every training.
+        commands: how to make it again.
+        sources: the runs.
+        made_with: versions by name.
+    """
+    return Report(
+        kind="icl-mlflow ablation",
+        title=title,
+        lead=f"{headline(table)}.",
+        episodes=(
+            f"Every member is tested on the same {n_episodes:,} episodes, as its "
+            "variant shows them."
+        ),
+        models=members,
+        sections=shown,
+        refusals=(),
+        commands=commands,
+        settings=settings,
+        sources=sources,
+        made_with=made_with,
+        results=Results(
+            title="What each variant costs",
+            notes=(_HOW_COMPARED, _HOW_SURE),
+            tables={"tables/ablation.md": readable(table).drop(columns="verdict")},
+            sentences=dict(zip(table["variant"], table["sentence"], strict=True)),
+            missing=missing,
+        ),
+    )
+
+
+def _when(epoch: float) -> str:
+    return "" if math.isnan(epoch) else f", at epoch {epoch:g} (median)"

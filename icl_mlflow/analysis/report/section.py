@@ -1,0 +1,168 @@
+"""A section of a report: one question, its answers, its figure and its numbers."""
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.figure import Figure
+from PIL import Image
+
+from icl_mlflow.analysis.report.answer import Answer
+from icl_mlflow.analysis.sentences import band_meaning
+from icl_mlflow.analysis.side_by_side import dots
+from icl_mlflow.statistics import Interval
+
+#: Of figures: sharp where a screen has two dots a pixel.
+_DOTS_PER_INCH = 150
+#: Of a figure, at most.
+_PIXELS = 2.4e6
+#: Of a figure in a page: more cannot be told apart in it.
+_COLOURS = 128
+#: CSS's own size of an inch, in pixels.
+_CSS_INCH = 96
+#: On a narrow screen a figure scrolls rather than shrink below this share of its size,
+#: unless even a wide screen had to scroll.
+_NARROWEST = 0.7
+_PAGE = 1_000
+#: Longer tables are left to their CSV.
+_SHORT = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """One question and its answer.
+
+    Attributes:
+        anchor: the section's identity within the page.
+        question: in a sentence.
+        verdicts: group of models to the sentence that answers it; the group is empty
+            where there is but one.
+        numbers: by name; of several groups, one number by group.
+        number: which that is.
+        png: the figure.
+        width: of the figure, in CSS pixels.
+        figure_file, table_file: without folder and ending; a table may be missing.
+        table: behind the figure.
+    """
+
+    anchor: str
+    question: str
+    verdicts: Mapping[str, str]
+    numbers: Mapping[str, Interval]
+    png: bytes
+    width: int
+    figure_file: str
+    table_file: str
+    table: pd.DataFrame
+    number: str = ""
+
+    @property
+    def spoken(self) -> str:
+        """The question and its answers, in place of the figure."""
+        said = [
+            f"{group}: {text}" if group else text
+            for group, text in self.verdicts.items()
+        ]
+        return " ".join([self.question, *said])
+
+    @property
+    def narrowest(self) -> int:
+        """The least width of the figure at which its labels can be read."""
+        return min(_PAGE, round(_NARROWEST * self.width))
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the table fits on the page."""
+        return bool(self.table_file) and len(self.table) <= _SHORT
+
+    @property
+    def interval_note(self) -> str:
+        """What the intervals are over."""
+        n_models = max((interval.n for interval in self.numbers.values()), default=0)
+        if self.number:
+            every = "tables/numbers.csv"
+            ends = band_meaning(n_models) if n_models > 1 else "95 % over episodes"
+            return f"{self.number} by variant; interval: {ends}; all numbers: {every}"
+        if n_models > 1:
+            return f"Mean over {n_models} models; interval: {band_meaning(n_models)}"
+        return "One model; an interval, where there is one, is over episodes, at 95 %"
+
+
+def section(answer: Answer) -> Section:
+    """The section of an answer; its figure is drawn here, once."""
+    return Section(
+        anchor=answer.file_name,
+        question=answer.question,
+        verdicts={answer.group: answer.verdict},
+        numbers=answer.numbers,
+        png=png(answer.figure),
+        width=css_width(answer.figure),
+        figure_file=answer.file_name,
+        table_file=answer.analysis,
+        table=answer.frame,
+    )
+
+
+def sections_of(found: Sequence[Answer]) -> list[Section]:
+    """A section a question: the groups of a suite share one, and its figure."""
+    by_question: dict[str, list[Answer]] = {}
+    for answer in found:
+        by_question.setdefault(answer.analysis, []).append(answer)
+    return [
+        section(each[0]) if len(each) == 1 else _suite_section(each)
+        for each in by_question.values()
+    ]
+
+
+def _suite_section(each: Sequence[Answer]) -> Section:
+    """One question to several groups of models, side by side."""
+    first = each[0]
+    frame = pd.concat([answer.frame for answer in each], ignore_index=True)
+    figure = _beside(each, frame)
+    return Section(
+        anchor=first.analysis,
+        question=first.question,
+        verdicts={answer.group: answer.verdict for answer in each},
+        numbers={
+            answer.group: answer.numbers[answer.headline]
+            for answer in each
+            if answer.headline
+        },
+        number=first.headline,
+        png=png(figure),
+        width=css_width(figure),
+        figure_file=first.analysis,
+        table_file=first.analysis,
+        table=frame,
+    )
+
+
+def _beside(each: Sequence[Answer], frame: pd.DataFrame) -> Figure:
+    """The figure of all groups: the analysis's own, or its headline's."""
+    first = each[0]
+    if first.beside is not None:
+        return first.beside(frame)
+    return dots({first.headline: {a.group: a.headlines for a in each}})
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as a file; the same figure gives the same bytes.
+
+    Of few colours, as drawings have, which takes a third of the bytes; and of so many
+    pixels at most, since a suite of many variants has many panels.
+    """
+    drawn, packed = io.BytesIO(), io.BytesIO()
+    width, height = (float(inches) for inches in figure.get_size_inches())
+    dots_per_inch = min(_DOTS_PER_INCH, math.sqrt(_PIXELS / (width * height)))
+    figure.savefig(drawn, dpi=dots_per_inch, metadata={"Software": None})
+    with Image.open(drawn) as image:
+        few = image.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
+        few.save(packed, "PNG", optimize=True)
+    return packed.getvalue()
+
+
+def css_width(figure: Figure) -> int:
+    """The width at which a figure's text has its nominal size, in CSS pixels."""
+    return round(float(figure.get_size_inches()[0]) * _CSS_INCH)
