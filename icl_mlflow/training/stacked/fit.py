@@ -32,7 +32,6 @@ from icl_mlflow.training.stacked.step import StackedOptimisation, Taken
 
 #: How a model of a stack ended.
 Ended = FittedModel | NonFiniteLossError
-
 #: Called with the index of a member, an epoch, and the weights after it.
 OnWeights = Callable[[int, Epoch, Weights], None]
 
@@ -144,8 +143,7 @@ class _Stack:
         for index, history in enumerate(state.histories):
             for epoch in history:
                 self._on_epoch(index, epoch)
-            last_good = self._members[index].history.last_good
-            self._on_weights(index, history[-1], last_good)
+            self._on_weights(index, history[-1], self._members[index].history.last_good)
 
     def train(self) -> None:
         """Train the epochs that are left."""
