@@ -230,6 +230,8 @@ class RunLog:
             bayes_accuracy: of exact Bayes on the same test episodes; for its card.
         """
         files, known, params = self._package(model, settings)
+        card = version_card(settings, model, metrics, bayes_accuracy)
+        about = about_models(settings, metrics, bayes_accuracy)
         self._outbox.put(
             ModelVersion(
                 name=name or registered_name(settings),
@@ -238,8 +240,8 @@ class RunLog:
                 params=params,
                 facts={**known, **(facts or {})},
                 results={name: str(value) for name, value in metrics.items()},
-                card=version_card(settings, model, metrics, bayes_accuracy),
-                about=about_models(settings, metrics, bayes_accuracy),
+                card=redacted(card),
+                about=redacted(about),
             )
         )
         self._writer.wait()
