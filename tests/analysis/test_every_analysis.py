@@ -139,6 +139,7 @@ def test_its_figure_says_what_it_shows(
             axes.title,
             *axes.get_yticklabels(),
             *(axes.get_legend().get_texts() if axes.get_legend() else ()),
+            *(text for legend in drawn.legends for text in legend.get_texts()),
         )
     }
     for model in models:

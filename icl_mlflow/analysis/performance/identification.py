@@ -8,6 +8,7 @@ nearest candidates are also tried where *they* disagree most, among many that ar
 for it. "None of them" is an answer: the nearest may be far.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -186,12 +187,14 @@ def draw(frame: pd.DataFrame) -> Figure:
     for axes, (name, part) in zip(panels, sets, strict=True):
         present = [one for one in order.index if one in set(part["candidate"])]
         places = {candidate: place for place, candidate in enumerate(present)}
+        palette = itertools.cycle(style.CYCLE)
         for model, rows in part.groupby("model", sort=False):
             value = rows["distance"]
             axes.errorbar(
                 value,
                 rows["candidate"].map(places),
                 xerr=[value - rows["distance_low"], rows["distance_high"] - value],
+                color=next(palette),
                 marker="o",
                 markersize=4,
                 linestyle="none",
@@ -204,7 +207,8 @@ def draw(frame: pd.DataFrame) -> Figure:
         axes.set_title(str(name), fontsize="medium")
         axes.set(xlabel="distance from the model (nats)", ylabel="candidate")
         style.logarithmic(axes, "x")
-    panels[0].legend(fontsize="small")
+    handles, labels = panels[0].get_legend_handles_labels()
+    drawn.legend(handles, labels, loc="outside lower center", ncols=5, fontsize="small")
     return drawn
 
 
