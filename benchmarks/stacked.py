@@ -29,7 +29,11 @@ import torch
 
 from benchmarks.speed.notebook import place
 from icl_mlflow.suite.grid import grid
-from icl_mlflow.training.device import compute_threads, matrix_products, pick_device
+from icl_mlflow.training.compute.device import (
+    compute_threads,
+    matrix_products,
+    pick_device,
+)
 from icl_mlflow.training.problem import (
     initial_model,
     problem,

@@ -19,7 +19,7 @@ from icl_mlflow.models import Transformer
 from icl_mlflow.models.forward import logits
 from icl_mlflow.tasks import TASKS
 from icl_mlflow.tasks.base import with_parameters
-from icl_mlflow.training.device import compute_threads
+from icl_mlflow.training.compute.device import compute_threads
 from icl_mlflow.training.fit import evaluation_episodes
 from icl_mlflow.training.member_state import snapshot
 from icl_mlflow.training.problem import Problem, initial_model, problem, training_batch

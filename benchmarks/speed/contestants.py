@@ -3,7 +3,7 @@
 import importlib.util
 from collections.abc import Mapping
 
-from icl_mlflow.training.precision import has_bf16_products
+from icl_mlflow.training.compute.precision import has_bf16_products
 
 
 def precisions() -> tuple[str, ...]:

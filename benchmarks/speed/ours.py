@@ -9,7 +9,7 @@ from benchmarks.speed.phases import repeat_draws, repeat_steps
 from benchmarks.speed.timing import Meter
 from icl_mlflow.evaluation import evaluation_set, predict, scores
 from icl_mlflow.tasks import TASKS
-from icl_mlflow.training.device import compute_threads
+from icl_mlflow.training.compute.device import compute_threads
 from icl_mlflow.training.problem import (
     Batch,
     initial_model,

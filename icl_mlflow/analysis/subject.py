@@ -7,7 +7,7 @@ from icl_mlflow.analysis.settings import EvaluationRequest
 from icl_mlflow.evaluation import EvaluationSet, evaluation_set
 from icl_mlflow.streams import generator
 from icl_mlflow.tasks.base import Task, parameters, with_parameters
-from icl_mlflow.training.device import pick_device
+from icl_mlflow.training.compute.device import pick_device
 from icl_mlflow.training.problem import Problem, problem
 from icl_mlflow.training.results import TrainedModel
 

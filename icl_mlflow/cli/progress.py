@@ -95,8 +95,8 @@ def epochs_progress(
 
 def announce(settings: "TrainSettings", label: str) -> None:
     """One line on stderr: what is about to be trained, and in which arithmetic."""
-    from icl_mlflow.training.device import pick_device
-    from icl_mlflow.training.precision import precision_reason
+    from icl_mlflow.training.compute.device import pick_device
+    from icl_mlflow.training.compute.precision import precision_reason
 
     show_error(
         f"{label}: {settings.epochs} epochs of {settings.steps_per_epoch} steps, "

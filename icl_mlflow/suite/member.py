@@ -34,12 +34,12 @@ from icl_mlflow.tracking.runs.resume import (
 )
 from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.training.checkpoint import newest_file
+from icl_mlflow.training.compute.device import pick_device
+from icl_mlflow.training.compute.precision import precision_reason
 from icl_mlflow.training.datasets import evaluation_dataset, training_dataset
-from icl_mlflow.training.device import pick_device
 from icl_mlflow.training.fit import Epoch, FittedModel, NonFiniteLossError, fit
 from icl_mlflow.training.member_state import Weights
 from icl_mlflow.training.metrics import tracked
-from icl_mlflow.training.precision import precision_reason
 from icl_mlflow.training.problem import problem, resolved, with_weights
 from icl_mlflow.training.settings import LOG, TrainSettings
 from icl_mlflow.training.stacked.fit import fit_stacked

@@ -17,7 +17,7 @@ from icl_mlflow.suite.grid import (
     variants_of,
     with_baseline,
 )
-from icl_mlflow.training.device import pick_device
+from icl_mlflow.training.compute.device import pick_device
 from icl_mlflow.training.problem import problem
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants import VARIANTS

@@ -14,13 +14,17 @@ from icl_mlflow.evaluation import EvaluationSet, evaluation_set, predict, scores
 from icl_mlflow.models import Transformer
 from icl_mlflow.streams import generator
 from icl_mlflow.training.checkpoint import CheckpointNotWrittenError, Checkpoints
-from icl_mlflow.training.device import compute_threads, matrix_products, pick_device
+from icl_mlflow.training.compute.device import (
+    compute_threads,
+    matrix_products,
+    pick_device,
+)
+from icl_mlflow.training.compute.training_thread import TrainingThread
 from icl_mlflow.training.member_state import Epoch, MemberState, Weights
 from icl_mlflow.training.metrics import training_metrics, validation_metrics
 from icl_mlflow.training.problem import Problem, initial_model, problem, training_batch
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.training.step import Optimisation, Slope
-from icl_mlflow.training.training_thread import TrainingThread
 
 __all__ = ["Epoch", "FittedModel", "NonFiniteLossError", "evaluation_episodes", "fit"]
 

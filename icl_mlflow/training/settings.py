@@ -257,7 +257,7 @@ class TrainSettings:
             # Before anything is made of the settings, so that workers elsewhere, the
             # identity and whoever goes on later know of one choice only. It needs
             # torch, which settings must not import otherwise.
-            from icl_mlflow.training.precision import suited_precision  # noqa: PLC0415
+            from icl_mlflow.training.compute.precision import suited_precision  # noqa: PLC0415
 
             object.__setattr__(self, "precision", suited_precision(self.device).name)
         if self.epochs and self.steps_per_epoch == 0:

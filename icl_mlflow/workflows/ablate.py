@@ -20,8 +20,8 @@ from icl_mlflow.tracking.runs.query import MEMBERS
 from icl_mlflow.tracking.runs.results import finished_runs, readable_members
 from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.tracking.store.retry import repeated
+from icl_mlflow.training.compute.precision import warn_if_slow
 from icl_mlflow.training.fit import Epoch
-from icl_mlflow.training.precision import warn_if_slow
 from icl_mlflow.training.problem import resolved
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants import VARIANTS

@@ -19,7 +19,7 @@ from icl_mlflow.tasks.base import parameters
 from icl_mlflow.tracking.models.sources import ReferencedModels, pull
 from icl_mlflow.tracking.runs.lifecycle import open_run
 from icl_mlflow.tracking.store.connection import Store, connect, open_client
-from icl_mlflow.training.device import compute_threads
+from icl_mlflow.training.compute.device import compute_threads
 from icl_mlflow.workflows.analysis.log import source_link, title
 
 _ENDS = ("/low", "/high")

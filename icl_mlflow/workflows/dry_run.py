@@ -14,8 +14,8 @@ from icl_mlflow.suite.engines.estimate import (
 )
 from icl_mlflow.suite.engines.process_pool import usable_cores
 from icl_mlflow.suite.execution import Execution
-from icl_mlflow.training.device import pick_device
-from icl_mlflow.training.precision import precision_reason
+from icl_mlflow.training.compute.device import pick_device
+from icl_mlflow.training.compute.precision import precision_reason
 from icl_mlflow.training.problem import initial_model, resolved
 from icl_mlflow.training.settings import TrainSettings
 

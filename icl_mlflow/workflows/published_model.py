@@ -15,8 +15,8 @@ from icl_mlflow.tracking.models.packaging import registered_name
 from icl_mlflow.tracking.runs.imported import IMPORTED
 from icl_mlflow.tracking.runs.lifecycle import open_run
 from icl_mlflow.tracking.store.connection import Store
+from icl_mlflow.training.compute.device import compute_threads
 from icl_mlflow.training.datasets import evaluation_dataset
-from icl_mlflow.training.device import compute_threads
 from icl_mlflow.training.fit import Epoch, evaluation_episodes, tested
 from icl_mlflow.training.problem import problem, resolved
 from icl_mlflow.training.settings import TrainSettings

@@ -35,8 +35,8 @@ from icl_mlflow.tracking.local.temporary import temporary_folder
 from icl_mlflow.tracking.runs.lifecycle import RunLog, open_run
 from icl_mlflow.tracking.runs.query import MEMBERS
 from icl_mlflow.tracking.store.connection import Store
+from icl_mlflow.training.compute.precision import warn_if_slow
 from icl_mlflow.training.fit import Epoch
-from icl_mlflow.training.precision import warn_if_slow
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.version import VERSION
 from icl_mlflow.workflows.ablate import Suite, listed_members

@@ -20,9 +20,9 @@ from icl_mlflow.tables import csv
 from icl_mlflow.tracking.runs.history import HISTORY
 from icl_mlflow.tracking.runs.lifecycle import RunLog, open_run
 from icl_mlflow.tracking.store.connection import Store
+from icl_mlflow.training.compute.precision import warn_if_slow
 from icl_mlflow.training.fit import Epoch, evaluation_episodes
 from icl_mlflow.training.metrics import tracked
-from icl_mlflow.training.precision import warn_if_slow
 from icl_mlflow.training.problem import problem, resolved
 from icl_mlflow.training.settings import TrainSettings
 

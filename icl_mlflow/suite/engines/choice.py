@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import torch
 
 from icl_mlflow.suite.engines.process_pool import usable_cores
-from icl_mlflow.training.device import pick_device
+from icl_mlflow.training.compute.device import pick_device
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.training.stacked.planning import free_bytes, most_members, stacks
 

@@ -8,7 +8,11 @@ from statistics import median
 import torch
 
 from icl_mlflow.suite.engines.choice import Group
-from icl_mlflow.training.device import compute_threads, matrix_products, pick_device
+from icl_mlflow.training.compute.device import (
+    compute_threads,
+    matrix_products,
+    pick_device,
+)
 from icl_mlflow.training.problem import initial_model, problem, training_batch
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.training.stacked.drawing import BatchSource

@@ -13,7 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from icl_mlflow.training.device import compute_threads, matrix_products, pick_device
+from icl_mlflow.training.compute.device import (
+    compute_threads,
+    matrix_products,
+    pick_device,
+)
 from icl_mlflow.training.fit import (
     Epoch,
     FittedModel,

@@ -25,7 +25,7 @@ from icl_mlflow.tracking.runs.history import (
 )
 from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.tracking.store.retry import repeated
-from icl_mlflow.training.device import compute_threads
+from icl_mlflow.training.compute.device import compute_threads
 from icl_mlflow.training.fit import evaluation_episodes
 from icl_mlflow.training.problem import problem
 from icl_mlflow.training.results import TrainedModel

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from icl_mlflow.training.device import pick_device
+from icl_mlflow.training.compute.device import pick_device
 
 if TYPE_CHECKING:
     from icl_mlflow.training.settings import TrainSettings

@@ -5,7 +5,11 @@ import contextlib
 import pytest
 import torch
 
-from icl_mlflow.training.device import compute_threads, matrix_products, pick_device
+from icl_mlflow.training.compute.device import (
+    compute_threads,
+    matrix_products,
+    pick_device,
+)
 
 
 def test_a_device_that_is_not_here_is_refused_with_those_that_are() -> None:

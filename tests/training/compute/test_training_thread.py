@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from icl_mlflow.training.training_thread import TrainingThread
+from icl_mlflow.training.compute.training_thread import TrainingThread
 
 
 def test_it_returns_what_the_work_returns_and_raises_what_it_raises() -> None:

@@ -15,10 +15,10 @@ import torch
 
 from benchmarks.speed.busy import neighbours
 from benchmarks.speed.ours import Steps
-from icl_mlflow.training import device
-from icl_mlflow.training.device import compute_threads
+from icl_mlflow.training.compute import device
+from icl_mlflow.training.compute.device import compute_threads
+from icl_mlflow.training.compute.openmp import SpareTeam, Usage, suited_threads
 from icl_mlflow.training.fit import Epoch, fit
-from icl_mlflow.training.openmp import SpareTeam, Usage, suited_threads
 from icl_mlflow.training.settings import TrainSettings
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
@@ -117,7 +117,7 @@ def test_neighbours_change_no_bit() -> None:
 ASK = """
 import time
 import torch
-from icl_mlflow.training.device import compute_threads
+from icl_mlflow.training.compute.device import compute_threads
 print(torch.get_num_threads())
 time.sleep(0.5)
 for wanted in (0, 2):

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from icl_mlflow.training import precision
-from icl_mlflow.training.precision import (
+from icl_mlflow.training.compute import precision
+from icl_mlflow.training.compute.precision import (
     bf16_slowdown,
     has_bf16_products,
     precision_reason,
@@ -28,7 +28,7 @@ SMALL = {"train_episodes": 640, "val_episodes": 64, "test_episodes": 64}
 PROBE = """
 import json, torch
 torch.set_num_threads(1)
-from icl_mlflow.training.precision import bf16_slowdown, has_bf16_products
+from icl_mlflow.training.compute.precision import bf16_slowdown, has_bf16_products
 from icl_mlflow.training.settings import TrainSettings
 settings = TrainSettings.preset("efficient", device="cpu")
 print(json.dumps([has_bf16_products(), settings.precision, bf16_slowdown()]))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from icl_mlflow.training.openmp import considerate_threads, suited_threads
+from icl_mlflow.training.compute.openmp import considerate_threads, suited_threads
 
 _logger = logging.getLogger(__name__)
 
@@ -43,7 +43,8 @@ def pick_device(name: str) -> torch.device:
 def compute_threads(wanted: int) -> Iterator[Callable[[int], None]]:
     """Compute with so many CPU threads, then give back what there was.
 
-    Several of them heed what else the machine does: `icl_mlflow.training.openmp`.
+    Several of them heed what else the machine does, see
+    `icl_mlflow.training.compute.openmp`.
 
     Args:
         wanted: how many; 0 for what suits the machine now: one for every core that

@@ -1,0 +1,1 @@
+"""What computes a training: the device, its threads and its number format."""
