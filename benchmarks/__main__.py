@@ -8,7 +8,7 @@ import click
 
 from benchmarks.machine import load, now, this_machine
 from benchmarks.page import Result
-from benchmarks.speed.notebook import VARIABLE
+from benchmarks.speed.loops.notebook import VARIABLE
 from benchmarks.speed.parts import PARTS, measure
 from benchmarks.speed.plan import Plan
 from icl_mlflow.training.settings import PRESETS

@@ -27,7 +27,7 @@ from statistics import median
 
 import torch
 
-from benchmarks.speed.notebook import place
+from benchmarks.speed.loops.notebook import place
 from icl_mlflow.suite.grid import grid
 from icl_mlflow.training.compute.device import (
     compute_threads,

@@ -9,10 +9,10 @@ from click.testing import CliRunner
 
 from benchmarks.__main__ import main
 from benchmarks.machine import this_machine
-from benchmarks.speed.notebook import VARIABLE
+from benchmarks.speed.loops.notebook import VARIABLE
+from benchmarks.speed.loops.reference import plain
 from benchmarks.speed.parts import PARTS, measure
 from benchmarks.speed.plan import Plan
-from benchmarks.speed.reference import plain
 
 #: First columns of a part's tables where neither notebook nor Lightning takes part.
 ROWS = {

@@ -6,9 +6,9 @@ draws them once a run, with the exact Bayes answers, and then finds six scores.
 
 from functools import partial
 
-from benchmarks.speed import ours
+from benchmarks.speed.loops import ours
+from benchmarks.speed.loops.reference import plain
 from benchmarks.speed.plan import Plan
-from benchmarks.speed.reference import plain
 from benchmarks.speed.timing import Contestant, Measured, Round, Spent, contest
 from benchmarks.table import Table, milliseconds, per_second, spread, times
 

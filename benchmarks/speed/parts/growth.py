@@ -7,7 +7,8 @@ times of it.
 from functools import partial
 from typing import Any
 
-from benchmarks.speed import contestants, ours
+from benchmarks.speed import contestants
+from benchmarks.speed.loops import ours
 from benchmarks.speed.plan import Plan
 from benchmarks.speed.timing import Contestant, contest
 from benchmarks.table import Table, milliseconds, per_second, spread, times

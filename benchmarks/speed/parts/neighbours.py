@@ -7,8 +7,8 @@ a thread a core as torch has them. Time on the clock, which is what neighbours c
 import statistics
 from functools import partial
 
-from benchmarks.speed import ours
 from benchmarks.speed.busy import neighbours
+from benchmarks.speed.loops import ours
 from benchmarks.speed.plan import Plan
 from benchmarks.speed.timing import Contestant, contest
 from benchmarks.table import Table, milliseconds, short, spread

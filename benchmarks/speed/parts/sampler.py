@@ -2,9 +2,9 @@
 
 from functools import partial
 
-from benchmarks.speed import ours
+from benchmarks.speed.loops import ours
+from benchmarks.speed.loops.reference import TASKS, plain
 from benchmarks.speed.plan import Plan
-from benchmarks.speed.reference import TASKS, plain
 from benchmarks.speed.timing import Contestant, contest
 from benchmarks.table import NONE, Table, milliseconds, per_second, spread, times
 

@@ -6,9 +6,10 @@ models at once as there are cores, each in a process with one thread.
 
 from functools import partial
 
-from benchmarks.speed import contestants, ours
+from benchmarks.speed import contestants
+from benchmarks.speed.loops import ours
+from benchmarks.speed.loops.reference import plain
 from benchmarks.speed.plan import Plan
-from benchmarks.speed.reference import plain
 from benchmarks.speed.timing import Contestant, contest
 from benchmarks.table import NONE, Table, milliseconds, per_second, spread, times
 from icl_mlflow.suite.engines.process_pool import usable_cores

@@ -5,7 +5,8 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.speed import contestants, ours, run_log
+from benchmarks.speed import contestants, run_log
+from benchmarks.speed.loops import ours
 from benchmarks.speed.plan import Plan
 from benchmarks.speed.server import mlflow_server
 from benchmarks.speed.timing import Contestant, Measured, contest

@@ -10,10 +10,11 @@ from functools import partial
 
 import torch
 
-from benchmarks.speed import contestants, flops, ours, products
+from benchmarks.speed import contestants, flops, products
+from benchmarks.speed.loops import ours
+from benchmarks.speed.loops.reference import plain
 from benchmarks.speed.phases import PHASES
 from benchmarks.speed.plan import Plan
-from benchmarks.speed.reference import plain
 from benchmarks.speed.timing import Contestant, Measured, contest
 from benchmarks.table import (
     NONE,

@@ -7,7 +7,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.speed import flops
-from benchmarks.speed.textbook import Textbook
+from benchmarks.speed.loops.textbook import Textbook
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.models import Transformer
 from icl_mlflow.training.problem import initial_model, problem, training_batch

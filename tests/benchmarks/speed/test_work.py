@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 import torch
 
-from benchmarks.speed import notebook, ours, textbook
+from benchmarks.speed.loops import notebook, ours, textbook
 from benchmarks.speed.phases import PHASES
 from benchmarks.speed.plan import Plan
 from benchmarks.speed.timing import Meter, Round, Spent, Work

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from benchmarks.speed.busy import neighbours
-from benchmarks.speed.ours import Steps
+from benchmarks.speed.loops.ours import Steps
 from icl_mlflow.training.compute import device
 from icl_mlflow.training.compute.device import compute_threads
 from icl_mlflow.training.compute.openmp import SpareTeam, Usage, suited_threads

@@ -8,7 +8,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import MLFlowLogger
 from torch import Tensor
 
-from benchmarks.speed.textbook import Batch, Textbook, loader, recipe
+from benchmarks.speed.loops.textbook import Batch, Textbook, loader, recipe
 from benchmarks.speed.timing import Meter
 from icl_mlflow.training.settings import TrainSettings
 

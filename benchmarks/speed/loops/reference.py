@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks.speed import notebook, textbook
+from benchmarks.speed.loops import notebook, textbook
 from benchmarks.speed.plan import Plan
 from benchmarks.speed.timing import Work
 

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from benchmarks.speed.loops.textbook import recipe
 from benchmarks.speed.phases import repeat_draws, repeat_steps
-from benchmarks.speed.textbook import recipe
 from benchmarks.speed.timing import Meter
 
 #: The environment variable that names the notebook's file, to child processes too.

@@ -1,0 +1,1 @@
+"""The training loops that are timed against each other."""
