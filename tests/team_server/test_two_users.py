@@ -148,7 +148,7 @@ def test_what_is_denied_while_a_run_is_under_way_waits_for_the_permission(
 
 def under_way(client: MlflowClient, experiment: str, seed: str) -> Run:
     """The training of this seed, as soon as the server has a number of it."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 240
     while time.monotonic() < until:
         for run in trainings(client, experiment):
             if run.data.tags["seed"] == seed and "train/loss" in run.data.metrics:
