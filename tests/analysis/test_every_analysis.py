@@ -104,7 +104,9 @@ def test_it_answers_or_says_why_not(
         assert type(value) is float, key
         ends = {f"{key}/low", f"{key}/high"} & numbers.keys()
         assert len(ends) in (0, 2), key
-    assert not analysis.pool(frame).keys() & numbers.keys()
+    pooled = analysis.pool(frame).keys()
+    assert not pooled & numbers.keys()
+    assert not analysis.headline or analysis.headline in {*numbers, *pooled}
     said = verdict_of(analysis, subject, frame)
     assert said.startswith(("Yes: ", "No: ", "Cannot be told: "))
     assert said.endswith(".")
@@ -113,6 +115,28 @@ def test_it_answers_or_says_why_not(
     assert "nan" not in said.split()
     assert re.search(r"\d", said), "no number"
     assert re.search(r"episodes|heads", said), "no n"
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, one in ANALYSES.items() if one.beside is not None]
+)
+def test_variants_stand_side_by_side_in_its_figure_of_a_suite(
+    name: str, subject_of: SubjectOf
+) -> None:
+    asked = [("baseline", 0), ("baseline", 1), ("no_position", 0)]
+    frame = table_of(name, *(subject_of(task="A", variant=v, seed=s) for v, s in asked))
+    before, beside = frame.copy(), ANALYSES[name].beside
+    assert beside is not None
+    drawn = beside(frame)
+    pd.testing.assert_frame_equal(frame, before)
+    drawn.savefig(io.BytesIO(), format="png", dpi=40)
+    texts = [
+        text.get_text()
+        for axes in drawn.axes
+        for text in (axes.title, *axes.get_yticklabels(), *axes.get_xticklabels())
+    ]
+    for variant in ("baseline", "no_position"):
+        assert any(text.startswith(variant) for text in texts)
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,9 @@ def test_each_finds_its_number_by_task_and_analysis() -> None:
         question="",
         verdict="",
         numbers={"llr_pearson": Interval(0.6, 0.5, 0.7, 3)},
+        headline="llr_pearson",
         frame=pd.DataFrame(),
-        figure=Figure(),
+        draw=lambda _frame: Figure(),
     )
     frame = correlations({"B": [answer]}).set_index("correlation")
     assert list(frame["paper, one model"]) == [each.value for each in CORRELATIONS]
