@@ -200,8 +200,9 @@ def _reason(name: str, subject: Subject) -> str | None:
 
 def _answers(settings: AnalyzeSettings, answered: list[Answered]) -> list[Answer]:
     found: list[Answer] = []
+    groups = {one.group for each in answered for one in each.values()}
     for name in settings.names:
         measured = [each[name] for each in answered if name in each]
         if measured:
-            found += answers(name, ANALYSES[name], measured)
+            found += answers(name, ANALYSES[name], measured, of_suite=len(groups) > 1)
     return found

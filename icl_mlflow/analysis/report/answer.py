@@ -99,9 +99,20 @@ class Answer:
 
 
 def answers(
-    name: str, analysis: Analysis, measured: Sequence[Measurement]
+    name: str,
+    analysis: Analysis,
+    measured: Sequence[Measurement],
+    *,
+    of_suite: bool = False,
 ) -> list[Answer]:
-    """One answer for every group of models, in the order of the models."""
+    """One answer for every group of models, in the order of the models.
+
+    Args:
+        name: of the analysis.
+        analysis: that was put to them.
+        measured: what each answered.
+        of_suite: they are of a suite, some groups of which may not have been asked.
+    """
     groups = list(dict.fromkeys(one.group for one in measured))
     found = []
     for group in groups:
@@ -118,7 +129,7 @@ def answers(
         found.append(
             Answer(
                 analysis=name,
-                group=group if len(groups) > 1 else "",
+                group=group if len(groups) > 1 or of_suite else "",
                 question=analysis.question,
                 verdict=sentence(findings, analysis.verdict(findings)),
                 numbers=numbers,

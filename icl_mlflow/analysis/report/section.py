@@ -111,7 +111,7 @@ def sections_of(found: Sequence[Answer]) -> list[Section]:
     for answer in found:
         by_question.setdefault(answer.analysis, []).append(answer)
     return [
-        section(each[0]) if len(each) == 1 else _suite_section(each)
+        _suite_section(each) if each[0].group else section(each[0])
         for each in by_question.values()
     ]
 

@@ -37,10 +37,12 @@ def training_answers(store: Store, pulled: ReferencedModels) -> list[Answer]:
         if len(record.history):
             trained.append((model, record))
     variants = list(dict.fromkeys(record.variant for _, record in trained))
+    asked = {model.trained_model.settings.variant for model in pulled.models}
+    is_suite = len(asked) > 1
     return [
         _answer(
             [one for one in trained if one[1].variant == variant],
-            variant if len(variants) > 1 else "",
+            variant if is_suite else "",
         )
         for variant in variants
     ]

@@ -59,6 +59,8 @@ def test_variants_are_kept_apart() -> None:
     assert no_position.file_name == "planted-no_position"
     assert set(baseline.frame["model"]) == {"A-baseline-seed0"}
     assert list(no_position.headlines) == [5.0, 7.0]
+    (alone,) = answers("planted", PLANTED, both[:1], of_suite=True)
+    assert alone.group == "baseline"  # the others could not be asked
 
 
 def test_the_headline_has_the_same_name_for_one_variant_and_for_several() -> None:

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -69,8 +70,14 @@ def test_an_analysis_may_draw_its_own_figure_of_all_variants() -> None:
     assert one.png == png(drawn(seen[0]))
 
 
+def test_the_only_variant_of_a_suite_that_could_be_asked_is_named() -> None:
+    (one,) = sections_of(asked()[:1])
+    assert list(one.verdicts) == ["baseline"]
+    assert one.figure_file == "planted"
+
+
 def test_one_variant_has_the_figure_of_its_question() -> None:
-    first, _ = asked()
+    first = replace(asked()[0], group="")
     (one,) = sections_of([first])
     assert one.png == png(first.figure)
     assert one.numbers == first.numbers
