@@ -28,7 +28,14 @@ print(unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
-@pytest.mark.parametrize("analysis", ["logit_lens", "calibration"])
+@pytest.mark.parametrize(
+    "analysis",
+    [
+        *("logit_lens", "calibration"),
+        pytest.param("logit_attribution", marks=pytest.mark.slow),
+        pytest.param("symmetry", marks=pytest.mark.slow),
+    ],
+)
 def test_two_gigabytes_are_enough_for_two_thousand_context_points(
     analysis: str,
 ) -> None:

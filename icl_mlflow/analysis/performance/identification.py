@@ -31,8 +31,9 @@ from icl_mlflow.statistics import holm, mean_interval, numbers_of_row, paired_t
 from icl_mlflow.tasks.base import NotKnownError
 
 _MOST = 2_000
-#: Drawn to find where two candidates disagree, and how many of these are asked about.
-_DRAWN, _KEPT = 10_000, 1_000
+#: Drawn to find where two candidates disagree, fewer if their points are more; and the
+#: share of these that is asked about.
+_DRAWN, _DRAWN_POINTS, _KEPT = 10_000, 10_000 * 129, 0.1
 #: The nearest candidate is none of them from this distance on, in nats.
 _FAR = 0.05
 #: Candidates that are nearer to each other than this answer alike, in nats.
@@ -73,7 +74,8 @@ def measure(subject: Subject) -> pd.DataFrame:
     pair = {name: candidates[name] for name in nearest}
     if len(pair) == 1:
         return pd.DataFrame(rows)
-    drawn = _drawn(subject, _DRAWN, n_trained, step=1)
+    count = min(_DRAWN, _DRAWN_POINTS // (n_trained + 1))
+    drawn = _drawn(subject, count, n_trained, step=1)
     split = _distances(subject, pair, _where_they_differ(subject, pair, drawn))
     rows += _rows("where the two nearest differ most", split)
     return pd.DataFrame(rows)
@@ -124,7 +126,8 @@ def _where_they_differ(subject: Subject, pair: Candidates, drawn: Episodes) -> E
     """Those of the episodes on which two candidates are farthest from each other."""
     seen = as_shown(subject, drawn).to("cpu")
     one_B, other_B = (asked(seen) for asked in pair.values())
-    farthest = distance(one_B, other_B).argsort(descending=True)[:_KEPT]
+    kept = max(1, round(_KEPT * len(drawn)))
+    farthest = distance(one_B, other_B).argsort(descending=True)[:kept]
     return drawn.chosen(farthest)
 
 
