@@ -12,9 +12,7 @@ from icl_mlflow.tracking.models.logged_models import (
 )
 from icl_mlflow.tracking.outbox.records import CheckpointModel
 from icl_mlflow.tracking.store.connection import Store, answered_run
-
-#: What MLflow does not take in the name of a stored model.
-_NOT_IN_NAMES = str.maketrans(dict.fromkeys("/:.%\"'", "_"))
+from icl_mlflow.tracking.store.mlflow_internals import logged_model_name
 
 
 def checkpoint_name(run_name: str, epoch: int) -> str:
@@ -23,7 +21,7 @@ def checkpoint_name(run_name: str, epoch: int) -> str:
     >>> checkpoint_name("A-noisy_labels_0.2-seed0", 3)
     'A-noisy_labels_0_2-seed0-epoch3'
     """
-    return f"{run_name}-epoch{epoch}".translate(_NOT_IN_NAMES)
+    return logged_model_name(f"{run_name}-epoch{epoch}")
 
 
 def store_checkpoint(

@@ -102,6 +102,12 @@ class AnalysisLog:
                 file.write_bytes(one.png)
                 self._log.artifact(file, "figures")
 
+    @property
+    def _title(self) -> str:
+        if self._settings.checkpoints:
+            return f"{self._pulled.run_name}, {len(self._subjects)} checkpoints"
+        return title(self._pulled.run_name, self._subjects)
+
     def _report(
         self, sections: Sequence[Section], refusals: Sequence[Refusal]
     ) -> Report:
@@ -109,7 +115,7 @@ class AnalysisLog:
         given = {k: v for k, v in values_of(asked).items() if v is not None}
         return Report(
             kind="icl-mlflow analysis",
-            title=title(self._pulled.run_name, self._subjects),
+            title=self._title,
             lead=(
                 f"{len(self._subjects)} "
                 f"{'model' if len(self._subjects) == 1 else 'models'}, "

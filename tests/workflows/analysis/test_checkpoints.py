@@ -65,6 +65,8 @@ def test_all_checkpoints_of_a_run_are_drawn_against_the_epoch(
     assert pd.read_csv(table)["epoch"].tolist() == [0, 1]
     figures = [f.path for f in store.client.list_artifacts(analyzed.run_id, "figures")]
     assert figures == ["figures/calibration.png"]
+    report = store.client.download_artifacts(analyzed.run_id, "report.html")
+    assert "A-baseline-seed0, 2 checkpoints" in Path(report).read_text(encoding="utf-8")
 
 
 def test_a_training_can_be_followed_while_it_runs(logged: tuple[Store, str]) -> None:
