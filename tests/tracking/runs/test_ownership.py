@@ -91,6 +91,14 @@ def test_of_two_that_take_a_run_the_second_is_told_who_has_it(store: Store) -> N
         Ownership(store.client, run_id).take(before.text)
 
 
+def test_a_run_that_was_let_go_of_meanwhile_can_be_taken(store: Store) -> None:
+    before = elsewhere(time=ago(minutes=6))
+    run_id = a_run(store, before).info.run_id
+    store.client.delete_tag(run_id, "heartbeat")
+    Ownership(store.client, run_id).take(before.text)
+    assert store.client.get_run(run_id).data.tags["heartbeat"]
+
+
 def test_a_sign_of_somebody_else_ends_the_ownership(store: Store) -> None:
     before = elsewhere(time=ago(minutes=6))
     run_id = a_run(store, before).info.run_id
