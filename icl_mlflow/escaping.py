@@ -61,6 +61,18 @@ def for_csv(value: object) -> object:
     return f"'{value}" if is_formula else value
 
 
+def from_csv(value: object) -> object:
+    """What `for_csv` was given.
+
+    >>> [from_csv(for_csv(v)) for v in ("=1+1", "-0.5 0.1", "'a'", 2)]
+    ['=1+1', '-0.5 0.1', "'a'", 2]
+    """
+    is_escaped = (
+        isinstance(value, str) and value[:1] == "'" and value[1:].startswith(_FORMULA)
+    )
+    return value[1:] if isinstance(value, str) and is_escaped else value
+
+
 def for_markdown(text: str) -> str:
     r"""Text on one line of Markdown: no HTML, no links or pictures, no emphasis.
 

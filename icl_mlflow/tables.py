@@ -1,10 +1,11 @@
 """Tables for papers and pages: Markdown and LaTeX, and numbers as people write them."""
 
 import math
+from pathlib import Path
 
 import pandas as pd
 
-from icl_mlflow.escaping import for_csv, for_latex, for_markdown
+from icl_mlflow.escaping import for_csv, for_latex, for_markdown, from_csv
 
 
 def with_interval(mean: float, low: float, high: float, digits: int = 4) -> str:
@@ -45,6 +46,12 @@ def csv(table: pd.DataFrame) -> str:
     '=1+1,-1
     """
     return table.rename(columns=for_csv).map(for_csv).to_csv(index=False)
+
+
+def read_csv(file: Path) -> pd.DataFrame:
+    """The table that `csv` has written."""
+    table = pd.read_csv(file)
+    return table.rename(columns=from_csv).map(from_csv)
 
 
 def latex(table: pd.DataFrame) -> str:

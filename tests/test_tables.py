@@ -2,10 +2,11 @@
 
 import io
 import math
+from pathlib import Path
 
 import pandas as pd
 
-from icl_mlflow.tables import csv, latex, markdown, with_interval
+from icl_mlflow.tables import csv, latex, markdown, read_csv, with_interval
 
 TABLE = pd.DataFrame({"run_id": ["4f2a", "a|b"], "risk": [0.25, -1.5]})
 
@@ -17,6 +18,20 @@ def test_csv_is_read_back_as_it_was() -> None:
 def test_no_cell_and_no_name_of_a_column_is_a_formula() -> None:
     lines = csv(pd.DataFrame({"=A1": ["@x"], "b": [-1.5]})).splitlines()
     assert lines == ["'=A1,b", "'@x,-1.5"]
+
+
+def test_what_csv_has_written_is_read_as_it_was(tmp_path: Path) -> None:
+    table = pd.DataFrame(
+        {
+            "each": ["-0.0013 0.0021", "=x"],
+            "-odd": ["a", "b"],
+            "risk": [1 / 3, 0.1 + 0.2],
+            "gap": [math.nan, 1e-17],
+        }
+    )
+    file = tmp_path / "table.csv"
+    file.write_text(csv(table))
+    pd.testing.assert_frame_equal(read_csv(file), table, rtol=1e-15)
 
 
 def test_markdown_has_a_row_a_line_whatever_the_cells_hold() -> None:

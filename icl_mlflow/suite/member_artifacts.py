@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import pandas as pd
 import safetensors.torch
+from matplotlib.figure import Figure
+from torch import Tensor
 
 from icl_mlflow.analysis.performance import calibration, learning_curves, llr_regression
+from icl_mlflow.evaluation import EvaluationSet
 from icl_mlflow.tables import csv
 from icl_mlflow.tracking.local.temporary import temporary_folder
 from icl_mlflow.tracking.runs.history import HISTORY
@@ -12,6 +16,7 @@ from icl_mlflow.tracking.runs.results import PREDICTIONS
 from icl_mlflow.tracking.runs.run_log import RunLog
 from icl_mlflow.training.fit import FittedModel, NonFiniteLossError
 from icl_mlflow.training.problem import problem
+from icl_mlflow.training.settings import TrainSettings
 
 
 def log_results(log: RunLog, fitted: FittedModel) -> None:
@@ -23,17 +28,44 @@ def log_results(log: RunLog, fitted: FittedModel) -> None:
         scores = {"logit": logit_B, "bayes": truth.bayes_B, "oracle": truth.oracle_B}
         file.write_bytes(safetensors.torch.save({**scores, "label": truth.label_B}))
         log.artifact(file)
+    curves = None
     if fitted.history:
         curves = learning_curves.measure([(settings.seed, fitted.history)])
-        task = problem(settings).task
-        lines = learning_curves.references(task, fitted.validation_set)
         log.text(HISTORY, csv(curves))
-        log.figure("learning_curves", learning_curves.draw(curves, lines, name))
-    regression = llr_regression.measure(logit_B, truth).assign(model=name)
-    log.figure("logit_vs_llr", llr_regression.draw(regression))
     reliability = calibration.measure(logit_B, truth).assign(model=name)
     log.table("reliability", reliability)
-    log.figure("reliability", calibration.draw(reliability))
+    drawn = training_figures(settings, curves, logit_B, fitted.validation_set, truth)
+    for figure_name, figure in drawn.items():
+        log.figure(figure_name, figure)
+
+
+def training_figures(
+    settings: TrainSettings,
+    curves: pd.DataFrame | None,
+    logit_B: Tensor,
+    validation: EvaluationSet,
+    test: EvaluationSet,
+) -> dict[str, Figure]:
+    """The figures of a trained model by name.
+
+    Args:
+        settings: that it was trained with.
+        curves: of `icl_mlflow.analysis.performance.learning_curves.measure`; None for a
+            model that was not trained.
+        logit_B: its answers to the test episodes.
+        validation: the episodes that it was validated on.
+        test: the episodes that it was tested on.
+    """
+    name = settings.run_name
+    found = {}
+    if curves is not None:
+        lines = learning_curves.references(problem(settings).task, validation)
+        found["learning_curves"] = learning_curves.draw(curves, lines, name)
+    regression = llr_regression.measure(logit_B, test).assign(model=name)
+    found["logit_vs_llr"] = llr_regression.draw(regression)
+    reliability = calibration.measure(logit_B, test).assign(model=name)
+    found["reliability"] = calibration.draw(reliability)
+    return found
 
 
 def log_last_good(log: RunLog, error: NonFiniteLossError) -> None:

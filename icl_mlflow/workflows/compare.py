@@ -104,9 +104,10 @@ def carry_out_comparison(prepared: PreparedComparison) -> ComparisonResult:
         for pulled in (prepared.first, prepared.second)
     ]
     named = settings.run_1, settings.run_2
+    name = f"{second} against {first}"
     with open_run(
         store,
-        name=f"{second} against {first}",
+        name=name,
         kind="analysis",
         params={k: v for k, v in values_of(settings).items() if k != "experiment"},
         tags={
@@ -130,7 +131,7 @@ def carry_out_comparison(prepared: PreparedComparison) -> ComparisonResult:
         log.metrics({k: v for k, v in numbers.items() if not k.endswith(_ENDS)})
         log.table("comparison", table)
         log.table("pairs", each)
-        shown = for_figure(f"{second} minus {first}, {len(truth):,} episodes")
+        shown = title_of(name, len(truth))
         log.figure("comparison", comparison.draw(table, each, shown))
         log.tags({"verdict": verdict})
         return ComparisonResult(
@@ -141,6 +142,11 @@ def carry_out_comparison(prepared: PreparedComparison) -> ComparisonResult:
             pairs=each,
             ui_link=log.ui_link(),
         )
+
+
+def title_of(name: str, episodes: int) -> str:
+    """What stands above the figure: which run is judged against which."""
+    return for_figure(f"{name}, {episodes:,} episodes")
 
 
 def _pair(one: Subject, other: Subject) -> comparison.Pair:

@@ -166,8 +166,8 @@ def _compare(
     found = evidence(store, request, run_ids, trained_models)
     judged = rows(found)
     answers = answered(trained_models, request.settings, on_analysis)
-    title = f"{SOURCE} and ours, seeds {shown_seeds(request.seeds)}"
-    shown = page.sections(page.drawn(found, judged, title), judged, answers)
+    own = page.drawn(found, judged, title_of(request.seeds))
+    shown = page.sections(own, judged, answers)
     result = Reproduction(
         run_id=log.run_id,
         table=table(judged),
@@ -198,6 +198,11 @@ def _compare(
     result = replace(result, page=render(made))
     _log(log, result, judged, shown, answers)
     return result
+
+
+def title_of(seeds: Sequence[int]) -> str:
+    """What stands above the figures of a reproduction."""
+    return f"{SOURCE} and ours, seeds {shown_seeds(seeds)}"
 
 
 def _log(

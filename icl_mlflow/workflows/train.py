@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from icl_mlflow.analysis.ablation import effects as ablation
 from icl_mlflow.analysis.performance import learning_curves
@@ -161,14 +162,24 @@ def _log_means(
     log.table("seeds", pd.DataFrame(final))
     if n_epochs:
         curves = learning_curves.measure((m.settings.seed, m.epochs) for m in members)
-        chosen = problem(settings)
-        validation = evaluation_episodes(settings, chosen, "validation")
-        lines = learning_curves.references(chosen.task, validation)
-        title = f"{settings.task}-{settings.variant}, {len(members)} seeds"
         log.text(HISTORY, csv(curves))
         named = curves.assign(variant=settings.variant)
         log.table("paper", ablation.paper_table(named))
-        log.figure("learning_curves", learning_curves.draw(curves, lines, title))
+        log.figure("learning_curves", curves_of_seeds(settings, curves))
+
+
+def curves_of_seeds(settings: TrainSettings, curves: pd.DataFrame) -> Figure:
+    """The learning curves of several seeds, with what exact Bayes reaches.
+
+    Args:
+        settings: of every seed.
+        curves: of `icl_mlflow.analysis.performance.learning_curves.measure`.
+    """
+    chosen = problem(settings)
+    validation = evaluation_episodes(settings, chosen, "validation")
+    lines = learning_curves.references(chosen.task, validation)
+    title = f"{settings.task}-{settings.variant}, {curves['seed'].nunique()} seeds"
+    return learning_curves.draw(curves, lines, title)
 
 
 def means_table(

@@ -4,6 +4,7 @@ import io
 import math
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 from icl_mlflow.analysis import ANALYSES, curves
 from icl_mlflow.analysis.base import Analysis, Subject
 from icl_mlflow.analysis.report.answer import Measurement, answers
+from icl_mlflow.tables import csv, read_csv
 from icl_mlflow.tasks import TASKS
 from icl_mlflow.tasks.base import knows_corrupted_labels, parameters
 from icl_mlflow.variants import VARIANTS
@@ -53,6 +55,18 @@ def table_of(name: str, *subjects: Subject) -> pd.DataFrame:
     analysis = ANALYSES[name]
     tables = [analysis.measure(one).assign(model=one.name) for one in subjects]
     return pd.concat(tables, ignore_index=True)
+
+
+def through_csv(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    file = folder / "table.csv"
+    file.write_text(csv(frame))
+    return read_csv(file)
+
+
+def picture(figure: Figure) -> bytes:
+    kept = io.BytesIO()
+    figure.savefig(kept, format="png", dpi=40)
+    return kept.getvalue()
 
 
 def verdict_of(analysis: Analysis, subject: Subject, frame: pd.DataFrame) -> str:
@@ -142,8 +156,8 @@ def test_variants_stand_side_by_side_in_its_figure_of_a_suite(
 @pytest.mark.parametrize(
     ("name", "task"), [*((name, "A") for name in ANALYSES), ("parameter_sweep", "B")]
 )
-def test_its_figure_says_what_it_shows(
-    name: str, task: str, subject_of: SubjectOf
+def test_its_figure_says_what_it_shows_and_comes_out_of_its_csv(
+    name: str, task: str, subject_of: SubjectOf, tmp_path: Path
 ) -> None:
     models = [subject_of(task=task, seed=seed) for seed in (0, 1)]
     frame = table_of(name, *models)
@@ -155,7 +169,8 @@ def test_its_figure_says_what_it_shows(
         is_colour_bar = axes.get_label() == "<colorbar>"
         assert axes.get_ylabel()
         assert axes.get_xlabel() or is_colour_bar
-    drawn.savefig(io.BytesIO(), format="png", dpi=40)
+    again = ANALYSES[name].draw(through_csv(frame, tmp_path))
+    assert picture(again) == picture(drawn), "its CSV draws another figure"
     texts = {
         text.get_text()
         for axes in drawn.axes

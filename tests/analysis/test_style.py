@@ -1,6 +1,7 @@
 """Figures have as many panels as asked for, and axes with numbers that people read."""
 
 import io
+from pathlib import Path
 
 import pytest
 from matplotlib.colors import to_rgb
@@ -29,6 +30,18 @@ def test_panels_fill_rows_of_three_and_none_is_left_over(
     drawn, panels = style.small_multiples(n_panels, panel=(2.0, 3.0))
     assert len(panels) == len(drawn.axes) == n_panels
     assert tuple(drawn.get_size_inches()) == (width, height)
+
+
+@pytest.mark.parametrize("ending", ["pdf", "svg"])
+def test_the_same_figure_is_the_same_file(tmp_path: Path, ending: str) -> None:
+    files = [tmp_path / f"{name}.{ending}" for name in ("one", "other")]
+    for file in files:
+        drawn, (axes,) = style.figure()
+        axes.plot([1, 2], [3, 4], label="a")
+        axes.legend()
+        style.save(drawn, file)
+    one, other = (file.read_bytes() for file in files)
+    assert one == other
 
 
 def labels(*, near_zero: float | None) -> list[str]:

@@ -15,12 +15,14 @@ from icl_mlflow.reproduction.paper import ACCURACIES, CORRELATIONS, SHIFT
 from icl_mlflow.reproduction.table import LAST
 from icl_mlflow.suite.engines.process_pool import Outcome
 from icl_mlflow.suite.training_result import TrainingResult
+from icl_mlflow.tracking.runs.results import EndedRun
 from icl_mlflow.tracking.store.connection import Store, connect
 from icl_mlflow.training.metrics import MOST_METRICS
 from icl_mlflow.workflows import reproduce as workflow
 from icl_mlflow.workflows.reproduction import evidence
 from tests.cli.conftest import icl
 from tests.conftest import forget_environment
+from tests.workflows.figures.redrawn import assert_drawn_as_logged
 
 __all__ = ["icl"]
 
@@ -135,6 +137,12 @@ def test_every_experiment_has_its_row_from_its_trainings(
             assert 0.45 < row["bayes"] < 0.95
         else:  # a choice of epoch, among those there are
             assert row["each_accuracy"] in reached
+
+
+def test_its_figures_are_drawn_again_as_they_were(
+    made: Made, made_store: Store
+) -> None:
+    assert_drawn_as_logged(EndedRun.of(made_store.client, made.result.run_id))
 
 
 def test_the_papers_figures_are_made_of_the_registered_models(

@@ -169,7 +169,7 @@ def draw(table: pd.DataFrame, pairs: pd.DataFrame, title: str) -> Figure:
         axes.set_yticks([0, 1], ["each pair", _ends_text(int(row["pairs"]))])
         axes.set_ylim(-0.7, 1.7)
         name = str(row["metric"]).replace("_", " ")
-        axes.set_xlabel(f"difference in {name} ({row['unit']})")
+        axes.set_xlabel(f"{name}, second minus first ({row['unit']})")
     for axes in panels[1:]:
         axes.set_yticklabels([])
     drawn.suptitle(title, fontsize="medium")

@@ -29,6 +29,32 @@ _COLOURS = {
 }
 
 
+def drawn(
+    table: pd.DataFrame,
+    history: pd.DataFrame,
+    ceilings: Mapping[str, Ceilings],
+    title: str,
+) -> dict[str, Figure]:
+    """Every figure of an ablation by name.
+
+    Args:
+        table: of `ablation.measure`, with the columns of `verdict.with_verdicts`.
+        history: one row a variant, seed and epoch.
+        ceilings: by variant.
+        title: above each figure.
+    """
+    found = {
+        "differences": forest(table, title),
+        "learning_curves": small_multiples(history, ceilings, title),
+    }
+    for name in table["variant"]:
+        rows = history[history["variant"] == name]
+        found[f"learning_curve-{name}"] = one_variant(
+            rows, ceilings[name], f"{title}: {name}"
+        )
+    return found
+
+
 def forest(table: pd.DataFrame, title: str) -> Figure:
     """Excess risk over the own ceiling minus the baseline's: every seed, by variant.
 

@@ -56,6 +56,7 @@ class Answer:
         draw: that table to its figure.
         headlines: the headline of every model.
         beside: the tables of several groups to the figure of them all.
+        episodes: that each model was asked about.
     """
 
     analysis: str
@@ -68,6 +69,7 @@ class Answer:
     draw: Callable[[pd.DataFrame], Figure]
     headlines: Sequence[float] = ()
     beside: Callable[[pd.DataFrame], Figure] | None = None
+    episodes: int = 0
 
     @property
     def figure(self) -> Figure:
@@ -140,6 +142,7 @@ def answers(
                     one.numbers[headline] for one in members if headline in one.numbers
                 ],
                 beside=analysis.beside,
+                episodes=members[0].episodes,
             )
         )
     return found

@@ -2,13 +2,14 @@
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
+from icl_mlflow.analysis.caption import caption
 from icl_mlflow.analysis.report.answer import Answer
 from icl_mlflow.analysis.sentences import band_meaning
 from icl_mlflow.analysis.side_by_side import dots
@@ -45,6 +46,7 @@ class Section:
         width: of the figure, in CSS pixels.
         figure_file, table_file: without folder and ending; a table may be missing.
         table: behind the figure.
+        caption: what the figure shows, of whom; may be missing.
     """
 
     anchor: str
@@ -57,6 +59,7 @@ class Section:
     table_file: str
     table: pd.DataFrame
     number: str = ""
+    caption: str = ""
 
     @property
     def spoken(self) -> str:
@@ -102,6 +105,7 @@ def section(answer: Answer) -> Section:
         figure_file=answer.file_name,
         table_file=answer.analysis,
         table=answer.frame,
+        caption=caption(answer.draw, _models(answer.frame), answer.episodes),
     )
 
 
@@ -136,15 +140,35 @@ def _suite_section(each: Sequence[Answer]) -> Section:
         figure_file=first.analysis,
         table_file=first.analysis,
         table=frame,
+        caption=caption(first.beside or dots, _models(frame), first.episodes),
     )
 
 
+def _models(frame: pd.DataFrame) -> list[str]:
+    return [str(name) for name in frame["model"].unique()]
+
+
 def _beside(each: Sequence[Answer], frame: pd.DataFrame) -> Figure:
-    """The figure of all groups: the analysis's own, or its headline's."""
     first = each[0]
-    if first.beside is not None:
-        return first.beside(frame)
-    return dots({first.headline: {a.group: a.headlines for a in each}})
+    headlines = {answer.group: answer.headlines for answer in each}
+    return suite_figure(first.beside, frame, first.headline, headlines)
+
+
+def suite_figure(
+    beside: Callable[[pd.DataFrame], Figure] | None,
+    frame: pd.DataFrame,
+    headline: str,
+    headlines: Mapping[str, Sequence[float]],
+) -> Figure:
+    """The figure of all groups of a suite: the analysis's own, or its headline's.
+
+    Args:
+        beside: of the analysis.
+        frame: of all models.
+        headline: the number that answers the question best.
+        headlines: group of models to that number of each.
+    """
+    return dots({headline: headlines}) if beside is None else beside(frame)
 
 
 def png(figure: Figure) -> bytes:

@@ -75,7 +75,8 @@ def draw(frame: pd.DataFrame) -> Figure:
 
 def _label(frame: pd.DataFrame) -> pd.Series:
     name = frame["shift"].str.replace("_", " ")
-    return name.where(frame["parameters"] == "", name + "\n" + frame["parameters"])
+    parameters = frame["parameters"].fillna("")  # a CSV has no other nothing
+    return name.where(parameters == "", name + "\n" + parameters)
 
 
 def _beside(frame: pd.DataFrame) -> Figure:

@@ -79,27 +79,20 @@ def log_comparison(
         effects.measure(members, tops, BASELINE, n_planned=len(request.seeds))
     )
     history = effects.history(members)
-    title = f"Task {request.settings.task}, seeds {shown_seeds(request.seeds)}"
+    title = title_of(request.settings.task, request.seeds)
     for_readers = readable(table)
     log.table("ablation", table)
     log.text("tables/ablation.md", markdown(for_readers))
     log.text("tables/ablation.tex", latex(for_readers))
     log.table("paper", effects.paper_table(history))
     log.text(HISTORY, csv(history))
-    drawn = {
-        page.FOREST: figures.forest(table, title),
-        page.CURVES: figures.small_multiples(history, tops, title),
-    }
+    drawn = figures.drawn(table, history, tops, title)
     for name, figure in drawn.items():
         log.figure(name, figure)
-    for name in table["variant"]:
-        rows = history[history["variant"] == name]
-        figure = figures.one_variant(rows, tops[name], f"{title}: {name}")
-        log.figure(f"learning_curve-{name}", figure)
     report = page.report(
         title=title,
         table=table,
-        shown=page.sections(table, drawn),
+        shown=page.sections(table, {k: drawn[k] for k in (page.FOREST, page.CURVES)}),
         members=pd.DataFrame(listed),
         missing=_missing(listed),
         n_episodes=len(members[0].label_B),
@@ -122,6 +115,11 @@ def log_comparison(
         history=history,
         differences=effects.own_differences(members, tops, BASELINE),
     )
+
+
+def title_of(task: str, seeds: Sequence[int]) -> str:
+    """What stands above every figure of an ablation."""
+    return f"Task {task}, seeds {shown_seeds(seeds)}"
 
 
 def tell_members(

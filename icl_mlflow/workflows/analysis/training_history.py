@@ -16,7 +16,8 @@ from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.training.fit import evaluation_episodes
 from icl_mlflow.training.problem import problem
 
-_NAME = "learning_curves"
+#: Of the answer, and of its table and figure.
+NAME = "learning_curves"
 _QUESTION = "Did training leave the plateau?"
 _FINAL = "test/"
 _HEADLINE = "excess_risk"
@@ -66,7 +67,7 @@ def _answer(trained: Sequence[_Trained], group: str) -> Answer:
     frame = joined(measured)
     numbers = over_models([one.numbers for one in measured])
     return Answer(
-        analysis=_NAME,
+        analysis=NAME,
         group=group,
         question=_QUESTION,
         verdict=learning_curves.verdict(frame, lines),
@@ -75,4 +76,5 @@ def _answer(trained: Sequence[_Trained], group: str) -> Answer:
         frame=frame,
         draw=partial(learning_curves.draw, lines=lines),
         beside=learning_curves.draw_beside,
+        episodes=len(validation),
     )

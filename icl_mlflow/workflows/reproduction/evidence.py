@@ -42,7 +42,7 @@ QUESTIONS = (
     "alignment_vs_impact",
 )
 #: Episodes that models are asked about: as many as the paper validates on.
-_EPISODES = 5_000
+EPISODES = 5_000
 
 _logger = logging.getLogger(__name__)
 
@@ -163,7 +163,7 @@ def answered(
         settings: of their training, which say where to compute.
         on_analysis: called after every analysis of every model.
     """
-    episodes = min(_EPISODES, settings.test_episodes)
+    episodes = min(EPISODES, settings.test_episodes)
     asked = EvaluationRequest(episodes, settings.eval_seed, {}, settings.device)
     found: dict[str, list[Answer]] = {}
     for task in dict.fromkeys(one.settings.task for one in trained_models.values()):

@@ -1,8 +1,14 @@
 """The report stands alone, says everything, and cannot be broken by a name."""
 
 import base64
+import html
+import json
 import re
+import shutil
+import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -14,6 +20,7 @@ from icl_mlflow.analysis.report.page import (
     Command,
     Refusal,
     Report,
+    Results,
     Source,
     render,
 )
@@ -68,6 +75,7 @@ def answer(name: str = "planted", n_numbers: int = 2, rows: int = 3) -> Answer:
 
 
 def _drawn(_frame: pd.DataFrame) -> Figure:
+    """A line."""
     drawn, (axes,) = style.figure()
     axes.plot([0, 1], [0, 1])
     return drawn
@@ -119,6 +127,7 @@ def test_the_figure_is_the_one_that_was_drawn(page: Page) -> None:
     content = base64.b64decode(image["src"].partition(",")[2])
     assert content == section(answer()).png
     assert content.startswith(b"\x89PNG")
+    assert "A line. One model; intervals: 95 % over episodes." in page.text
     assert image["alt"].startswith("Figure for the question: Is it large? It is large")
 
 
@@ -150,3 +159,49 @@ def test_long_lists_are_folded_and_long_tables_left_to_their_file() -> None:
 
 def test_the_same_answers_give_the_same_page() -> None:
     assert render(report(answer())) == render(report(answer()))
+
+
+def test_every_cell_says_what_it_is_for_screens_without_room_for_columns(
+    page: Page,
+) -> None:
+    labels = [cell["data-label"] for cell in page.all("td") if "data-label" in cell]
+    assert {"model", "size"} <= set(labels)
+
+
+#: Writes into the title how wide the page is, and what is wider than the screen.
+MEASURE = """<script>addEventListener("load", () => {
+  const wide = [...document.querySelectorAll("body *")].filter(
+    (e) => !e.closest(".data thead, .summary thead") &&
+      e.getBoundingClientRect().right > innerWidth + 1);
+  document.title = JSON.stringify([innerWidth, document.body.scrollWidth,
+    wide.map((e) => e.tagName + "." + e.className)]);
+});</script>"""
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium here")
+def test_a_narrow_screen_shows_all_of_it_without_scrolling_sideways(
+    tmp_path: Path,
+) -> None:
+    columns = ["experiment", "paper", "ours, mean", "interval", "each seed", "verdict"]
+    table = pd.DataFrame([["a_rather_long_name_of_an_experiment"] * 6], columns=columns)
+    results = Results(
+        title="Results",
+        notes=["How to read it."],
+        tables={"A caption of a table that is longer than any narrow screen": table},
+        sentences={"a_rather_long_name_of_an_experiment": "reproduced"},
+        missing=[],
+    )
+    made = render(replace(report(answer()), results=results, models=table))
+    file = tmp_path / "page.html"
+    file.write_text(made.replace("</head>", f"{MEASURE}</head>"))
+    flags = ["--headless=new", "--no-sandbox", "--window-size=500,2000", "--dump-dom"]
+    done = subprocess.run(
+        ["chromium", *flags, "--virtual-time-budget=2000", file.as_uri()],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    found = re.search(r"<title>(.*?)</title>", done.stdout)
+    assert found
+    width, scrolled, wider = json.loads(html.unescape(found[1]))
+    assert width <= 500
+    assert scrolled <= width
+    assert [one for one in wider if not one.startswith("PRE")] == []

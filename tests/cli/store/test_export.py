@@ -158,6 +158,28 @@ def test_runs_of_other_settings_share_no_mean(
 
 
 @pytest.mark.usefixtures("trained_store")
+def test_figures_are_written_in_place_of_tables(
+    icl: Icl, trained_runs: Any, new_folder: Path
+) -> None:
+    run_id = trained_runs.task_b
+    ended = icl("export", run_id, "--figures", "pdf")
+    assert ended.code == 0, ended.err
+    files = [Path(line) for line in ended.out.splitlines()]
+    assert {file.parent for file in files} == {Path(f"export-{run_id}")}
+    assert {file.name for file in files} == {
+        *("learning_curves.pdf", "logit_vs_llr.pdf", "reliability.pdf"),
+        "captions.md",
+    }
+    assert all((new_folder / file).stat().st_size for file in files)
+    whole = icl("export", "--experiment", "trained", "--figures", "svg")
+    assert whole.code == 0, whole.err
+    assert len(list((new_folder / "export-trained").iterdir())) == 5
+    both = icl("export", run_id, "--figures", "pdf", "--format", "md")
+    assert (both.code, len(both.err.splitlines())) == (2, 1)
+    assert "give --format for tables or --figures, not both" in both.err
+
+
+@pytest.mark.usefixtures("trained_store")
 def test_an_experiment_that_is_not_there_is_refused(icl: Icl) -> None:
     for arguments, message in (
         ([], "give the id of a run, several of them, or an experiment"),

@@ -11,9 +11,11 @@ from icl_mlflow import AnalyzeSettings, TrainSettings, analyze
 from icl_mlflow.suite.member import train_member
 from icl_mlflow.tracking.models.lookup import checkpoints_of_run, load_model
 from icl_mlflow.tracking.models.sources import pull, pull_checkpoints
+from icl_mlflow.tracking.runs.results import EndedRun
 from icl_mlflow.tracking.store.connection import Store, connect
 from tests.conftest import TrainedRuns, forget_environment
 from tests.tiny import MOMENT
+from tests.workflows.figures.redrawn import assert_drawn_as_logged
 
 SETTINGS = TrainSettings.preset("smoke", keep_checkpoints="log", **MOMENT)
 FEW = {"episodes": 200, "device": "cpu", "quiet": True}
@@ -54,6 +56,7 @@ def test_all_checkpoints_of_a_run_are_drawn_against_the_epoch(
     (name,) = run.data.metrics
     points = store.client.get_metric_history(analyzed.run_id, name)
     assert [point.step for point in points] == [0, 1]
+    assert_drawn_as_logged(EndedRun.of(store.client, analyzed.run_id))
     frame = analyzed.frames["calibration"]
     assert frame["epoch"].tolist() == [0, 1]
     number = name.removeprefix("calibration/")

@@ -1,0 +1,1 @@
+"""The figures of finished runs, drawn again from what the runs left behind."""

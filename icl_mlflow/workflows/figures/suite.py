@@ -1,0 +1,107 @@
+"""The figures of an ablation, and those of a reproduction."""
+
+from dataclasses import replace
+
+import pandas as pd
+
+from icl_mlflow.analysis.ablation import figures
+from icl_mlflow.analysis.ablation.ceilings import ceilings
+from icl_mlflow.analysis.caption import CaptionedFigure, Drawing, caption
+from icl_mlflow.reproduction import page
+from icl_mlflow.reproduction.figures import forest
+from icl_mlflow.reproduction.figures import learning_curves as curves
+from icl_mlflow.reproduction.table import rows
+from icl_mlflow.suite.execution import Execution
+from icl_mlflow.suite.grid import parse_seeds
+from icl_mlflow.suite.request import papers_trainings
+from icl_mlflow.tracking.models.download import MissingFileError
+from icl_mlflow.tracking.runs.history import HISTORY
+from icl_mlflow.tracking.runs.query import MEMBERS
+from icl_mlflow.tracking.runs.results import EndedRun
+from icl_mlflow.training.settings import TrainSettings
+from icl_mlflow.workflows.ablation.log import title_of
+from icl_mlflow.workflows.figures.analysis import answer
+from icl_mlflow.workflows.reproduce import title_of as title_of_reproduction
+from icl_mlflow.workflows.reproduction.evidence import (
+    EPISODES,
+    QUESTIONS,
+    baselines,
+    evidence,
+)
+
+
+def figures_of_ablation(run: EndedRun) -> dict[str, CaptionedFigure]:
+    """The figures of an ablation by name.
+
+    Raises:
+        ValueError: a file of the run is missing or damaged.
+    """
+    settings = run.settings()
+    table = run.table("tables/ablation.csv")
+    history = run.table(HISTORY)
+    params = run.params
+    tops = ceilings(settings, params["variants"].split(","))
+    title = title_of(settings.task, parse_seeds(params["seeds"]))
+    drawn = figures.drawn(table, history, tops, title)
+    return {
+        name: CaptionedFigure(figure, _of_ablation(name, history, settings))
+        for name, figure in drawn.items()
+    }
+
+
+def _of_ablation(name: str, history: pd.DataFrame, settings: TrainSettings) -> str:
+    """The caption of one figure."""
+    variant = name.partition("-")[2]
+    rows = history[history["variant"] == variant] if variant else history
+    models = [
+        replace(settings, variant=str(which), seed=int(seed)).run_name
+        for which, seed in rows[["variant", "seed"]].drop_duplicates().to_numpy()
+    ]
+    if name == "differences":
+        return caption(figures.forest, models, settings.test_episodes, "test episodes")
+    draw = figures.one_variant if variant else figures.small_multiples
+    return caption(draw, models, settings.val_episodes, "validation episodes")
+
+
+def figures_of_reproduction(run: EndedRun) -> dict[str, CaptionedFigure]:
+    """The figures of a reproduction by name; its trainings are read back.
+
+    Raises:
+        ValueError: a file of the run, or a training of it, is missing or damaged.
+    """
+    # Where it was computed is no part of what it is.
+    settings = replace(run.settings(), device="auto")
+    request = papers_trainings(settings, run.params["seeds"], Execution())
+    run_ids = {
+        member["settings_hash"]: member["run_id"]
+        for member in run.json(MEMBERS)
+        if member["run_id"]
+    }
+    store = run.store
+    found = evidence(store, request, run_ids, baselines(store, request, run_ids))
+    judged = rows(found)
+    own = page.drawn(found, judged, title_of_reproduction(request.seeds))
+    models = [one.run_name for one in request.members if one.identity in run_ids]
+    draws: dict[str, Drawing] = {page.FOREST: forest, page.CURVES: curves}
+    captioned = {
+        name: CaptionedFigure(
+            figure,
+            caption(draws[name], models, found.n_episodes, "validation episodes"),
+        )
+        for name, figure in own.items()
+    }
+    return captioned | _answers(run, min(EPISODES, settings.test_episodes))
+
+
+def _answers(run: EndedRun, episodes: int) -> dict[str, CaptionedFigure]:
+    """The figures of the paper's questions, by question and task."""
+    found = {}
+    for question in QUESTIONS:
+        for task in ("A", "B"):
+            name = f"{question}-{task}"
+            try:
+                table = run.table(f"tables/{name}.csv")
+            except MissingFileError:  # the question cannot be put to this task
+                continue
+            found[name] = answer(question, table, episodes)
+    return found
