@@ -25,7 +25,7 @@ def figures_of_analysis(run: EndedRun) -> dict[str, CaptionedFigure]:
     """
     models = run.table("tables/models.csv").set_index("model")
     settings = run.json("settings.json")
-    episodes = settings["episodes"]
+    episodes, is_suite = settings["episodes"], models["variant"].nunique() > 1
     found = {}
     for name in (LEARNING_CURVES, *ANALYSES):
         try:
@@ -35,17 +35,18 @@ def figures_of_analysis(run: EndedRun) -> dict[str, CaptionedFigure]:
         if settings.get("checkpoints"):
             found[name] = _course(name, table, episodes)
             continue
-        table = table.assign(group=table["model"].map(models["variant"]))
-        found[name] = (
-            _learning_curves(run, table, models)
-            if name == LEARNING_CURVES
-            else _answer(name, table, episodes)
-        )
+        grouped = table.assign(group=table["model"].map(models["variant"]))
+        if name == LEARNING_CURVES:
+            found[name] = _learning_curves(run, grouped, models)
+        elif is_suite:  # also where one of its variants alone could be asked
+            found[name] = _side_by_side(name, grouped, episodes)
+        else:
+            found[name] = answer(name, table, episodes)
     return found
 
 
-def _answer(name: str, table: pd.DataFrame, episodes: int) -> CaptionedFigure:
-    """The figure of an analysis: of a suite, its variants side by side.
+def _side_by_side(name: str, table: pd.DataFrame, episodes: int) -> CaptionedFigure:
+    """The figure of an analysis of a suite: its variants side by side.
 
     Args:
         name: of the analysis.
@@ -53,8 +54,6 @@ def _answer(name: str, table: pd.DataFrame, episodes: int) -> CaptionedFigure:
         episodes: that each was asked about.
     """
     analysis, frame = ANALYSES[name], table.drop(columns="group")
-    if table["group"].nunique() == 1:
-        return answer(name, frame, episodes)
     numbers = {
         group: [
             analysis.summarise(part.drop(columns=["group", "model"]))
