@@ -15,9 +15,9 @@ ANALYSES: "Registry[Analysis]" = Registry(
     "analysis",
     {
         "scoreboard": f"{_PERFORMANCE}.scoreboard:SCOREBOARD",
-        "identification": f"{_PERFORMANCE}.identification:IDENTIFICATION",
         "calibration": f"{_PERFORMANCE}.calibration:CALIBRATION",
         "llr_regression": f"{_PERFORMANCE}.llr_regression:LLR_REGRESSION",
+        "identification": f"{_PERFORMANCE}.identification:IDENTIFICATION",
         "kernel_regression": f"{_MECHANISM}.kernel_regression:KERNEL_REGRESSION",
         "logit_lens": f"{_MECHANISM}.logit_lens:LOGIT_LENS",
         "logit_attribution": f"{_MECHANISM}.logit_attribution:LOGIT_ATTRIBUTION",

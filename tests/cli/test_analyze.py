@@ -35,7 +35,7 @@ def test_every_question_has_a_line(
     assert ended.code == 0, ended.err
     lines = dict(line.split(maxsplit=1) for line in ended.out.splitlines())
     assert list(lines) == [
-        *["learning_curves", "ov_alignment", "calibration", "run", "see"]
+        *["learning_curves", "ov_alignment", "calibration", "run", "report", "see"]
     ]
     run = trained_store.client.get_run(lines["run"])
     assert run.data.tags["source_run_id"] == trained_runs.task_b

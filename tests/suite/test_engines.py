@@ -1,5 +1,6 @@
 """Whatever engine trains a member, its run ends alike: numbers, status and model."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -71,7 +72,12 @@ def described(store: Store, run: Run) -> dict[str, Any]:
         "name": run.info.run_name,
         "status": run.info.status,
         "params": run.data.params,
-        "tags": {k: v for k, v in run.data.tags.items() if k not in OWN},
+        "tags": {
+            # A member's description has one link more, to its suite.
+            k: re.sub(r" · \[the suite\]\(\S+\)", "", v)
+            for k, v in run.data.tags.items()
+            if k not in OWN
+        },
         "metrics": set(run.data.metrics),
         "datasets": [
             (entry.dataset.name, entry.dataset.digest, str(entry.tags))

@@ -1,5 +1,6 @@
 """The stored model is an MLflow model like any other, without pickle or code."""
 
+import functools
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -28,6 +29,12 @@ def _no_pickle(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def arrays(episode: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray[Any, Any]]:
     return {name: value.numpy() for name, value in episode.items()}
+
+
+@pytest.fixture
+def keep(keep: Keep, model: Transformer) -> Keep:
+    """Every run keeps this model, whose logits are known."""
+    return functools.partial(keep, model=model)
 
 
 @pytest.fixture

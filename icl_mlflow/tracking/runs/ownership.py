@@ -143,11 +143,18 @@ class Ownership:
 
         Raises:
             RunInUseError: another process has taken the run for dead, and goes on with
-                it.
+                it, or has ended it and taken our sign away.
         """
-        other = parse(self._sign())
+        run = self._client.get_run(self.run_id)
+        sign = str(run.data.tags.get(HEARTBEAT, ""))
+        other = parse(sign)
         if other is not None and self._is_anothers(other):
             raise _in_use(self.run_id, other)
+        if not sign and run.info.status in _ENDED:
+            raise RunInUseError(
+                f"run {self.run_id} has been ended by another process "
+                f"({run.info.status})"
+            )
         self._last = heartbeat()
         self._give_sign()
 

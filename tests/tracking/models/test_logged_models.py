@@ -12,7 +12,7 @@ def test_the_run_shows_its_model(store: Store, keep: Keep) -> None:
     run = store.client.get_run(run_id)
     (output,) = run.outputs.model_outputs
     logged = store.client.get_logged_model(output.model_id)
-    assert logged.name == "model"
+    assert logged.name == run.info.run_name
     assert logged.source_run_id == run_id
     assert logged.status == "READY"
     assert registered.name in logged.tags["mlflow.modelVersions"]

@@ -117,6 +117,16 @@ def test_a_sign_of_somebody_else_ends_the_ownership(store: Store) -> None:
     assert sign == taken.text
 
 
+def test_who_wakes_up_after_another_has_ended_the_run_is_told(store: Store) -> None:
+    run_id = a_run(store, heartbeat()).info.run_id
+    ours = Ownership(store.client, run_id)
+    ours.renew()
+    mark_ended(store.client, run_id, "FINISHED")  # by whoever went on with it
+    with pytest.raises(RunInUseError, match="ended by another process .FINISHED."):
+        ours.renew()
+    assert "heartbeat" not in store.client.get_run(run_id).data.tags
+
+
 def test_a_copy_of_this_very_process_is_somebody_else(store: Store) -> None:
     run_id = a_run(store, heartbeat()).info.run_id
     ours = Ownership(store.client, run_id)

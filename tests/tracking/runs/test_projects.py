@@ -20,7 +20,7 @@ def test_a_run_says_when_it_was_opened(store: Store) -> None:
     ("source", "entry_point", "params", "is_ours"),
     [
         ("PROJECT", "train", PARAMS, True),
-        ("PROJECT", "main", PARAMS | {"lr"}, True),
+        ("PROJECT", "main", {"task", "variants", "seeds", "preset", "lr"}, True),
         ("PROJECT", "train", {"task", "variant"}, False),
         ("PROJECT", "ablate", PARAMS, False),
         ("PROJECT", "fit", PARAMS, False),
