@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
 from mlflow.server import get_app_client
 
 from team_server.postgresql import MissingProgramError, free_port
@@ -139,9 +140,13 @@ class Team:
             yield client
 
     def grant(self, user: str, kind: str, what: str, permission: str = "EDIT") -> None:
-        """Let a user work with what another has made."""
+        """Let a user work with what another has made; as before if that is so."""
         with self.as_administrator() as admin:
-            admin.grant_user_permission(user, kind, what, permission)
+            try:
+                admin.grant_user_permission(user, kind, what, permission)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
 
 
 @contextmanager
@@ -182,9 +187,10 @@ def team_at_work() -> Iterator[Team]:
 
 
 def trainings(client: MlflowClient, experiment: str) -> list[Run]:
-    """The training runs of an experiment."""
+    """The training runs of an experiment, which may not be there yet."""
     found = client.get_experiment_by_name(experiment)
-    return list(client.search_runs([found.experiment_id], "tags.kind = 'train'"))
+    places = [found.experiment_id] if found else []
+    return list(client.search_runs(places, "tags.kind = 'train'")) if places else []
 
 
 def assert_whole(client: MlflowClient, run_id: str) -> None:

@@ -180,11 +180,12 @@ def test_a_server_that_is_killed_five_times_has_every_row_once(
     ann = user("ann")
     long = [*SMALL, "--train_episodes", "40000", "--experiment", "restarts"]
     process = ann.starts("train", *long)
+    under_way(client, "restarts", seed="0")
     for _ in range(5):
-        time.sleep(4)
         team.processes.kill()
         time.sleep(1)
         team.processes.start()
+        time.sleep(4)
     assert process.poll() is None, "it ended before the last restart"
     out, err = process.communicate(timeout=300)
     print(out, err)
