@@ -13,7 +13,7 @@ from icl_mlflow.analysis.report.page import (
     Results,
     Source,
 )
-from icl_mlflow.analysis.report.section import Section, css_width, png, section
+from icl_mlflow.analysis.report.section import Section, figure_section, section
 from icl_mlflow.reproduction import figures
 from icl_mlflow.reproduction.judgement import NEAR, Kind
 from icl_mlflow.reproduction.paper import SHIFT, SOURCE
@@ -70,20 +70,11 @@ def sections(
             "Every seed, their median and band; the paper's last epoch as a diamond.",
         ),
     }
-    first = [
-        Section(
-            anchor=name,
-            question=told[name][0],
-            verdicts={"": told[name][1][0].upper() + told[name][1][1:]},
-            numbers={},
-            png=png(figure),
-            width=css_width(figure),
-            figure_file=name,
-            table_file="",
-            table=pd.DataFrame(),
-        )
-        for name, figure in own.items()
-    ]
+    first = []
+    for name, figure in own.items():
+        question, said = told[name]
+        verdicts = {"": said[0].upper() + said[1:]}
+        first.append(figure_section(name, question, verdicts, figure))
     return first + [section(one) for each in answers.values() for one in each]
 
 

@@ -13,6 +13,7 @@ import pytest
 from icl_mlflow.tracking.store.connection import Store
 from team_server.postgresql import free_port
 from tests.entrypoints.launcher import ROOT, mlflow_run, runs
+from tests.git import git
 from tests.tiny import PARAMETERS
 
 pytestmark = pytest.mark.slow
@@ -34,17 +35,6 @@ class Repository:
     uri: str
     first: str
     last: str
-
-
-def git(folder: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=Ann", "-c", "user.email=ann@example.org"]
-    done = subprocess.run(
-        ["git", "-C", str(folder), *identity, *arguments],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return done.stdout.strip()
 
 
 @pytest.fixture(params=["", FOLDER], ids=["top", "folder"])

@@ -5,7 +5,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from icl_mlflow.models import Architecture, Transformer
-from tests.models.small import Build, Pair, Paired
+from tests.models.small import SMALL, Build, Pair, Paired, draw, inputs
 
 
 class Reference(nn.Module):
@@ -89,3 +89,15 @@ def paired(randomised: Build, reference: type[Reference]) -> Paired:
         return model, torchs
 
     return build
+
+
+@pytest.fixture
+def model(randomised: Build) -> Transformer:
+    """A small model of arbitrary weights, in float64."""
+    return randomised(SMALL, torch.float64)
+
+
+@pytest.fixture
+def episodes() -> tuple[Tensor, Tensor, Tensor]:
+    """Five episodes for it."""
+    return inputs(draw(n_episodes=5), torch.float64)

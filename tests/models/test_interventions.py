@@ -1,6 +1,5 @@
 """An intervention changes its part of its site, and nothing else by itself."""
 
-import pytest
 import torch
 from torch import Tensor
 
@@ -12,20 +11,9 @@ from icl_mlflow.models.interventions import (
     replaced,
     zeroed,
 )
-from tests.models.small import SMALL, Build, draw, inputs
 
 HEAD = Site("head_output", 0)
 Z = "blocks.0.attn.hook_z"
-
-
-@pytest.fixture
-def model(randomised: Build) -> Transformer:
-    return randomised(SMALL, torch.float64)
-
-
-@pytest.fixture
-def episodes() -> tuple[Tensor, Tensor, Tensor]:
-    return inputs(draw(n_episodes=5), torch.float64)
 
 
 def test_one_head_is_zeroed(

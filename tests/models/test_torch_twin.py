@@ -20,16 +20,6 @@ ARCHITECTURES = {
 }
 
 
-@pytest.fixture
-def model(randomised: Build) -> Transformer:
-    return randomised(SMALL, torch.float64)
-
-
-@pytest.fixture
-def episodes() -> Episodes:
-    return inputs(draw(n_episodes=5), torch.float64)
-
-
 @pytest.mark.parametrize("gradients", [False, True])
 @pytest.mark.parametrize(
     ("dtype", "within"), [(torch.float32, 1e-6), (torch.float64, 1e-12)]

@@ -10,17 +10,7 @@ from torch import Tensor
 from icl_mlflow.models import Site, Transformer
 from icl_mlflow.models.forward import logits_from_heads
 from icl_mlflow.models.sites import sites
-from tests.models.small import SMALL, Build, draw, inputs
-
-
-@pytest.fixture
-def model(randomised: Build) -> Transformer:
-    return randomised(SMALL, torch.float64)
-
-
-@pytest.fixture
-def episodes() -> tuple[Tensor, Tensor, Tensor]:
-    return inputs(draw(n_episodes=5), torch.float64)
+from tests.models.small import SMALL, Build
 
 
 def test_a_trace_has_the_stated_shapes_and_attention_sums_to_one(

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from icl_mlflow.analysis.ablation.decision import SMALLEST_OF_INTEREST, Kind
 from icl_mlflow.analysis.ablation.table import readable
 from icl_mlflow.analysis.report.page import Command, Report, Results, Source
-from icl_mlflow.analysis.report.section import Section, css_width, png
+from icl_mlflow.analysis.report.section import Section, figure_section
 
 FOREST, CURVES = "differences", "learning_curves"
 
@@ -60,17 +60,7 @@ def sections(table: pd.DataFrame, figures: Mapping[str, Figure]) -> list[Section
     sentences = dict(zip(table["variant"], table["sentence"], strict=True))
     verdicts = {FOREST: sentences, CURVES: took_off}
     return [
-        Section(
-            anchor=name,
-            question=_QUESTIONS[name],
-            verdicts=verdicts[name],
-            numbers={},
-            png=png(figure),
-            width=css_width(figure),
-            figure_file=name,
-            table_file="",
-            table=pd.DataFrame(),
-        )
+        figure_section(name, _QUESTIONS[name], verdicts[name], figure)
         for name, figure in figures.items()
     ]
 

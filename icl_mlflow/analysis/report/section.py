@@ -93,6 +93,30 @@ class Section:
         return "One model; an interval, where there is one, is over episodes, at 95 %"
 
 
+def figure_section(
+    anchor: str, question: str, verdicts: Mapping[str, str], figure: Figure
+) -> Section:
+    """A section that is a figure and what it says: its numbers stand elsewhere.
+
+    Args:
+        anchor: within the page, and the name of the figure's file.
+        question: in a sentence.
+        verdicts: as `Section` has them.
+        figure: to be shown.
+    """
+    return Section(
+        anchor=anchor,
+        question=question,
+        verdicts=verdicts,
+        numbers={},
+        png=png(figure),
+        width=css_width(figure),
+        figure_file=anchor,
+        table_file="",
+        table=pd.DataFrame(),
+    )
+
+
 def section(answer: Answer) -> Section:
     """The section of an answer; its figure is drawn here, once."""
     return Section(
