@@ -23,9 +23,9 @@ from icl_mlflow.episodes import Episodes
 from icl_mlflow.settings import check, setting
 from icl_mlflow.streams import generator
 from icl_mlflow.tasks.base import OracleConstants, Symmetry, Task
-from icl_mlflow.tasks.bessel import log_bessel_over_power
+from icl_mlflow.tasks.integrals.bessel import log_bessel_over_power
+from icl_mlflow.tasks.integrals.shifted_mean_corrupted import corrupted_logit
 from icl_mlflow.tasks.labels import KnownLabels
-from icl_mlflow.tasks.shifted_mean_corrupted import corrupted_logit
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ from icl_mlflow.episodes import Episodes
 from icl_mlflow.settings import check, setting
 from icl_mlflow.streams import generator
 from icl_mlflow.tasks.base import OracleConstants, Symmetry, Task
+from icl_mlflow.tasks.integrals.variance_corrupted import corrupted_logit
 from icl_mlflow.tasks.labels import KnownLabels
-from icl_mlflow.tasks.variance_corrupted import corrupted_logit
 
 # Quadrature for M(m, q): nodes over each element's support, the support's edges in nats
 # below the peak, and how finely they are found.

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Generator
 
-from icl_mlflow.tasks.sphere import directions
+from icl_mlflow.tasks.integrals.sphere import directions
 
 N_DRAWS = 40_000
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from icl_mlflow.evaluation import expected_accuracy, expected_loss
+from icl_mlflow.tasks.integrals.shifted_mean_corrupted import corrupted_logit
 from icl_mlflow.tasks.labels import known_when_flipped, known_when_shuffled
 from icl_mlflow.tasks.shifted_mean import ShiftedMean
-from icl_mlflow.tasks.shifted_mean_corrupted import corrupted_logit
 from tests.tasks.labellings import KNOWN, by_enumeration, seeded
 
 

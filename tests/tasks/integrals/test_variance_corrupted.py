@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from icl_mlflow.tasks.integrals.variance_corrupted import corrupted_logit
 from icl_mlflow.tasks.labels import known_when_flipped
 from icl_mlflow.tasks.variance import Variance
-from icl_mlflow.tasks.variance_corrupted import corrupted_logit
 from tests.tasks.labellings import KNOWN, by_enumeration
 
 

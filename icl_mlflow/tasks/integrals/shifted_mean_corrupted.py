@@ -20,8 +20,8 @@ import torch
 from torch import Generator, Tensor
 
 from icl_mlflow.episodes import Episodes
+from icl_mlflow.tasks.integrals.sphere import directions
 from icl_mlflow.tasks.labels import KnownLabels, count_probabilities
-from icl_mlflow.tasks.sphere import directions
 
 #: Pairs of opposite directions an episode. At the paper's size they leave an error of
 #: about 0.1 nats in a log-odds, and below 0.002 in mean accuracy and log-loss.

@@ -8,7 +8,7 @@ import torch
 from scipy.special import iv, logsumexp
 from torch import Tensor
 
-from icl_mlflow.tasks.bessel import log_bessel_over_power
+from icl_mlflow.tasks.integrals.bessel import log_bessel_over_power
 
 
 def found(nu: float, kappa: np.ndarray | list[float]) -> np.ndarray:

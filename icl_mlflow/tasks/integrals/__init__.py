@@ -1,0 +1,1 @@
+"""Integrals over the latents of tasks: special functions, quadrature, hidden labels."""
