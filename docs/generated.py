@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from icl_mlflow.analysis import ANALYSES
+from icl_mlflow.analysis.base import Topic
 from icl_mlflow.cli.main import COMMANDS, cli
 from icl_mlflow.cli.options import group_of
 from icl_mlflow.estimators import ESTIMATORS
@@ -63,8 +64,19 @@ def estimators() -> str:
 
 
 def analyses() -> str:
-    """Every analysis with its question."""
-    return _questions("analysis", ANALYSES)
+    """Every analysis with its question, by topic, and when it is asked."""
+    rows = [
+        [
+            f"`{name}`",
+            _prose(one.question),
+            one.topic.value,
+            "by default" if one.by_default else "by name, or `all`",
+        ]
+        for topic in Topic
+        for name, one in ANALYSES.working().items()
+        if one.topic is topic
+    ]
+    return _table(["analysis", "question", "topic", "asked"], rows)
 
 
 GENERATED: Mapping[str, Callable[[], str]] = {

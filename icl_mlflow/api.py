@@ -236,7 +236,8 @@ def analyze(
     Args:
         run: a result of `train`, the id of a run or of a parent run, ``models:/...``,
             or the settings of an analysis.
-        analyses: some of `icl_mlflow.ANALYSES`; all if none is named.
+        analyses: some of `icl_mlflow.ANALYSES`, ``default`` (those that take seconds,
+            which are asked if none is named) or ``all``.
         on_analysis: called after every analysis of every model.
         quiet: show no progress.
         given: settings of the analysis, such as ``episodes=20_000``, and parameters of

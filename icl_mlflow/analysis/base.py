@@ -6,6 +6,7 @@ several seeds are answered together and a figure can be drawn again from its CSV
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -22,6 +23,16 @@ from icl_mlflow.training.problem import Problem
 from icl_mlflow.training.settings import TrainSettings
 
 T = TypeVar("T")
+
+
+class Topic(Enum):
+    """What questions are about, in the order of a report; its value is for readers."""
+
+    RIGHT = "Is it right?"
+    COMPUTATION = "What does it compute?"
+    PLACE = "Where does it compute it?"
+    PATH = "By which path?"
+    FURTHER = "Further questions"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +101,8 @@ class Analysis:
 
     Attributes:
         question: in one sentence, for readers of the report.
+        topic: what the question is about: where it stands in the report.
+        by_default: whether it is asked where nobody names it; not if it takes long.
         measure: a subject to a table; deterministic, and leaves the model as it was.
         summarise: the table of one subject to numbers by name; nats if not said.
         pool: the table of all subjects to numbers that are not means over subjects.
@@ -112,6 +125,8 @@ class Analysis:
     draw: Callable[[pd.DataFrame], Figure]
     verdict: Callable[[Findings], Conclusion]
     refuses: Callable[[Subject], str | None] = always
+    topic: Topic = Topic.FURTHER
+    by_default: bool = True
     most_episodes: int | None = None
     least_share: float = 0.0
     pool: Callable[[pd.DataFrame], dict[str, Interval]] = nothing_pooled

@@ -2,15 +2,24 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from icl_mlflow.analysis import ANALYSES
-from icl_mlflow.registry import unknown_name
+from icl_mlflow.registry import BrokenPluginError, unknown_name
 from icl_mlflow.settings import check, required, setting, task_parameters
 from icl_mlflow.tasks.parameters import shifts_of, takes_task_parameters
 
-_ALL = "all"
+_ALL, _DEFAULT = "all", "default"
 #: Fewer episodes pin nothing down, and leave correlations without an interval.
 _FEWEST, _MOST = 100, 100_000_000
+
+
+def _is_in_default(name: str) -> bool:
+    """Whether nobody needs to name an analysis; a broken one is to be reported."""
+    try:
+        return ANALYSES[name].by_default
+    except BrokenPluginError:
+        return True
 
 
 def _devices() -> Collection[str]:
@@ -39,7 +48,9 @@ class AnalyzeSettings:
         "draw every number against the epoch.",
     )
     analyses: str = setting(
-        _ALL, f"Questions to ask, separated by commas: {', '.join(ANALYSES)}."
+        _DEFAULT,
+        "Questions to ask: default (those that take seconds), all, or some, separated "
+        f"by commas: {', '.join(ANALYSES)}.",
     )
     episodes: int = setting(
         5_000,
@@ -81,22 +92,38 @@ class AnalyzeSettings:
                 f"model must be models:/NAME/VERSION or models:/NAME@ALIAS, "
                 f"not {self.model!r}"
             )
-        for name in self.names:
+        for name in self.named:
             if name not in ANALYSES:
-                raise unknown_name("analysis", name, (_ALL, *ANALYSES))
+                known = (_DEFAULT, _ALL, *ANALYSES)
+                raise unknown_name("analysis", name, known)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The analyses that are asked for, in order, each once."""
-        if self.analyses.strip() == _ALL:
-            return tuple(ANALYSES)
-        parts = (part.strip() for part in self.analyses.split(","))
-        return tuple(dict.fromkeys(parts))
+        meant = {_ALL: tuple(ANALYSES), _DEFAULT: self._default}
+        parts = (meant.get(part, (part,)) for part in self._parts)
+        return tuple(dict.fromkeys(chain.from_iterable(parts)))
 
     @property
-    def is_all(self) -> bool:
-        """Whether nobody named the analyses, so that some may not apply."""
-        return self.analyses.strip() == _ALL
+    def named(self) -> tuple[str, ...]:
+        """Those of them that are asked for by name, so that they have to apply."""
+        return tuple(part for part in self._parts if part not in {_ALL, _DEFAULT})
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Analyses that wait to be named, where the default is asked for."""
+        if _DEFAULT not in self._parts:
+            return ()
+        asked = frozenset(self.names)
+        return tuple(name for name in ANALYSES if name not in asked)
+
+    @property
+    def _parts(self) -> tuple[str, ...]:
+        return tuple(part.strip() for part in self.analyses.split(","))
+
+    @property
+    def _default(self) -> tuple[str, ...]:
+        return tuple(name for name in ANALYSES if _is_in_default(name))
 
     @property
     def source(self) -> str:

@@ -25,6 +25,7 @@ Example:
   icl-mlflow analyze --run_id 4f2a8c...
   icl-mlflow analyze --model models:/icl-A-baseline@best --tau 9
   icl-mlflow analyze --run_id 4f2a8c... --analyses llr_regression,logit_lens
+  icl-mlflow analyze --run_id 4f2a8c... --analyses all
   icl-mlflow analyze --run_id 4f2a8c... --dry_run
 """
 
@@ -32,7 +33,7 @@ Example:
 @click.command(context_settings=CONTEXT, epilog=_EXAMPLE)
 @options(AnalyzeSettings, DryRunSettings)
 def analyze(settings: AnalyzeSettings, how: DryRunSettings) -> None:
-    """Put every question to the models of a run; log the answers as a new run."""
+    """Put questions to the models of a run; log the answers as a new run."""
     if how.dry_run:
         check_dry_run("analyze")
     ask_store_with_runs(to_write=not how.dry_run)

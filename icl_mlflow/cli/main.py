@@ -30,7 +30,7 @@ COMMANDS = {
     ),
     "analyze": (
         "icl_mlflow.cli.analyze:analyze",
-        "Put every question to trained models.",
+        "Put questions to trained models.",
     ),
     "compare": (
         "icl_mlflow.cli.compare:compare",

@@ -182,7 +182,8 @@ def _refusals(
             for subject in asked_subjects
             if (reason := _reason(name, subject))
         ]
-        if len(refused) == len(asked_subjects) and not settings.is_all:
+        is_named = name in settings.named
+        if is_named and len(refused) == len(asked_subjects):
             raise ValueError(
                 f"{name} cannot be asked of {refused[0].model}: {refused[0].reason}"
             )

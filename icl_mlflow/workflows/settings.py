@@ -82,7 +82,7 @@ class PipelineSettings:
         "0,1", "Seeds of every variant, such as 0,1,2 or 0-9.", group="Run"
     )
     analyses: str = setting(
-        "all", "Questions to the first model, separated by commas; or all."
+        "default", "Questions to the first model: default, all, or names with commas."
     )
     experiment: str | None = setting(
         None, "MLflow experiment (MLFLOW_EXPERIMENT_NAME or Default if not given)."

@@ -12,7 +12,7 @@ import torch
 from matplotlib.figure import Figure
 
 from icl_mlflow.analysis import ANALYSES, curves
-from icl_mlflow.analysis.base import Analysis, Subject
+from icl_mlflow.analysis.base import Analysis, Subject, Topic
 from icl_mlflow.analysis.report.answer import Measurement, answers
 from icl_mlflow.tables import csv, read_csv
 from icl_mlflow.tasks import TASKS
@@ -191,6 +191,8 @@ def test_it_asks_a_question(name: str) -> None:
     question = ANALYSES[name].question
     assert question.endswith("?")
     assert "\n" not in question
+    if not ANALYSES.is_plugin(name):
+        assert ANALYSES[name].topic is not Topic.FURTHER, "say where in the report"
 
 
 @pytest.mark.parametrize("name", INTERNAL)

@@ -12,15 +12,24 @@ from icl_mlflow.analysis.settings import (
 )
 
 
-def test_all_analyses_are_asked_unless_some_are_named() -> None:
-    everything = AnalyzeSettings(run_id="4f2a")
+def test_what_takes_seconds_is_asked_unless_somebody_says_more() -> None:
+    usual = AnalyzeSettings(run_id="4f2a")
+    assert usual.names == tuple(name for name in ANALYSES if ANALYSES[name].by_default)
+    assert {*usual.names, *usual.left_out} == set(ANALYSES)
+    assert usual.left_out, "some take long"
+    everything = AnalyzeSettings(run_id="4f2a", analyses="all")
     assert everything.names == tuple(ANALYSES)
-    assert everything.is_all
+    assert everything.left_out == usual.named == everything.named == ()
     some = AnalyzeSettings(
         run_id="4f2a", analyses="calibration, scoreboard,calibration"
     )
-    assert some.names == ("calibration", "scoreboard")
-    assert not some.is_all
+    assert some.names == some.named == ("calibration", "scoreboard")
+    assert some.left_out == ()
+    (deep, *_) = usual.left_out
+    more = AnalyzeSettings(run_id="4f2a", analyses=f"default,{deep}")
+    assert more.names == (*usual.names, deep)
+    assert more.named == (deep,)
+    assert deep not in more.left_out
 
 
 def test_models_are_found_by_a_run_or_by_their_uri() -> None:
@@ -37,7 +46,10 @@ def test_models_are_found_by_a_run_or_by_their_uri() -> None:
         ({}, "give exactly one of run_id"),
         ({"run_id": "4f2a", "model": "models:/a/1"}, "give exactly one of run_id"),
         ({"model": "icl-A-baseline"}, "model must be models:/NAME/VERSION or .*ALIAS"),
-        ({"run_id": "4f2a", "analyses": "calibration,lens"}, "unknown analysis 'lens'"),
+        (
+            {"run_id": "4f2a", "analyses": "calibration,lens"},
+            "unknown analysis 'lens'; .*choose one of: default, all, scoreboard, ",
+        ),
         ({"run_id": "4f2a", "episodes": 99}, "episodes must be at least 100, not 99"),
         ({"run_id": "4f2a", "tau": -1.0}, "tau must be at least 0"),
     ],

@@ -127,7 +127,7 @@ WRONG_TEXT: dict[str, st.SearchStrategy[str] | None] = {
     "resume": fails(is_run_id),
     "model_prefix": fails(lambda text: ImportSettings(path="a", model_prefix=text)),
     "bar": fails(lambda text: math.isfinite(float(text))),
-    "analyses": fails(lambda text: text.strip() == "all"),
+    "analyses": fails(lambda text: AnalyzeSettings(run_id="a", analyses=text)),
     "older_than": fails(duration),
     "untaken": fails(duration),
     "model": TEXT,

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from icl_mlflow.analysis import style
-from icl_mlflow.analysis.base import Analysis, Subject
+from icl_mlflow.analysis.base import Analysis, Subject, Topic
 from icl_mlflow.analysis.findings import Conclusion, Findings
 from icl_mlflow.analysis.mechanism import head_ablation, ov_alignment
 from icl_mlflow.analysis.side_by_side import panels
@@ -189,6 +189,7 @@ def _verdict(found: Findings) -> Conclusion:
 
 ALIGNMENT_VS_IMPACT = Analysis(
     question="Are the heads that copy labels the heads that the answer needs?",
+    topic=Topic.PATH,
     measure=measure,
     summarise=summarise,
     draw=draw,

@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from icl_mlflow.analysis import style
-from icl_mlflow.analysis.base import Analysis, Subject, taken
+from icl_mlflow.analysis.base import Analysis, Subject, Topic, taken
 from icl_mlflow.analysis.findings import Conclusion, Findings
 from icl_mlflow.analysis.mechanism.internals import no_internals, traces, transformer_of
 from icl_mlflow.analysis.mechanism.ov_alignment import places
@@ -277,6 +277,7 @@ def _verdict(found: Findings) -> Conclusion:
 
 HEAD_ABLATION = Analysis(
     question="Does the answer need single attention heads, and which?",
+    topic=Topic.PLACE,
     measure=measure,
     summarise=summarise,
     draw=draw,

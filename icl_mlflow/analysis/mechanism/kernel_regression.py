@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from icl_mlflow.analysis import style
-from icl_mlflow.analysis.base import Analysis, Subject
+from icl_mlflow.analysis.base import Analysis, Subject, Topic
 from icl_mlflow.analysis.findings import Conclusion, Findings
 from icl_mlflow.analysis.side_by_side import dots, each_seed
 from icl_mlflow.estimators import ESTIMATORS
@@ -137,6 +137,7 @@ def _sooner(found: Findings, kernel: str) -> bool | None:
 
 KERNEL_REGRESSION = Analysis(
     question="Is the model a kernel vote over the context?",
+    topic=Topic.COMPUTATION,
     measure=measure,
     summarise=summarise,
     draw=draw,

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from icl_mlflow.analysis import style
-from icl_mlflow.analysis.base import Analysis, Subject
+from icl_mlflow.analysis.base import Analysis, Subject, Topic
 from icl_mlflow.analysis.findings import Conclusion, Findings
 from icl_mlflow.analysis.mechanism.internals import (
     no_internals,
@@ -189,6 +189,7 @@ def _verdict(found: Findings) -> Conclusion:
 
 LOGIT_ATTRIBUTION = Analysis(
     question="Does the answer rest on what writes it?",
+    topic=Topic.PLACE,
     measure=measure,
     summarise=summarise,
     draw=draw,

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from icl_mlflow.analysis import style
-from icl_mlflow.analysis.base import Analysis, Subject
+from icl_mlflow.analysis.base import Analysis, Subject, Topic
 from icl_mlflow.analysis.curves import averaged
 from icl_mlflow.analysis.findings import Conclusion, Findings, all_of
 from icl_mlflow.analysis.mechanism.internals import no_internals, traces, transformer_of
@@ -168,6 +168,7 @@ def _verdict(found: Findings) -> Conclusion:
 
 LOGIT_LENS = Analysis(
     question="Is the answer there before the last layer?",
+    topic=Topic.PLACE,
     measure=measure,
     summarise=summarise,
     draw=draw,

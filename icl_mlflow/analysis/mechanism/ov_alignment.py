@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from icl_mlflow.analysis import style
-from icl_mlflow.analysis.base import Analysis, Subject
+from icl_mlflow.analysis.base import Analysis, Subject, Topic
 from icl_mlflow.analysis.findings import Conclusion, Findings
 from icl_mlflow.analysis.mechanism.internals import no_internals, transformer_of
 from icl_mlflow.analysis.side_by_side import panels, seed_points
@@ -211,6 +211,7 @@ def _refuses(subject: Subject) -> str | None:
 
 OV_ALIGNMENT = Analysis(
     question="Do heads copy the labels they attend to into the answer?",
+    topic=Topic.PATH,
     measure=measure,
     summarise=summarise,
     draw=draw,

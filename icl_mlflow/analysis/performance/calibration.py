@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from icl_mlflow.analysis import style
-from icl_mlflow.analysis.base import Analysis, Subject
+from icl_mlflow.analysis.base import Analysis, Subject, Topic
 from icl_mlflow.analysis.findings import Conclusion, Findings
 from icl_mlflow.analysis.score_intervals import ece_of_bins
 from icl_mlflow.analysis.side_by_side import panels
@@ -155,6 +155,7 @@ def _verdict(found: Findings) -> Conclusion:
 
 CALIBRATION = Analysis(
     question="Do predicted probabilities come true?",
+    topic=Topic.RIGHT,
     measure=_ask,
     summarise=summarise,
     draw=draw,

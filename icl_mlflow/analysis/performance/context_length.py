@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from icl_mlflow.analysis import curves
 from icl_mlflow.analysis.ablation.decision import SMALLEST_OF_INTEREST
-from icl_mlflow.analysis.base import Analysis, Subject
+from icl_mlflow.analysis.base import Analysis, Subject, Topic
 from icl_mlflow.analysis.episodes import as_shown, episodes_for
 from icl_mlflow.analysis.findings import Conclusion, Findings, all_of
 from icl_mlflow.evaluation import predict
@@ -89,6 +89,7 @@ def _verdict(found: Findings) -> Conclusion:
 
 CONTEXT_LENGTH = Analysis(
     question="Does the model use every context point, and any number of them?",
+    topic=Topic.RIGHT,
     measure=measure,
     summarise=summarise,
     draw=draw,

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from icl_mlflow.analysis import style
-from icl_mlflow.analysis.base import Analysis, Subject
+from icl_mlflow.analysis.base import Analysis, Subject, Topic
 from icl_mlflow.analysis.episodes import as_shown
 from icl_mlflow.analysis.findings import Conclusion, Findings
 from icl_mlflow.analysis.subject import STREAM
@@ -234,6 +234,7 @@ def _verdict(found: Findings) -> Conclusion:
 
 IDENTIFICATION = Analysis(
     question="Does the model answer as a known estimator does, and as which?",
+    topic=Topic.COMPUTATION,
     measure=measure,
     summarise=summarise,
     draw=draw,

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from icl_mlflow.analysis import style
-from icl_mlflow.analysis.base import Analysis, Subject
+from icl_mlflow.analysis.base import Analysis, Subject, Topic
 from icl_mlflow.analysis.episodes import episodes_for as drawn_episodes
 from icl_mlflow.analysis.findings import Conclusion, Findings, all_of
 from icl_mlflow.analysis.side_by_side import panels
@@ -236,6 +236,7 @@ def _verdict(found: Findings) -> Conclusion:
 
 LLR_REGRESSION = Analysis(
     question="Is the logit a copy of the optimal test statistic?",
+    topic=Topic.COMPUTATION,
     measure=_ask,
     summarise=summarise,
     draw=draw,

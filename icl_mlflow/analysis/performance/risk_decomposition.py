@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from icl_mlflow.analysis import style
-from icl_mlflow.analysis.base import Analysis, Subject
+from icl_mlflow.analysis.base import Analysis, Subject, Topic
 from icl_mlflow.analysis.episodes import as_shown, episodes_for
 from icl_mlflow.analysis.findings import Conclusion, Findings
 from icl_mlflow.analysis.performance.context_length import lengths
@@ -129,6 +129,7 @@ def _verdict(found: Findings) -> Conclusion:
 
 RISK_DECOMPOSITION = Analysis(
     question="Does the model lose less than not knowing the latents costs anyone?",
+    topic=Topic.RIGHT,
     measure=measure,
     summarise=summarise,
     draw=draw,

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from icl_mlflow.analysis import style
-from icl_mlflow.analysis.base import Analysis, Subject
+from icl_mlflow.analysis.base import Analysis, Subject, Topic
 from icl_mlflow.analysis.findings import Conclusion, Findings
 from icl_mlflow.analysis.score_intervals import METRICS, scored
 from icl_mlflow.analysis.side_by_side import dots, each_seed
@@ -207,6 +207,7 @@ def _verdict(found: Findings) -> Conclusion:
 
 SCOREBOARD = Analysis(
     question="Is the model nearer to exact Bayes than every classical estimator?",
+    topic=Topic.RIGHT,
     measure=measure,
     summarise=summarise,
     draw=draw,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from icl_mlflow.analysis.base import Analysis
+from icl_mlflow.analysis.base import Analysis, Topic
 from icl_mlflow.analysis.findings import Findings, sentence
 from icl_mlflow.statistics import Interval, order_interval
 
@@ -49,6 +49,7 @@ class Answer:
         analysis: its name.
         group: of the models; empty where there is but one.
         question: for readers.
+        topic: of the question.
         verdict: the sentence that answers it.
         numbers: the mean over models of every number, with its interval.
         headline: the name of the one that says most; empty if there is none.
@@ -70,6 +71,7 @@ class Answer:
     headlines: Sequence[float] = ()
     beside: Callable[[pd.DataFrame], Figure] | None = None
     episodes: int = 0
+    topic: Topic = Topic.FURTHER
 
     @property
     def figure(self) -> Figure:
@@ -133,6 +135,7 @@ def answers(
                 analysis=name,
                 group=group if len(groups) > 1 or of_suite else "",
                 question=analysis.question,
+                topic=analysis.topic,
                 verdict=sentence(findings, analysis.verdict(findings)),
                 numbers=numbers,
                 headline=headline,

@@ -51,7 +51,7 @@ def courses(name: str, analysis: Analysis, stages: Sequence[Stage]) -> list[Answ
     return [
         replace(
             answer,
-            verdict=f"After epoch {epochs}: {answer.verdict}",
+            verdict=f"{answer.verdict} After epoch {epochs}.",
             frame=table(_of_group(stages, answer)),
             draw=draw,
             beside=draw,

@@ -8,12 +8,14 @@ import base64
 import importlib.resources
 import math
 import numbers
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
 
+from icl_mlflow.analysis.base import Topic
 from icl_mlflow.analysis.report.section import Section
 from icl_mlflow.statistics import Interval
 
@@ -22,6 +24,8 @@ _MANY = 14
 #: Numbers beyond are written with a power of ten.
 _LARGE, _SMALL = 1e4, 1e-4
 _NOTHING, _MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
+#: How a verdict may open.
+_OPENINGS = ("Yes", "No", "Cannot be told")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +73,31 @@ class Source:
     link: str = ""
 
 
+@dataclass(frozen=True)
+class Chapter:
+    """The questions of one topic."""
+
+    topic: Topic
+    sections: Sequence[Section]
+
+    @property
+    def anchor(self) -> str:
+        """Its identity within the page."""
+        return f"topic-{self.topic.name.lower()}"
+
+    @property
+    def tally(self) -> str:
+        """How many verdicts open how, such as ``3 yes, 1 cannot be told``."""
+        found = Counter(
+            opening(verdict)
+            for section in self.sections
+            for verdict in section.verdicts.values()
+        )
+        return ", ".join(
+            f"{found[word]} {word.lower()}" for word in _OPENINGS if found[word]
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """Everything on the page.
@@ -85,6 +114,8 @@ class Report:
         sources: where the models come from.
         made_with: versions by name.
         results: tables that come first, if any.
+        by_topic: whether the sections come in chapters, by the topics of questions.
+        left_out: what has not been asked because nobody named it.
     """
 
     kind: str
@@ -99,6 +130,24 @@ class Report:
     sources: Sequence[Source]
     made_with: Mapping[str, str]
     results: Results | None = None
+    by_topic: bool = False
+    left_out: Sequence[str] = ()
+
+    @property
+    def chapters(self) -> list[Chapter]:
+        """The sections by topic, in the order of topics; none where that is not asked.
+
+        Within a topic they keep their order.
+        """
+        if not self.by_topic:
+            return []
+        by_topic = {
+            topic: [one for one in self.sections if one.topic is topic]
+            for topic in Topic
+        }
+        return [
+            Chapter(topic, sections) for topic, sections in by_topic.items() if sections
+        ]
 
     @property
     def many(self) -> int:
@@ -115,6 +164,7 @@ def render(report: Report) -> str:
         "cell_text": cell_text,
         "number_text": number_text,
         "ends": _ends,
+        "has_ends": _has_ends,
         "opening": opening,
         "base64": _base64,
     }
@@ -158,8 +208,12 @@ def _four_digits(value: float, written: str) -> str:
     return format(value, written).rstrip(".").replace("-", _MINUS)
 
 
+def _has_ends(interval: Interval) -> bool:
+    return not (math.isnan(interval.low) or math.isnan(interval.high))
+
+
 def _ends(interval: Interval) -> str:
-    if math.isnan(interval.low) or math.isnan(interval.high):
+    if not _has_ends(interval):
         return _NOTHING
     return f"{number_text(interval.low)} to {number_text(interval.high)}"
 

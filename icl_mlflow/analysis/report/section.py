@@ -3,12 +3,13 @@
 import io
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
+from icl_mlflow.analysis.base import Topic
 from icl_mlflow.analysis.caption import caption
 from icl_mlflow.analysis.report.answer import Answer
 from icl_mlflow.analysis.sentences import band_meaning
@@ -40,8 +41,10 @@ class Section:
         question: in a sentence.
         verdicts: group of models to the sentence that answers it; the group is empty
             where there is but one.
-        numbers: by name; of several groups, one number by group.
-        number: which that is.
+        numbers: by name; of several groups, the headline by group.
+        headline: the name of the number that answers the question best, if any.
+        headlines: group to that number.
+        topic: of the question.
         png: the figure.
         width: of the figure, in CSS pixels.
         figure_file, table_file: without folder and ending; a table may be missing.
@@ -58,7 +61,9 @@ class Section:
     figure_file: str
     table_file: str
     table: pd.DataFrame
-    number: str = ""
+    headline: str = ""
+    headlines: Mapping[str, Interval] = field(default_factory=dict)
+    topic: Topic = Topic.FURTHER
     caption: str = ""
 
     @property
@@ -84,10 +89,10 @@ class Section:
     def interval_note(self) -> str:
         """What the intervals are over."""
         n_models = max((interval.n for interval in self.numbers.values()), default=0)
-        if self.number:
+        if any(self.verdicts):
             every = "tables/numbers.csv"
             ends = band_meaning(n_models) if n_models > 1 else "95 % over episodes"
-            return f"{self.number} by variant; interval: {ends}; all numbers: {every}"
+            return f"{self.headline} by variant; interval: {ends}; all numbers: {every}"
         if n_models > 1:
             return f"Mean over {n_models} models; interval: {band_meaning(n_models)}"
         return "One model; an interval, where there is one, is over episodes, at 95 %"
@@ -122,8 +127,11 @@ def section(answer: Answer) -> Section:
     return Section(
         anchor=answer.file_name,
         question=answer.question,
+        topic=answer.topic,
         verdicts={answer.group: answer.verdict},
         numbers=answer.numbers,
+        headline=answer.headline,
+        headlines=_headlines([answer]),
         png=png(answer.figure),
         width=css_width(answer.figure),
         figure_file=answer.file_name,
@@ -152,13 +160,11 @@ def _suite_section(each: Sequence[Answer]) -> Section:
     return Section(
         anchor=first.analysis,
         question=first.question,
+        topic=first.topic,
         verdicts={answer.group: answer.verdict for answer in each},
-        numbers={
-            answer.group: answer.numbers[answer.headline]
-            for answer in each
-            if answer.headline
-        },
-        number=first.headline,
+        numbers=_headlines(each),
+        headline=first.headline,
+        headlines=_headlines(each),
         png=png(figure),
         width=css_width(figure),
         figure_file=first.analysis,
@@ -166,6 +172,14 @@ def _suite_section(each: Sequence[Answer]) -> Section:
         table=frame,
         caption=caption(first.beside or dots, _models(frame), first.episodes),
     )
+
+
+def _headlines(each: Sequence[Answer]) -> dict[str, Interval]:
+    return {
+        answer.group: answer.numbers[answer.headline]
+        for answer in each
+        if answer.headline in answer.numbers
+    }
 
 
 def _models(frame: pd.DataFrame) -> list[str]:

@@ -15,7 +15,7 @@ import torch
 from matplotlib.figure import Figure
 
 from icl_mlflow.analysis import curves
-from icl_mlflow.analysis.base import Analysis, Subject
+from icl_mlflow.analysis.base import Analysis, Subject, Topic
 from icl_mlflow.analysis.episodes import as_shown
 from icl_mlflow.analysis.findings import Conclusion, Findings
 from icl_mlflow.analysis.subject import STREAM
@@ -105,6 +105,7 @@ def _verdict(found: Findings) -> Conclusion:
 
 CLASS_IMBALANCE = Analysis(
     question="Does the model adapt when one class is rarer than the other?",
+    topic=Topic.RIGHT,
     measure=measure,
     summarise=summarise,
     draw=draw,

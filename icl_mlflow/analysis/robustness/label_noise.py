@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from icl_mlflow.analysis import curves
-from icl_mlflow.analysis.base import Analysis, Subject
+from icl_mlflow.analysis.base import Analysis, Subject, Topic
 from icl_mlflow.analysis.episodes import as_shown, episodes_for
 from icl_mlflow.analysis.findings import Conclusion, Findings
 from icl_mlflow.analysis.subject import STREAM
@@ -123,6 +123,7 @@ def _refuses(subject: Subject) -> str | None:
 
 LABEL_NOISE = Analysis(
     question="Can the model live with context labels some of which lie?",
+    topic=Topic.RIGHT,
     measure=measure,
     summarise=summarise,
     draw=draw,

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from icl_mlflow.analysis import curves, style
 from icl_mlflow.analysis.ablation.decision import SMALLEST_OF_INTEREST
-from icl_mlflow.analysis.base import Analysis, Subject
+from icl_mlflow.analysis.base import Analysis, Subject, Topic
 from icl_mlflow.analysis.episodes import episodes_for
 from icl_mlflow.analysis.findings import Conclusion, Findings, all_of
 from icl_mlflow.analysis.side_by_side import panels, seed_points
@@ -132,6 +132,7 @@ def _refuses(subject: Subject) -> str | None:
 
 NAMED_SHIFTS = Analysis(
     question="Does the model bear the named shifts as well as Bayes that expects none?",
+    topic=Topic.RIGHT,
     measure=measure,
     summarise=summarise,
     draw=draw,

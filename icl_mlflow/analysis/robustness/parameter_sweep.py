@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from icl_mlflow.analysis import curves, style
 from icl_mlflow.analysis.ablation.decision import SMALLEST_OF_INTEREST
-from icl_mlflow.analysis.base import Analysis, Subject
+from icl_mlflow.analysis.base import Analysis, Subject, Topic
 from icl_mlflow.analysis.episodes import episodes_for
 from icl_mlflow.analysis.findings import Conclusion, Findings, all_of
 from icl_mlflow.evaluation import predict
@@ -150,6 +150,7 @@ def _refuses(subject: Subject) -> str | None:
 
 PARAMETER_SWEEP = Analysis(
     question="Does the model carry beyond the training parameters?",
+    topic=Topic.RIGHT,
     measure=measure,
     summarise=summarise,
     draw=draw,

@@ -27,7 +27,7 @@ from torch import Generator, Tensor
 
 from icl_mlflow.analysis import style
 from icl_mlflow.analysis.ablation.decision import SMALLEST_OF_INTEREST
-from icl_mlflow.analysis.base import Analysis, Subject
+from icl_mlflow.analysis.base import Analysis, Subject, Topic
 from icl_mlflow.analysis.episodes import episodes_for
 from icl_mlflow.analysis.findings import Conclusion, Findings, all_of
 from icl_mlflow.analysis.side_by_side import group_of
@@ -257,6 +257,7 @@ def _centred_places(found: Findings) -> dict[str, str]:
 
 SYMMETRY = Analysis(
     question="Does the model have the symmetries of its task?",
+    topic=Topic.COMPUTATION,
     measure=measure,
     summarise=summarise,
     draw=draw,

@@ -130,6 +130,8 @@ class AnalysisLog:
             ),
             models=models_table(self._pulled),
             sections=sections,
+            by_topic=True,
+            left_out=asked.left_out,
             refusals=_merged(refusals, len(self._subjects)),
             commands=commands(asked),
             settings=given,

@@ -21,6 +21,7 @@ def plan_analysis(settings: AnalyzeSettings) -> str:
         [
             *_models(found),
             *_not_asked(found),
+            *_left_out(settings),
             f"episodes     {asked.episodes:,} of each model, seed {asked.seed}"
             + "".join(f", {name} {value:g}" for name, value in asked.shifts.items()),
             f"results      in experiment {experiment}",
@@ -39,6 +40,12 @@ def _models(found: Questions) -> list[str]:
         lines.append(f"models       {', '.join(names)}")
         lines.append(f"asked        {', '.join(analyses) or 'nothing'}")
     return lines
+
+
+def _left_out(settings: AnalyzeSettings) -> list[str]:
+    """Analyses that wait to be named."""
+    names = ", ".join(settings.left_out)
+    return [f"by name only {names}"] if names else []
 
 
 def _not_asked(found: Questions) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
+from icl_mlflow.analysis.base import Topic
 from icl_mlflow.analysis.performance import learning_curves
 from icl_mlflow.analysis.report.answer import Answer, Measurement, joined, over_models
 from icl_mlflow.tracking.models.sources import ReferencedModel, ReferencedModels
@@ -70,6 +71,7 @@ def _answer(trained: Sequence[_Trained], group: str) -> Answer:
         analysis=NAME,
         group=group,
         question=_QUESTION,
+        topic=Topic.RIGHT,
         verdict=learning_curves.verdict(frame, lines),
         numbers=numbers,
         headline=_HEADLINE,

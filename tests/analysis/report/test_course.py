@@ -31,7 +31,7 @@ TWO_RUNS = [
 
 def test_the_verdict_is_of_the_last_epoch_and_the_table_of_all() -> None:
     (answer,) = courses("planted", PLANTED, TWO_RUNS)
-    assert answer.verdict == "After epoch 1: Yes: it is 4.0."
+    assert answer.verdict == "Yes: it is 4.0. After epoch 1."
     assert answer.metrics["planted/size"] == 4.0
     assert answer.frame.to_dict("list") == {
         "model": ["seed0", "seed1", "seed0", "seed1"],
@@ -42,7 +42,7 @@ def test_the_verdict_is_of_the_last_epoch_and_the_table_of_all() -> None:
 
 def test_a_run_that_ended_sooner_is_told_with_its_own_last_epoch() -> None:
     (answer,) = courses("planted", PLANTED, TWO_RUNS[:3])
-    assert answer.verdict == "After epoch 0, 1: Yes: it is 2.5."
+    assert answer.verdict == "Yes: it is 2.5. After epoch 0, 1."
 
 
 def test_a_metric_has_the_mean_over_runs_at_each_epoch() -> None:

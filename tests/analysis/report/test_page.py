@@ -3,6 +3,7 @@
 import base64
 import html
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from icl_mlflow.analysis import style
+from icl_mlflow.analysis.base import Topic
 from icl_mlflow.analysis.report.answer import Answer
 from icl_mlflow.analysis.report.page import (
     Command,
@@ -27,6 +29,7 @@ from icl_mlflow.analysis.report.page import (
 from icl_mlflow.analysis.report.section import section
 from icl_mlflow.statistics import Interval
 
+NOT_KNOWN = Interval(0.5, math.nan, math.nan, 1)
 HOSTILE = '<script>alert("x")</script>'
 VOID = {"meta", "img", "br", "link", "hr", "input"}
 
@@ -97,6 +100,39 @@ def report(*found: Answer) -> Report:
         sources=[Source(what="trained in run", identity="4f2a", link="http://x/#/y")],
         made_with={"icl-mlflow": "0.1.0"},
     )
+
+
+def test_questions_come_by_topic_each_opening_with_its_verdicts() -> None:
+    where = replace(answer("where"), topic=Topic.PLACE, verdict="No: it is not here.")
+    right = [
+        replace(answer(name), topic=Topic.RIGHT, verdict=f"{told}: as {name} says.")
+        for name, told in (("exact", "Yes"), ("even", "Cannot be told"))
+    ]
+    bare = replace(
+        answer("bare"), topic=Topic.RIGHT, numbers={"size_0": NOT_KNOWN},
+        verdict="Yes: it is.",
+    )  # fmt: skip
+    made = replace(report(where, *right, bare), by_topic=True, left_out=["deep"])
+    text = render(made)
+    page = Page(text)
+    assert page.open == []
+    anchors = (
+        *("answers", "models", "topic-right", "exact", "even", "bare"),
+        *("topic-place", "where", "repeat"),
+    )
+    places = [text.index(f'id="{anchor}"') for anchor in anchors]
+    assert places == sorted(places)
+    assert "Is it right? 2 yes, 1 cannot be told" in page.text
+    assert "Where does it compute it? 1 no" in page.text
+    opening = text[places[2] : text.index('class="verdict"', places[2])]
+    rows = [Page(row).text for row in opening.split("<tr>")[2:]]
+    assert [" ".join(row.split()) for row in rows] == [
+        "Is it large?Yessize_0 0.5000 (0.2500 to 0.7500)",
+        "Is it large?Cannot be toldsize_0 0.5000 (0.2500 to 0.7500)",
+        "Is it large?Yessize_0 0.5000",
+    ]
+    assert "Asked by name only: deep." in page.text
+    assert "Further questions" not in page.text
 
 
 @pytest.fixture(scope="module")

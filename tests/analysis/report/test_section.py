@@ -50,7 +50,7 @@ def test_several_variants_share_a_section_with_a_verdict_and_a_number_each() -> 
         "baseline": "Yes: it is 2.5.",
         "no_position": "Yes: it is 6.5.",
     }
-    assert one.number == "size"
+    assert one.headline == "size"
     assert [interval.mean for interval in one.numbers.values()] == [2.5, 6.5]
     assert "size by variant" in one.interval_note
     assert one.figure_file == "planted"

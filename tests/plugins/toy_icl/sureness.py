@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from icl_mlflow.analysis import style
-from icl_mlflow.analysis.base import Analysis, Subject
+from icl_mlflow.analysis.base import Analysis, Subject, Topic
 from icl_mlflow.analysis.findings import Conclusion
 
 
@@ -21,6 +21,7 @@ def _draw(frame: pd.DataFrame) -> Figure:
 
 TOY_ANALYSIS = Analysis(
     question="How sure is the model of itself?",
+    topic=Topic.RIGHT,
     measure=_measure,
     summarise=lambda frame: {"size": float(frame["size"].iloc[0])},
     draw=_draw,

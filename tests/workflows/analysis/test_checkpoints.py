@@ -61,7 +61,7 @@ def test_all_checkpoints_of_a_run_are_drawn_against_the_epoch(
     assert frame["epoch"].tolist() == [0, 1]
     number = name.removeprefix("calibration/")
     assert frame[number].tolist() == [point.value for point in points]
-    assert analyzed.verdicts["calibration"].startswith("After epoch 1: ")
+    assert analyzed.verdicts["calibration"].endswith(" After epoch 1.")
     table = store.client.download_artifacts(
         analyzed.run_id, "tables/calibration.csv", str(tmp_path)
     )

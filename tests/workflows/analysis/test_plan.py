@@ -1,5 +1,6 @@
 """A plan names models, questions and what cannot be asked, and creates nothing."""
 
+from icl_mlflow.analysis import ANALYSES
 from icl_mlflow.analysis.settings import AnalyzeSettings
 from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.workflows.analysis.plan import plan_analysis
@@ -45,3 +46,7 @@ def test_of_all_questions_those_that_cannot_be_put_have_a_reason(
     start = "not asked    ov_alignment of A-no_labels-seed0: "
     assert any(line.startswith(start) for line in refused)
     assert "results      in experiment mine" in lines
+    (left_out,) = [line for line in lines if line.startswith("by name only ")]
+    names = left_out.removeprefix("by name only ").split(", ")
+    assert names == [name for name in ANALYSES if not ANALYSES[name].by_default]
+    assert not {*names} & {*asked.replace(",", "").split()}
