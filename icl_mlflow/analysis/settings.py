@@ -107,7 +107,8 @@ class AnalyzeSettings:
     @property
     def named(self) -> tuple[str, ...]:
         """Those of them that are asked for by name, so that they have to apply."""
-        return tuple(part for part in self._parts if part not in {_ALL, _DEFAULT})
+        named = (part for part in self._parts if part not in {_ALL, _DEFAULT})
+        return tuple(dict.fromkeys(named))
 
     @property
     def left_out(self) -> tuple[str, ...]:

@@ -106,6 +106,7 @@ def _verdict(found: Findings) -> Conclusion:
 ENTROPY_ERROR = Analysis(
     question="Is the model as unsure as exact Bayes, to a thousandth of a bit?",
     topic=Topic.RIGHT,
+    by_default=False,
     measure=measure,
     summarise=summarise,
     draw=draw,

@@ -124,6 +124,7 @@ def _refuses(subject: Subject) -> str | None:
 LABEL_NOISE = Analysis(
     question="Can the model live with context labels some of which lie?",
     topic=Topic.RIGHT,
+    by_default=False,
     measure=measure,
     summarise=summarise,
     draw=draw,

@@ -125,8 +125,8 @@ def test_questions_come_by_topic_each_opening_with_its_verdicts() -> None:
     assert "Is it right? 2 yes, 1 cannot be told" in page.text
     assert "Where does it compute it? 1 no" in page.text
     opening = text[places[2] : text.index('class="verdict"', places[2])]
-    rows = [Page(row).text for row in opening.split("<tr>")[2:]]
-    assert [" ".join(row.split()) for row in rows] == [
+    rows = re.findall(r"<tr>(.*?)</tr>", opening, re.DOTALL)[1:]
+    assert [re.sub(r"<[^>]+>", "", row).strip() for row in rows] == [
         "Is it large?Yessize_0 0.5000 (0.2500 to 0.7500)",
         "Is it large?Cannot be toldsize_0 0.5000 (0.2500 to 0.7500)",
         "Is it large?Yessize_0 0.5000",
