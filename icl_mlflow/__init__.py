@@ -1,6 +1,7 @@
 """In-context learning of statistical tests: tasks, models, analyses, tracked by MLflow.
 
-The commands are functions: `train`, `ablate`, `reproduce`, `analyze`, `compare`.
+The commands are functions: `train`, `ablate`, `search`, `reproduce`, `analyze`,
+`compare`.
 `registered_models` lists models, `load_model` fetches one, and `predict` asks it, exact
 Bayes and any other predictor alike.
 
@@ -18,7 +19,7 @@ from icl_mlflow.version import VERSION
 if TYPE_CHECKING:
     from icl_mlflow.analysis import ANALYSES
     from icl_mlflow.analysis.settings import AnalyzeSettings, CompareSettings
-    from icl_mlflow.api import ablate, analyze, compare, reproduce, train
+    from icl_mlflow.api import ablate, analyze, compare, reproduce, search, train
     from icl_mlflow.episodes import Episodes
     from icl_mlflow.estimators import ESTIMATORS
     from icl_mlflow.estimators.predictor import bayes, estimator, oracle
@@ -62,6 +63,7 @@ _PLACES = {
     "registered_models": "icl_mlflow.tracking.models.catalogue",
     "reproduce": "icl_mlflow.api",
     "scores": "icl_mlflow.evaluation",
+    "search": "icl_mlflow.api",
     "ablate": "icl_mlflow.api",
     "train": "icl_mlflow.api",
 }
@@ -93,6 +95,7 @@ __all__ = [
     "registered_models",
     "reproduce",
     "scores",
+    "search",
     "train",
 ]
 

@@ -11,15 +11,16 @@ commas may be a sequence. Several models train in processes of their own, so a s
 needs the line ``if __name__ == "__main__":`` above such a call; a notebook does not.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any, overload
 
 from icl_mlflow.analysis.settings import AnalyzeSettings, CompareSettings
 from icl_mlflow.cli.progress import epochs_progress, progress, training_progress
+from icl_mlflow.suite.axes import Grid
 from icl_mlflow.suite.execution import Execution
-from icl_mlflow.suite.grid import Names, Seeds, names_text
+from icl_mlflow.suite.grid import USUAL, Names, Seeds, names_text
 from icl_mlflow.suite.request import (
     Request,
     one_model,
@@ -42,6 +43,11 @@ from icl_mlflow.workflows.compare import (
     prepare_comparison,
 )
 from icl_mlflow.workflows.keywords import execution_of, settings_of, source_of
+from icl_mlflow.workflows.search.plan import plan_search
+from icl_mlflow.workflows.search.result import SearchResult
+from icl_mlflow.workflows.search.run import search as carry_out_search
+from icl_mlflow.workflows.search.trials import Trial
+from icl_mlflow.workflows.settings import USUAL_SPACE
 from icl_mlflow.workflows.train import Listener, train_one, train_seeds
 
 #: Called with the name of a run and each of its epochs.
@@ -121,16 +127,17 @@ def train(
     request = several_seeds(settings, seeds, execution)
     store = connect(experiment)
     label = f"{len(request.seeds)} seeds"
-    with _epochs(request, len(request.seeds), label, on_epoch, quiet=quiet) as hear:
+    with _epochs(request, request.members, label, on_epoch, quiet=quiet) as hear:
         return train_seeds(store, request, hear)
 
 
 @quiet_mlflow()
 def ablate(
     settings: TrainSettings | None = None,
-    variants: Names = "all",
+    variants: Names = USUAL,
     seeds: Seeds = (0, 1, 2),
     *,
+    grid: Grid | None = None,
     preset: str | None = None,
     experiment: str | None = None,
     execution: Execution | None = None,
@@ -145,8 +152,10 @@ def ablate(
     Args:
         settings: of every member, but for variant and seed; keywords beside it win.
         variants: such as ``["no_labels", "no_position"]``, or ``all``; the baseline
-            joins.
+            joins. By default all, but with a grid the baseline alone.
         seeds: of every variant, such as ``range(5)``.
+        grid: settings or parameters of the task, and their values, such as
+            ``{"dim": [4, 8], "tau": [0, 3]}``: every combination is trained.
         preset: as for `train`.
         experiment: as for `train`.
         execution: as for `train`.
@@ -155,7 +164,8 @@ def ablate(
         given: any setting, parameter of the task or part of the execution.
 
     Raises:
-        ValueError: an unknown variant, or one that the task cannot have.
+        ValueError: an unknown variant, or one that the task cannot have; an axis or a
+            value of the grid that there is not.
         StoreError: the tracking store cannot be used.
         MembersFailedError: some members did not finish; the others are compared.
 
@@ -164,13 +174,50 @@ def ablate(
     """
     execution, given = execution_of(execution, given)
     settings = settings_of(settings, preset, given)
-    request = several_variants(settings, variants, seeds, execution)
+    request = several_variants(settings, variants, seeds, execution, grid)
     store = connect(experiment)
     suite = suites.plan_suite(store, request)
-    n_missing = len(suite.missing)
-    label = f"{n_missing} members"
-    with _epochs(request, n_missing, label, on_epoch, quiet=quiet) as hear:
+    missing = suite.missing
+    label = f"{len(missing)} members"
+    with _epochs(request, missing, label, on_epoch, quiet=quiet) as hear:
         return suites.ablate(store, suite, hear)
+
+
+@quiet_mlflow()
+def search(
+    settings: TrainSettings | None = None,
+    space: str = USUAL_SPACE,
+    trials: int = 50,
+    *,
+    preset: str | None = None,
+    experiment: str | None = None,
+    on_trial: Callable[[Trial], None] = lambda _: None,
+    **given: Any,
+) -> SearchResult:
+    """Search the settings that come nearest to exact Bayes: ``icl-mlflow search``.
+
+    It goes on where an earlier call of the same search has ended. Needs the extra
+    ``search``.
+
+    Args:
+        settings: of every trial, but for what is looked for; keywords beside it win.
+        space: such as ``lr=1e-4:1e-2;batch_size=16,32``.
+        trials: in all, those of earlier calls among them.
+        preset: as for `train`.
+        experiment: as for `train`.
+        on_trial: called with every trial that has ended.
+        given: any setting or parameter of the task.
+
+    Raises:
+        ValueError: Optuna is not installed, a space that cannot be, or another process
+            is at the same search.
+        StoreError: the tracking store cannot be used.
+
+    Example:
+        ``search(preset="efficient", trials=50).best``
+    """
+    plan = plan_search(settings_of(settings, preset, given), space, trials)
+    return carry_out_search(connect(experiment), plan, on_trial)
 
 
 @quiet_mlflow()
@@ -216,9 +263,9 @@ def reproduce(
     request = papers_trainings(settings, seeds, execution)
     store = connect(experiment)
     suite = suites.plan_suite(store, request)
-    n_missing = 0 if page_only else len(suite.missing)
-    label = f"{n_missing} members"
-    with _epochs(request, n_missing, label, on_epoch, quiet=quiet) as hear:
+    missing = [] if page_only else suite.missing
+    label = f"{len(missing)} members"
+    with _epochs(request, missing, label, on_epoch, quiet=quiet) as hear:
         return reproduction.reproduce(store, suite, hear, page_only=page_only)
 
 
@@ -306,12 +353,17 @@ def compare(
 
 
 def _epochs(
-    request: Request, n_members: int, label: str, on_epoch: OnEpoch, *, quiet: bool
+    request: Request,
+    members: Sequence[TrainSettings],
+    label: str,
+    on_epoch: OnEpoch,
+    *,
+    quiet: bool,
 ) -> AbstractContextManager[OnEpoch]:
     """What hears of the epochs of a suite: the progress that is shown, and others."""
     if quiet:
         return nullcontext(on_epoch)
-    return _both(epochs_progress(request.settings, n_members, label), on_epoch)
+    return _both(epochs_progress(request.names(members), label), on_epoch)
 
 
 @contextmanager

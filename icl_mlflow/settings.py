@@ -68,6 +68,7 @@ def setting(
     decides: Decides = always,
     frozen: object = MISSING,
     group: str | None = None,
+    joined_by: str | None = None,
 ) -> T:
     """Declare a field: its default, one sentence of help, and what it may be.
 
@@ -84,6 +85,7 @@ def setting(
             default. Whoever changes a default gives the first one here.
         group: the title in ``--help`` that this field and those after it stand under,
             until another field begins one.
+        joined_by: the option may be given several times; what then stands between.
     """
     return field(
         default=default,
@@ -97,6 +99,7 @@ def setting(
             "decides": decides,
             "frozen": default if frozen is MISSING else frozen,
             "group": group,
+            "joined_by": joined_by,
         },
     )
 

@@ -37,6 +37,7 @@ def _list(context: click.Context, _parameter: click.Parameter, wanted: bool) -> 
 _EXAMPLE = """\b
 Example:
   icl-mlflow ablate --task A --variants no_position,no_labels --seeds 0-4
+  icl-mlflow ablate --task A --grid dim=4,8,16 --grid tau=0,3
   icl-mlflow ablate --list
 """
 
@@ -66,8 +67,9 @@ def ablate(
 ) -> None:
     """Train every variant with every seed and compare them with the baseline.
 
-    Members that have finished before are reused, and those that were cut off go on
-    where they were, so run it again after a crash.
+    With --grid so in every cell of a grid of settings, each beside its own exact Bayes
+    predictor. Members that have finished before are reused, and those that were cut
+    off go on where they were, so run it again after a crash.
     """
     if launch.dry_run:
         check_dry_run("ablate")
@@ -77,11 +79,14 @@ def ablate(
     from icl_mlflow.suite.request import several_variants
 
     with usage_errors(ValueError):
-        request = several_variants(settings, chosen.variants, chosen.seeds, execution)
+        request = several_variants(
+            settings, chosen.variants, chosen.seeds, execution, chosen.grid
+        )
     if launch.dry_run:
         from icl_mlflow.workflows.dry_run import plan_members
 
-        show(*plan_members(request.members, execution).splitlines())
+        axes = tuple(request.axes)
+        show(*plan_members(request.members, execution, axes).splitlines())
         return
     from icl_mlflow.tracking.store.connection import StoreError, connect
     from icl_mlflow.workflows.ablate import plan_suite
@@ -107,11 +112,11 @@ def _train_and_compare(store: "Store", suite: "Suite") -> None:
         last_words(lambda: SUITE_GOES_ON),
         exit_code(1, MembersFailedError, EngineNotStartedError),
         exit_code(4, MembersNotStoredError),
-        epochs_progress(request.settings, missing, f"{missing} members") as hear,
+        epochs_progress(request.names(suite.missing), f"{missing} members") as hear,
     ):
         result = launcher.ablate(store, suite, hear)
-    for row in result.table.to_dict("records"):
-        show(f"{row['variant']:22} {row['sentence']}")
+    for name, sentence in result.sentences.items():
+        show(f"{name:22} {sentence}")
     show(f"parent   {result.run_id}")
     if result.comparison_link:
         show(f"compare  {result.comparison_link}")

@@ -28,6 +28,10 @@ COMMANDS = {
         "icl_mlflow.cli.ablate:ablate",
         "Train every variant and compare them with the baseline.",
     ),
+    "search": (
+        "icl_mlflow.cli.search:search",
+        "Search the settings that come nearest to exact Bayes.",
+    ),
     "analyze": (
         "icl_mlflow.cli.analyze:analyze",
         "Put questions to trained models.",

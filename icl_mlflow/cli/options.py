@@ -203,6 +203,11 @@ def _option(
     more: dict[str, Any] = {}
     if kind is bool:  # a switch for people, a value for `mlflow run -P`
         more |= {"is_flag": False, "flag_value": "true"}
+    default, joined_by = declared.default, declared.metadata.get("joined_by")
+    if joined_by is not None:
+        join = functools.partial(_join, joined_by, declared.default)
+        more |= {"multiple": True, "callback": join}
+        default = None
     if declared.name == "preset":
         more |= {"is_eager": True, "callback": functools.partial(_preset, presets)}
     return click.option(
@@ -210,11 +215,22 @@ def _option(
         cls=_Option,
         group=group,
         type=_Name(choices) if choices else kind,
-        default=declared.default,
+        default=default,
         help=declared.metadata["help"],
-        show_default=declared.default is not None,
+        show_default=default is not None,
         **more,
     )
+
+
+def _join(
+    between: str,
+    otherwise: Any,
+    _context: click.Context,
+    _parameter: click.Parameter,
+    given: tuple[str, ...],
+) -> Any:
+    """One text of an option that may be given several times, or not at all."""
+    return between.join(given) if given else otherwise
 
 
 def _preset(

@@ -103,9 +103,8 @@ def _train(opened: "Pipeline", request: "Request") -> "Step":
 
 def _ablate(opened: "Pipeline", request: "Request") -> "Step":
     suite = opened.suite
-    n_missing = len(suite.missing)
-    label = f"{n_missing} members"
-    with epochs_progress(request.settings, n_missing, label) as hear:
+    missing = request.names(suite.missing)
+    with epochs_progress(missing, f"{len(missing)} members") as hear:
         return opened.ablate(suite, hear)
 
 

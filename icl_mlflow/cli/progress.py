@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -66,25 +66,25 @@ def training_progress(settings: "TrainSettings") -> Iterator["Listener"]:
         yield Listener(
             start=lambda: announce(settings, settings.run_name),
             step=advance,
-            epoch=EpochLines(settings),
+            epoch=EpochLines({settings.run_name: settings}),
         )
 
 
 @contextmanager
 def epochs_progress(
-    settings: "TrainSettings", n_members: int, label: str
+    members: Mapping[str, "TrainSettings"], label: str
 ) -> Iterator[Callable[[str, "Epoch"], None]]:
     """Yield what is to be called with the name and every epoch of every member.
 
     Args:
-        settings: of every member, but for its name.
-        n_members: that are trained.
+        members: that are trained, by name.
         label: what they are.
     """
-    if n_members:  # a suite may have finished before
-        announce(settings, label)
-    lines = EpochLines(settings, n_members)
-    with progress(settings.epochs * n_members, label) as advance:
+    each = list(members.values())
+    if each:  # a suite may have finished before
+        announce(each[0], label, each)
+    lines = EpochLines(members)
+    with progress(sum(member.epochs for member in each), label) as advance:
 
         def hear(name: str, epoch: "Epoch") -> None:
             advance()
@@ -93,13 +93,23 @@ def epochs_progress(
         yield hear
 
 
-def announce(settings: "TrainSettings", label: str) -> None:
-    """One line on stderr: what is about to be trained, and in which arithmetic."""
+def announce(
+    settings: "TrainSettings", label: str, members: Sequence["TrainSettings"] = ()
+) -> None:
+    """One line on stderr: what is about to be trained, and in which arithmetic.
+
+    Args:
+        settings: of the first model.
+        label: what it is, or what they are.
+        members: all of them, whose lengths may differ in a grid.
+    """
     from icl_mlflow.training.compute.device import pick_device
     from icl_mlflow.training.compute.precision import precision_reason
 
+    lengths = {(m.epochs, m.steps_per_epoch): None for m in (settings, *members)}
+    length = " or ".join(f"{epochs} epochs of {steps}" for epochs, steps in lengths)
     show_error(
-        f"{label}: {settings.epochs} epochs of {settings.steps_per_epoch} steps, "
+        f"{label}: {length} steps, "
         f"on {pick_device(settings.device)}, in {settings.precision} "
         f"({precision_reason(settings)})"
     )
@@ -129,13 +139,12 @@ class EpochLines:
     """Without a terminal, a line on stderr for every finished epoch.
 
     Args:
-        settings: of every member, but for its name.
-        n_members: that are trained.
+        members: that are trained, by name.
     """
 
-    def __init__(self, settings: "TrainSettings", n_members: int = 1) -> None:
-        self._settings, self._n_members = settings, n_members
-        self._missing = settings.epochs * n_members
+    def __init__(self, members: Mapping[str, "TrainSettings"]) -> None:
+        self._members = members
+        self._missing = sum(member.epochs for member in members.values())
         self._begun = time.monotonic()
         self._heard: dict[str, float] = {}
         self._ours = 0
@@ -146,7 +155,8 @@ class EpochLines:
         since = now - self._heard.get(name, self._begun)
         self._heard[name] = now
         self._missing -= 1
-        n_episodes = self._settings.steps_per_epoch * self._settings.batch_size
+        settings = self._members[name]
+        n_episodes = settings.steps_per_epoch * settings.batch_size
         # What an earlier call had trained is told at once, and says nothing of the time
         # that an epoch takes.
         if since > _SOON * n_episodes / metrics["episodes_per_second"]:
@@ -159,12 +169,12 @@ class EpochLines:
     def _line(self, name: str, epoch: "Epoch", now: float) -> str:
         metrics = epoch.metrics
         said = [
-            f"{name}: epoch {epoch.epoch + 1} of {self._settings.epochs}",
+            f"{name}: epoch {epoch.epoch + 1} of {self._members[name].epochs}",
             f"train loss {metrics['train/loss']:.4f}",
             f"val loss {metrics['val/loss']:.4f}",
             f"excess risk {metrics['val/excess_risk']:.4f} nats",
         ]
-        if self._n_members > 1:
+        if len(self._members) > 1:
             said.append(f"{self._missing} epochs to go in all")
         if self._ours:
             said.append(_left(self._missing * (now - self._begun) / self._ours))

@@ -90,14 +90,14 @@ def _carry_out(store: "Store", suite: "Suite", *, page_only: bool) -> None:
         f"members  {n_members}: {len(suite.finished)} finished before, "
         f"{n_missing} {rest}"
     )
-    n_trained = 0 if page_only else n_missing
+    trained = [] if page_only else suite.missing
     with (
         last_words(lambda: SUITE_GOES_ON),
         usage_errors(launcher.NothingFinishedError),
         exit_code(1, MembersFailedError, EngineNotStartedError, MeasuringFailedError),
         exit_code(4, MembersNotStoredError),
         epochs_progress(
-            suite.request.settings, n_trained, f"{n_trained} members"
+            suite.request.names(trained), f"{len(trained)} members"
         ) as hear,
     ):
         result = launcher.reproduce(store, suite, hear, page_only=page_only)

@@ -106,7 +106,7 @@ def _train_seeds(store: "Store", request: "Request") -> None:
         last_words(lambda: SUITE_GOES_ON),
         exit_code(1, MembersFailedError, EngineNotStartedError),
         exit_code(4, MembersNotStoredError),
-        epochs_progress(request.settings, n_seeds, f"{n_seeds} seeds") as hear,
+        epochs_progress(request.names(request.members), f"{n_seeds} seeds") as hear,
     ):
         suite = train_seeds(store, request, hear)
     for member in suite.members:

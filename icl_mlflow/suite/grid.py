@@ -16,6 +16,9 @@ Names = str | Iterable[str]
 #: What every other variant is compared with.
 BASELINE = "baseline"
 
+#: In place of names of variants: every one, or what is usual for what is asked.
+ALL, USUAL = "all", "default"
+
 #: From how many seeds in a row on they are written as a range.
 _RANGE_FROM = 4
 _SEEDS = re.compile(r"(\d{1,18})(?:-(\d{1,18}))?", re.ASCII)

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import torch
 
-from icl_mlflow.evaluation import bayes_accuracy
 from icl_mlflow.settings import values_of
-from icl_mlflow.suite.description import answered, asked
+from icl_mlflow.suite.description import asked
 from icl_mlflow.suite.engines.stack_checkpoints import stack_checkpoints
-from icl_mlflow.suite.member_artifacts import log_last_good, log_results
+from icl_mlflow.suite.member_artifacts import log_end, log_last_good
 from icl_mlflow.suite.member_log import train_log
 from icl_mlflow.suite.request import check_ready
 from icl_mlflow.suite.training_result import TrainingResult
@@ -24,7 +23,7 @@ from icl_mlflow.tracking.local.claims import (
     begin_checkpoints,
     end_checkpoints,
 )
-from icl_mlflow.tracking.local.signals import signals_put_off
+from icl_mlflow.tracking.local.signals import EndedEarlyError, signals_put_off
 from icl_mlflow.tracking.local.stack_state import forget_stacks, stack_of
 from icl_mlflow.tracking.runs.lifecycle import RunLog, open_run
 from icl_mlflow.tracking.runs.resume import (
@@ -49,6 +48,7 @@ def train_member(
     store: Store,
     settings: TrainSettings,
     *,
+    name: str | None = None,
     parent_run_id: str | None = None,
     resume: str = AUTO,
     on_resume: Callable[[str], None] = lambda _: None,
@@ -64,6 +64,7 @@ def train_member(
     Args:
         store: where to track it.
         settings: what to train.
+        name: of its run; by default what the settings are called.
         parent_run_id: the suite's run.
         resume: ``auto`` to resume the newest unfinished run of these settings,
             ``never``, or the id of the run to resume.
@@ -79,9 +80,10 @@ def train_member(
         NotResumableError: the run that ``resume`` names cannot be resumed.
         RunInUseError: another process has it.
         NonFiniteLossError: the run is FAILED; the last good weights are kept with it.
+        EndedEarlyError: ``on_epoch`` raised it; the run is KILLED.
     """
     with member_run(
-        store, settings, parent_run_id, resume=resume, on_resume=on_resume
+        store, settings, parent_run_id, name=name, resume=resume, on_resume=on_resume
     ) as run:
         on_start()
 
@@ -93,6 +95,9 @@ def train_member(
             fitted = _fitted(run, settings, on_step, report)
         except NonFiniteLossError as error:
             run.keep_last_good(error)
+            raise
+        except EndedEarlyError as error:
+            run.end_early(error)
             raise
         except (KeyboardInterrupt, SystemExit):
             on_stop(run.standing(settings))
@@ -171,7 +176,7 @@ class MemberRun:
         """Log the results of a training that is over, and register its model."""
         best, test = fitted.best_epoch, _shown(fitted.test)
         self._logger.info("best epoch %s; %s", best, test)
-        return _finish(self._log, fitted, self._links)
+        return log_end(self._log, fitted, self._links)
 
     def standing(self, settings: TrainSettings) -> str:
         """Where the training stands, its checkpoint and the command that goes on."""
@@ -184,6 +189,13 @@ class MemberRun:
             f"checkpoint {file}; go on with: "
             f"{command_with_settings(self._log.run_id, settings)}"
         )
+
+    def end_early(self, error: EndedEarlyError) -> None:
+        """Say why a training was ended on purpose; it does not go on."""
+        self._logger.info("ended early: %s", error)
+        self._log.tags({"ended_early": str(error)})
+        if self.checkpoints is not None:
+            shutil.rmtree(self.checkpoints)
 
     def keep_last_good(self, error: NonFiniteLossError) -> None:
         """Log the weights from before a training diverged."""
@@ -199,6 +211,7 @@ def member_run(
     settings: TrainSettings,
     parent_run_id: str | None = None,
     *,
+    name: str | None = None,
     resume: str | None = None,
     on_resume: Callable[[str], None] = lambda _: None,
 ) -> Iterator[MemberRun]:
@@ -208,6 +221,7 @@ def member_run(
         store: where to track it.
         settings: what to train.
         parent_run_id: the suite's run.
+        name: of the run; by default what the settings are called.
         resume: ``auto`` to resume the newest unfinished run of these settings,
             ``never``, or the id of the run to resume; None for a training that
             keeps no checkpoints.
@@ -227,7 +241,7 @@ def member_run(
     with (
         open_run(
             store,
-            name=settings.run_name,
+            name=name or settings.run_name,
             kind="train",
             params=resolved(settings),
             tags=_tags(settings),
@@ -261,36 +275,3 @@ def _tags(settings: TrainSettings) -> dict[str, str]:
 
 def _shown(metrics: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.5g}" for name, value in metrics.items())
-
-
-def _finish(
-    log: RunLog, fitted: FittedModel, links: Mapping[str, str]
-) -> TrainingResult:
-    """Everything that is logged once training is over."""
-    settings, history = fitted.settings, fitted.history
-    last = {} if fitted.best_epoch is None else history[fitted.best_epoch].metrics
-    best = {name: value for name, value in last.items() if name.startswith("val/")}
-    if fitted.best_epoch is not None:
-        log.tags({"best_epoch": fitted.best_epoch})
-    log_results(log, fitted)
-    # Last, so that a run that fails before has no registered model.
-    bayes = bayes_accuracy(fitted.test_set.bayes_B)
-    registered = log.model(
-        fitted.model, settings, best | fitted.test, bayes_accuracy=bayes
-    )
-    test_set = evaluation_dataset(settings, "test")
-    log.metrics(fitted.test, step=len(history), of_model=True, dataset=test_set)
-    if registered:
-        page = log.store.model_link(registered.name, registered.version)
-        links = {registered.uri: page, **links}
-    log.description(answered(fitted, links))
-    return TrainingResult(
-        settings=settings,
-        run_id=log.run_id,
-        model_uri=registered.uri if registered else None,
-        epochs=history,
-        best_epoch=fitted.best_epoch,
-        test=fitted.test,
-        bayes_accuracy=bayes,
-        ui_link=log.ui_link(),
-    )

@@ -1,5 +1,6 @@
-"""The artifacts of a training beside its metrics and its model."""
+"""What a training leaves in its run once it is over."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -8,15 +9,51 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from icl_mlflow.analysis.performance import calibration, learning_curves, llr_regression
-from icl_mlflow.evaluation import EvaluationSet
+from icl_mlflow.evaluation import EvaluationSet, bayes_accuracy
+from icl_mlflow.suite.description import answered
+from icl_mlflow.suite.training_result import TrainingResult
 from icl_mlflow.tables import csv
 from icl_mlflow.tracking.local.temporary import temporary_folder
 from icl_mlflow.tracking.runs.history import HISTORY
 from icl_mlflow.tracking.runs.results import PREDICTIONS
 from icl_mlflow.tracking.runs.run_log import RunLog
+from icl_mlflow.training.datasets import evaluation_dataset
 from icl_mlflow.training.fit import FittedModel, NonFiniteLossError
 from icl_mlflow.training.problem import problem
 from icl_mlflow.training.settings import TrainSettings
+
+
+def log_end(
+    log: RunLog, fitted: FittedModel, links: Mapping[str, str]
+) -> TrainingResult:
+    """Log everything that is known once training is over, the model last."""
+    settings, history = fitted.settings, fitted.history
+    last = {} if fitted.best_epoch is None else history[fitted.best_epoch].metrics
+    best = {name: value for name, value in last.items() if name.startswith("val/")}
+    if fitted.best_epoch is not None:
+        log.tags({"best_epoch": fitted.best_epoch})
+    log_results(log, fitted)
+    # Last, so that a run that fails before has no registered model.
+    bayes = bayes_accuracy(fitted.test_set.bayes_B)
+    registered = log.model(
+        fitted.model, settings, best | fitted.test, bayes_accuracy=bayes
+    )
+    test_set = evaluation_dataset(settings, "test")
+    log.metrics(fitted.test, step=len(history), of_model=True, dataset=test_set)
+    if registered:
+        page = log.store.model_link(registered.name, registered.version)
+        links = {registered.uri: page, **links}
+    log.description(answered(fitted, links))
+    return TrainingResult(
+        settings=settings,
+        run_id=log.run_id,
+        model_uri=registered.uri if registered else None,
+        epochs=history,
+        best_epoch=fitted.best_epoch,
+        test=fitted.test,
+        bayes_accuracy=bayes,
+        ui_link=log.ui_link(),
+    )
 
 
 def log_results(log: RunLog, fitted: FittedModel) -> None:

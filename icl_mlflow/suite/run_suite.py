@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from icl_mlflow.suite.axes import member_name
 from icl_mlflow.suite.engines.choice import Arrangement, Group, arrange
 from icl_mlflow.suite.engines.process_pool import Outcome, run_in_processes
 from icl_mlflow.suite.execution import Execution
@@ -39,6 +40,7 @@ def train_members(
     *,
     execution: Execution = _EXECUTION,
     may_reuse: bool = False,
+    axes: Sequence[str] = (),
     on_epoch: Callable[[str, Epoch], None] = lambda _name, _epoch: None,
 ) -> list[Outcome[TrainingResult]]:
     """Train every member; what became of each, in order.
@@ -53,6 +55,7 @@ def train_members(
         execution: by which engine, how many at once, and what goes on.
         may_reuse: a member that another suite has finished by the time its turn comes
             is not trained again.
+        axes: of the grid that they stand in; their runs are named by them.
         on_epoch: called with the name and every epoch of every member.
 
     Raises:
@@ -81,7 +84,8 @@ def train_members(
     try:
         with _engine(arrangement, store) as (groups, run):
             pieces = [
-                WorkItem(group, suite, may_reuse, execution.resume) for group in groups
+                WorkItem(group, suite, may_reuse, execution.resume, tuple(axes))
+                for group in groups
             ]
             run(
                 pieces,
@@ -101,6 +105,7 @@ def raise_for_failures(
     members: Sequence[TrainSettings],
     outcomes: Sequence[Outcome[TrainingResult]],
     parent_run_id: str,
+    axes: Sequence[str] = (),
 ) -> None:
     """Raise MembersFailedError if any member did not finish.
 
@@ -110,7 +115,7 @@ def raise_for_failures(
     """
     failed = [outcome for outcome in outcomes if outcome.error]
     failures = [
-        f"{member.run_name}: {outcome.error}"
+        f"{member_name(member, axes)}: {outcome.error}"
         for member, outcome in zip(members, outcomes, strict=True)
         if outcome.error
     ]

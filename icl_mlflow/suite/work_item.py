@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from icl_mlflow.suite.axes import member_name
 from icl_mlflow.suite.engines.process_pool import Outcome
 from icl_mlflow.suite.engines.stack import train_stack
 from icl_mlflow.suite.finished import finished_before
@@ -61,12 +62,14 @@ class WorkItem:
         suite: where the runs belong.
         may_reuse: a run that another suite has finished counts too.
         resume: ``auto`` to resume what was left unfinished, or ``never``.
+        axes: of the grid that the members stand in; their runs are named by them.
     """
 
     members: tuple[TrainSettings, ...]
     suite: SuitePlace
     may_reuse: bool
     resume: str
+    axes: tuple[str, ...] = ()
 
 
 @quiet_mlflow()
@@ -98,6 +101,7 @@ def train_piece(
             store,
             group,
             parent_run_id=parent_run_id,
+            names=[member_name(member, piece.axes) for member in group],
             resume=piece.resume,
             on_epoch=lambda name, epoch: send((name, epoch)),
         )
@@ -139,13 +143,15 @@ def _train_one(
     piece: WorkItem,
     send: Callable[[NamedEpoch], None],
 ) -> Outcome[TrainingResult]:
+    name = member_name(settings, piece.axes)
     try:
         trained = train_member(
             store,
             settings,
+            name=name,
             parent_run_id=piece.suite.parent_run_id,
             resume=piece.resume,
-            on_epoch=lambda epoch: send((settings.run_name, epoch)),
+            on_epoch=lambda epoch: send((name, epoch)),
         )
     except Exception as error:  # noqa: BLE001 (whatever it is, the suite reports it)
         return Outcome.failed(error)

@@ -10,8 +10,10 @@ from functools import partial
 
 import pandas as pd
 
+from icl_mlflow.analysis.ablation import grid
 from icl_mlflow.analysis.report.card import card
 from icl_mlflow.settings import values_of
+from icl_mlflow.suite.axes import shown_axes
 from icl_mlflow.suite.grid import shown_seeds
 from icl_mlflow.suite.request import Request
 from icl_mlflow.suite.run_suite import raise_for_failures, train_members
@@ -59,8 +61,9 @@ class Ablation:
     Attributes:
         settings: of every member, but for variant and seed.
         run_id: of the parent run.
-        table: one row a variant: statistics, ``verdict`` and ``sentence``.
-        history: one row a variant, seed and epoch; a column a metric.
+        table: one row a variant, and cell of a grid: statistics, ``verdict`` and
+            ``sentence``.
+        history: one row a variant, seed and epoch, and cell; a column a metric.
         ui_link: the parent's page in the UI.
         comparison_link: its members there, charts grouped by variant; empty where
             nothing could be compared.
@@ -76,16 +79,20 @@ class Ablation:
     report_link: str = ""
 
     def __repr__(self) -> str:
-        named = ", ".join(self._sentences)
+        named = ", ".join(self.sentences)
         return f"Ablation({named}; run {self.run_id})"
 
     def _repr_html_(self) -> str:
-        return card("Ablation", {"run": self.run_id, **self._sentences}, self.ui_link)
+        return card("Ablation", {"run": self.run_id, **self.sentences}, self.ui_link)
 
     @property
-    def _sentences(self) -> dict[str, str]:
-        rows = self.table.to_dict("records")
-        return {str(row["variant"]): str(row["sentence"]) for row in rows}
+    def sentences(self) -> dict[str, str]:
+        """The verdict on each variant; in a grid on each cell, beside exact Bayes."""
+        if self.table.empty:
+            return {}
+        if grid.CELL in self.table:
+            return grid.sentences(self.table)
+        return dict(zip(self.table["variant"], self.table["sentence"], strict=True))
 
 
 def plan_suite(store: Store, request: Request) -> Suite:
@@ -121,12 +128,14 @@ def ablate(
         "variants": ",".join(suite.request.variants),
         "seeds": of_seeds,
     }
-    for replaced in ("variant", "seed"):
+    if suite.request.axes:
+        params["grid"] = shown_axes(suite.request.axes)
+    for replaced in ("variant", "seed", *suite.request.axes):
         del params[replaced]
     missing = suite.missing
     with open_run(
         store,
-        name=f"{task}-ablation-seeds{of_seeds}",
+        name=f"{task}-{'grid' if suite.request.axes else 'ablation'}-seeds{of_seeds}",
         kind="suite",
         params=params,
         tags={"task": task},
@@ -140,6 +149,7 @@ def ablate(
             log.run_id,
             execution=suite.request.execution,
             may_reuse=True,
+            axes=tuple(suite.request.axes),
             on_epoch=on_epoch,
         )
         done = [outcome.value for outcome in outcomes if outcome.value]
@@ -148,7 +158,8 @@ def ablate(
         listed = listed_members(suite, run_ids, reused)
         log.json(MEMBERS, listed)
         found, link = _compare(store, log, suite, run_ids, listed)
-        raise_for_failures(missing, outcomes, log.run_id)
+        axes = tuple(suite.request.axes)
+        raise_for_failures(missing, outcomes, log.run_id, axes)
         return Ablation(
             settings=suite.request.settings,
             run_id=log.run_id,
@@ -168,17 +179,19 @@ def _compare(
     listed: Sequence[Mapping[str, object]],
 ) -> tuple[Comparison, str]:
     """Read every member back, and compare; what is found, and the link to it."""
-    nothing = Comparison(table=pd.DataFrame(), history=pd.DataFrame(), differences={})
+    nothing = Comparison(
+        table=pd.DataFrame(), history=pd.DataFrame(), differences={}, verdicts={}
+    )
     request = suite.request
     # Without an epoch there is no learning curve to read, and nothing was learned.
-    if not run_ids or not request.settings.epochs:
+    if not run_ids or not all(member.epochs for member in request.members):
         return nothing, ""
     trained = [run_ids[m.identity] for m in request.members if m.identity in run_ids]
     members = repeated(partial(readable_members, store, trained))
     if not members:
         return nothing, ""
     found = log_comparison(log, request, members, listed)
-    tell_members(log, request, members, found)
+    tell_members(log, members, found)
     # MLflow shows the parents of reused members too, which may have their variant.
     by = ["variant", "kind"] if suite.finished else ["variant"]
     link = store.comparison_link(log.run_id, trained, by=by)
@@ -196,6 +209,7 @@ def listed_members(
     """What a parent run says of its members: where each is, and whose it was first."""
     return [
         {
+            "name": name,
             "task": member.task,
             "variant": member.variant,
             "seed": member.seed,
@@ -203,7 +217,7 @@ def listed_members(
             "run_id": run_ids.get(member.identity),
             "reused": member.identity in reused,
         }
-        for member in suite.request.members
+        for name, member in suite.request.names(suite.request.members).items()
     ]
 
 

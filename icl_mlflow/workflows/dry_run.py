@@ -3,6 +3,7 @@
 import json
 from collections.abc import Hashable, Sequence
 
+from icl_mlflow.suite.axes import cell_of, member_name, shown_cell
 from icl_mlflow.suite.engines.choice import Arrangement, Group, arrange
 from icl_mlflow.suite.engines.estimate import (
     evaluation_bytes,
@@ -18,6 +19,7 @@ from icl_mlflow.training.compute.device import pick_device
 from icl_mlflow.training.compute.precision import precision_reason
 from icl_mlflow.training.problem import initial_model, resolved
 from icl_mlflow.training.settings import TrainSettings
+from icl_mlflow.training.stacked.planning import stack_key
 
 #: Members that are listed by name.
 _NAMED = 20
@@ -25,10 +27,17 @@ _NAMED = 20
 _MUCH = 10**9
 
 
-def plan_members(members: Sequence[TrainSettings], execution: Execution) -> str:
+def plan_members(
+    members: Sequence[TrainSettings], execution: Execution, axes: Sequence[str] = ()
+) -> str:
     """Describe the members, the settings they share, the engine and what it takes.
 
     One group of each kind is timed over a few steps.
+
+    Args:
+        members: what would be trained.
+        execution: by what.
+        axes: of the grid that they stand in.
     """
     arrangement = arrange(
         members,
@@ -43,24 +52,42 @@ def plan_members(members: Sequence[TrainSettings], execution: Execution) -> str:
     largest = max(training_bytes(group) for group in one_each.values())
     firsts = [group[0] for group in one_each.values()]
     sizes = sorted({_n_parameters(member) for member in firsts})
+    steps = sorted({member.total_steps for member in members})
     return "\n".join(
         [
             json.dumps(_shared_settings(members), indent=2),
-            f"members      {_names(members)}",
+            *_cells(members, axes),
+            f"members      {_names(members, axes)}",
             *_engine(arrangement, len(members)),
-            f"precision    {members[0].precision}: {precision_reason(members[0])}",
+            *_precisions(members),
             f"parameters   {' or '.join(f'{size:,}' for size in sizes)}",
-            f"steps        {members[0].total_steps:,} each",
+            f"steps        {' or '.join(f'{count:,}' for count in steps)} each",
             f"memory       {_memory(arrangement, largest)}",
-            *_long_contexts(firsts[0]),
+            *_long_contexts(max(firsts, key=evaluation_bytes)),
             f"training     about {shown_duration(in_all)}, the machine as busy as now",
             "dry run: nothing was trained, no run was created",
         ]
     )
 
 
-def _names(members: Sequence[TrainSettings]) -> str:
-    names = [member.run_name for member in members]
+def _cells(members: Sequence[TrainSettings], axes: Sequence[str]) -> list[str]:
+    """The cells of the grid, if there is one, a line each."""
+    if not axes:
+        return []
+    found = dict.fromkeys(shown_cell(cell_of(member, axes)) for member in members)
+    return [f"cells        {len(found)}:", *(f"             {cell}" for cell in found)]
+
+
+def _precisions(members: Sequence[TrainSettings]) -> list[str]:
+    one_each = {member.precision: member for member in members}
+    return [
+        f"precision    {name}: {precision_reason(member)}"
+        for name, member in one_each.items()
+    ]
+
+
+def _names(members: Sequence[TrainSettings], axes: Sequence[str]) -> str:
+    names = [member_name(member, axes) for member in members]
     if len(names) > _NAMED:
         return f"{len(names)}, from {names[0]} to {names[-1]}"
     return ", ".join(names)
@@ -68,7 +95,8 @@ def _names(members: Sequence[TrainSettings]) -> str:
 
 def _kind(group: Group) -> Hashable:
     """Equal for groups that take equally long."""
-    return group[0].variant if len(group) == 1 else (group[0].variant, len(group))
+    first = group[0]
+    return first.variant, len(group), stack_key(first) if first.epochs else None
 
 
 def _engine(arrangement: Arrangement, n_members: int) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from icl_mlflow.analysis.ablation.effects import paper_table
+from icl_mlflow.analysis.ablation.history import paper_table
 from icl_mlflow.analysis.report.answer import over_models
 from icl_mlflow.tables import csv, latex, markdown, with_interval
 from icl_mlflow.tracking.models.lookup import ModelError, models_of_run

@@ -4,8 +4,19 @@ from dataclasses import dataclass
 
 from icl_mlflow.analysis.settings import AnalyzeSettings
 from icl_mlflow.settings import check, setting
-from icl_mlflow.suite.grid import parse_seeds, parse_variants
+from icl_mlflow.suite.axes import BETWEEN
+from icl_mlflow.suite.grid import ALL, USUAL, parse_seeds, parse_variants
 from icl_mlflow.training.settings import PRESETS
+
+#: What `search` looks for where nothing else is said: what the optimizer is told.
+USUAL_SPACE = BETWEEN.join(
+    [
+        "lr=1e-4:1e-2",
+        "warmup=0.05:0.5",
+        "beta2=0.9,0.95,0.99,0.999",
+        "batch_size=16,32,64",
+    ]
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +105,7 @@ class PipelineSettings:
     def __post_init__(self) -> None:
         check(self)
         parse_seeds(self.seeds)
-        if self.variants != "all":
+        if self.variants != ALL:
             parse_variants(self.variants)
         self.analysis_of("the first model")  # which are known alone
 
@@ -108,9 +119,16 @@ class AblateSettings:
     """The members of `ablate`: every variant with every seed."""
 
     variants: str = setting(
-        "all",
-        "Variants to train, such as no_labels,no_position; the baseline joins.",
+        USUAL,
+        "Variants to train, such as no_labels,no_position; the baseline joins. By "
+        "default all, but with a grid the baseline alone.",
         group="Task",
+    )
+    grid: str | None = setting(
+        None,
+        "A setting or parameter of the task and its values, such as dim=4,8,16; again "
+        "for another: every combination is trained.",
+        joined_by=BETWEEN,
     )
     seeds: str = setting(
         "0,1,2", "Seeds of every variant, such as 0,1,2 or 0-9.", group="Run"
@@ -119,5 +137,27 @@ class AblateSettings:
     def __post_init__(self) -> None:
         check(self)
         parse_seeds(self.seeds)
-        if self.variants != "all":
+        if self.variants not in {ALL, USUAL}:
             parse_variants(self.variants)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSettings:
+    """What `search` looks for, and how long."""
+
+    trials: int = setting(
+        50,
+        "Trainings in all, those of earlier calls among them.",
+        minimum=1,
+        maximum=100_000,
+        group="Search",
+    )
+    space: str = setting(
+        USUAL_SPACE,
+        "A setting and the ends or the values to look between, such as lr=1e-4:1e-2 or "
+        "batch_size=16,32; again for another.",
+        joined_by=BETWEEN,
+    )
+
+    def __post_init__(self) -> None:
+        check(self)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from icl_mlflow.analysis.ablation import effects as ablation
+from icl_mlflow.analysis.ablation.history import paper_table
 from icl_mlflow.analysis.performance import learning_curves
 from icl_mlflow.analysis.report.answer import over_models
 from icl_mlflow.settings import values_of
@@ -164,7 +164,7 @@ def _log_means(
         curves = learning_curves.measure((m.settings.seed, m.epochs) for m in members)
         log.text(HISTORY, csv(curves))
         named = curves.assign(variant=settings.variant)
-        log.table("paper", ablation.paper_table(named))
+        log.table("paper", paper_table(named))
         log.figure("learning_curves", curves_of_seeds(settings, curves))
 
 

@@ -53,6 +53,21 @@ def test_a_dry_run_explains_the_engine_and_what_it_takes(
     assert list(new_folder.iterdir()) == []
 
 
+def test_a_dry_run_lists_the_cells_of_a_grid(new_folder: Path, icl: Icl) -> None:
+    ended = icl(
+        "ablate", "--preset", "smoke", "--grid", "dim=4,8", "--grid", "tau=0,3",
+        "--seeds", "0,1", "--dry_run",
+    )  # fmt: skip
+    assert ended.code == 0
+    lines = ended.out.splitlines()
+    start = lines.index("cells        4:")
+    assert [line.strip() for line in lines[start + 1 : start + 5]] == [
+        *("dim=4 tau=0", "dim=4 tau=3", "dim=8 tau=0", "dim=8 tau=3")
+    ]
+    assert "A-baseline-dim4-tau0-seed0, A-baseline-dim4-tau0-seed1" in ended.out
+    assert list(new_folder.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -66,6 +81,14 @@ def test_a_dry_run_explains_the_engine_and_what_it_takes(
         (["--task", "C"], "choose one of: A, B"),
         (["--engine", "stack"], "did you mean stacked"),
         (["--ray_address", "auto"], "ray_address is for engine=ray"),
+        (["--grid", "dim"], "a grid is like dim=4,8,16"),
+        (["--grid", ""], "a grid is like dim=4,8,16"),
+        (["--grid", "tua=3"], "did you mean tau"),
+        (["--grid", "dim=4,four"], "dim must be a whole number, not 'four'"),
+        (["--grid", "dim=4", "--grid", "dim=8"], "dim is an axis twice"),
+        (["--grid", "n_heads=4,5"], "cell n_heads=5: n_heads=5 does not divide"),
+        (["--grid", "curriculum_share=0.2,0.4"], "are the same training"),
+        (["--grid", "tau=0,3", "--variants", "no_nuisance"], "leave tau out"),
     ],
 )
 def test_bad_input_is_one_line_and_creates_nothing(

@@ -24,6 +24,7 @@ from icl_mlflow.cli.store.reap import duration
 from icl_mlflow.published.experiment import experiment
 from icl_mlflow.published.settings import ImportSettings
 from icl_mlflow.settings import value_type
+from icl_mlflow.suite.axes import axes_of
 from icl_mlflow.suite.execution import Execution
 from icl_mlflow.suite.grid import parse_seeds, parse_variants
 from icl_mlflow.tasks import TASKS
@@ -40,8 +41,10 @@ from icl_mlflow.workflows.settings import (
     LaunchSettings,
     PipelineSettings,
     ReproduceSettings,
+    SearchSettings,
     SeedSettings,
 )
+from icl_mlflow.workflows.search.space import space_of
 from tests.faults.ledger import Tally
 
 #: How many inputs a command gets; more with `make test-faults`.
@@ -50,6 +53,7 @@ INPUTS = int(os.environ.get("ICL_FAULTS_INPUTS", "60"))
 KINDS: dict[str, tuple[type, ...]] = {
     "train": (TrainSettings, SeedSettings, Execution, LaunchSettings),
     "ablate": (TrainSettings, AblateSettings, Execution, LaunchSettings),
+    "search": (TrainSettings, SearchSettings, LaunchSettings),
     "analyze": (AnalyzeSettings, DryRunSettings),
     "compare": (CompareSettings,),
     "models": (),
@@ -120,7 +124,9 @@ def outside(declared: Field[Any]) -> Iterator[st.SearchStrategy[str]]:
 WRONG_TEXT: dict[str, st.SearchStrategy[str] | None] = {
     "task": TEXT.filter(lambda text: text not in TASKS),
     "variant": fails(VARIANTS.canonical),
-    "variants": fails(lambda text: text == "all" or parse_variants(text)),
+    "variants": fails(lambda text: text in {"all", "default"} or parse_variants(text)),
+    "space": fails(lambda text: space_of(text, TrainSettings())),
+    "grid": fails(lambda text: axes_of(text, TrainSettings())),
     "seeds": fails(parse_seeds),
     "curriculum": fails(lambda text: canonical(TASKS["A"], text)),
     "also_evaluate": fails(lambda text: shifted(TASKS["A"], text)),

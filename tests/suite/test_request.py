@@ -51,6 +51,31 @@ def test_all_are_those_that_the_task_can_have() -> None:
     assert set(choose_variants(list(chosen), "B")) == set(chosen)
 
 
+def test_a_grid_has_every_variant_and_seed_in_every_cell() -> None:
+    grid = {"dim": (2, 4), "lr": (1e-3,)}
+    request = several_variants(SETTINGS, "default", (5, 6), Execution(), grid)
+    assert request.variants == ("baseline",)
+    assert {name: len(members) for name, members in request.cells.items()} == {
+        "dim=2 lr=0.001": 2,
+        "dim=4 lr=0.001": 2,
+    }
+    assert [(m.dim, m.lr, m.seed) for m in request.members] == [
+        *((2, 1e-3, 5), (2, 1e-3, 6), (4, 1e-3, 5), (4, 1e-3, 6))
+    ]
+    assert "A-baseline-dim2-lr0.001-seed5" in request.names(request.members)
+    assert several_variants(SETTINGS, "default", (5,), Execution()).variants != (
+        "baseline",
+    )
+
+
+def test_cells_that_are_one_training_are_refused() -> None:
+    with pytest.raises(ValueError, match="are the same training"):
+        several_variants(SETTINGS, "default", (0,), Execution(), "queries_share=0.5,1")
+    grid = {"tau": [float(tau) for tau in range(11)]}
+    with pytest.raises(ValueError, match="more than 100,000 members"):
+        several_variants(SETTINGS, "default", range(10_000), Execution(), grid)
+
+
 def test_what_could_not_be_trained_is_refused_and_nothing_is_created(
     new_folder: Path,
 ) -> None:

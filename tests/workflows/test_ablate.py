@@ -10,8 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from icl_mlflow.evaluation import bayes_accuracy
+from icl_mlflow.suite.axes import Grid
 from icl_mlflow.suite.execution import Execution
 from icl_mlflow.suite.request import choose_variants, several_variants
+from icl_mlflow.tasks import TASKS
+from icl_mlflow.tasks.base import with_parameters
 from icl_mlflow.tracking.local.claims import CHECKPOINTS, state_folder
 from icl_mlflow.tracking.models.lookup import models_of_run
 from icl_mlflow.tracking.store.connection import Store
@@ -23,8 +27,10 @@ from tests.tiny import MOMENT
 SETTINGS = TrainSettings.preset("smoke", **MOMENT)
 
 
-def run_suite(store: Store, variants: str, seeds: tuple[int, ...]) -> Ablation:
-    request = several_variants(SETTINGS, variants, seeds, Execution(jobs=1))
+def run_suite(
+    store: Store, variants: str, seeds: tuple[int, ...], grid: Grid | None = None
+) -> Ablation:
+    request = several_variants(SETTINGS, variants, seeds, Execution(jobs=1), grid)
     return ablate(store, plan_suite(store, request))
 
 
@@ -78,8 +84,40 @@ def test_a_second_suite_reuses_what_is_there_and_trains_the_rest(
     assert list(both["excess_risk"]) == list(again["excess_risk"])
 
 
+def test_a_grid_compares_each_cell_with_its_own_bayes_and_trains_what_is_missing(
+    store: Store,
+) -> None:
+    first = run_suite(store, "default", (0,), "tau=0,9")
+    assert list(first.table["cell"]) == ["tau=0", "tau=9"]
+    assert list(first.table["tau"]) == [0.0, 9.0]
+    assert set(first.table["variant"]) == {"baseline"}
+    trained = children(store)
+    names = {store.client.get_run(run_id).info.run_name for run_id in trained}
+    assert names == {"A-baseline-tau0-seed0", "A-baseline-tau9-seed0"}
+    assert "figures/heat_map-baseline.png" in artifacts(store, first.run_id, "figures")
+
+    second = run_suite(store, "no_position", (0,), {"tau": [0, 9]})
+    new = children(store).keys() - trained.keys()
+    assert {store.client.get_run(run_id).data.params["tau"] for run_id in new} == {
+        *("0.0", "9.0")
+    }
+    table = second.table.set_index(["cell", "variant"])
+    for cell, tau in (("tau=0", 0.0), ("tau=9", 9.0)):
+        task = with_parameters(TASKS["A"], {"dim": SETTINGS.dim, "tau": tau})
+        episodes = task.sample(SETTINGS.test_episodes, 8, stream="test")
+        exact = bayes_accuracy(task.bayes_logit(episodes))
+        assert table.loc[(cell, "no_position"), "bayes_accuracy"] == exact
+    before = first.table.set_index("cell")["excess_risk"]
+    assert dict(before) == dict(table.xs("baseline", level=1)["excess_risk"])
+    parent = store.client.get_run(second.run_id)
+    assert parent.data.params["grid"] == "tau=0,9"
+    assert "tau" not in parent.data.params
+    assert list(second.sentences)[:2] == ["tau=0", "tau=0, no_position"]
+
+
 def test_all_means_every_listed_variant_that_the_task_can_have() -> None:
     assert choose_variants("all", "A") == tuple(VARIANTS)
+    assert set(VARIANTS) - set(choose_variants("all", "A", ["tau"])) == {"no_nuisance"}
     assert set(VARIANTS) - set(choose_variants("all", "B")) == {"no_nuisance"}
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import torch
 
 from icl_mlflow.analysis.ablation.decision import (
     SIGNIFICANCE,
@@ -20,12 +19,9 @@ from icl_mlflow.analysis.ablation.decision import (
     Evidence,
     decide,
 )
+from icl_mlflow.analysis.ablation.group import Group, Row, alone, columns
 from icl_mlflow.estimators.ceilings import Ceilings
-from icl_mlflow.evaluation import accuracy, log_loss
 from icl_mlflow.statistics import (
-    Interval,
-    binomial_interval,
-    normal_interval_paper,
     order_interval,
     paired_difference,
     seeds_needed_range,
@@ -33,23 +29,23 @@ from icl_mlflow.statistics import (
 )
 from icl_mlflow.training.results import MemberResult
 
-_Row = dict[str, float | str | bool]
 #: Bayes found on another machine may differ by rounding.
 _ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Group:
-    """The members of one variant by seed, and its ceilings."""
+class CellMembers:
+    """The runs that are compared with each other: all, or those of a grid's cell.
 
-    name: str
-    seeds: Mapping[int, MemberResult]
-    ceilings: Ceilings
+    Attributes:
+        where: column to value, of the cell; nothing without a grid.
+        members: the runs that finished.
+        ceilings: by variant.
+    """
 
-    @property
-    def took_off(self) -> list[int]:
-        """The seeds that took off."""
-        return [seed for seed, m in self.seeds.items() if m.started is not None]
+    where: Mapping[str, float | str]
+    members: Sequence[MemberResult]
+    ceilings: Mapping[str, Ceilings]
 
 
 def measure(
@@ -59,42 +55,71 @@ def measure(
     n_resamples: int = 1_000,
     n_planned: int | None = None,
 ) -> pd.DataFrame:
-    """One row a variant, in the order of ``ceilings``, the baseline among them.
+    """The rows of `measure_cells` without a grid.
+
+    Args:
+        members: the runs that finished.
+        ceilings: by variant.
+        baseline: as there.
+        n_resamples: as there.
+        n_planned: as there.
+    """
+    alone = CellMembers(where={}, members=members, ceilings=ceilings)
+    return measure_cells([alone], baseline, n_resamples, n_planned)
+
+
+def measure_cells(
+    cells: Sequence[CellMembers],
+    baseline: str = "baseline",
+    n_resamples: int = 1_000,
+    n_planned: int | None = None,
+) -> pd.DataFrame:
+    """One row a cell and variant, in the order of ``ceilings``, the baseline too.
 
     Of every number the mean over seeds, and as ``_low`` and ``_high`` the ends of
     `order_interval`: ``accuracy``, ``loss`` and ``excess_risk`` over exact Bayes on the
     test episodes, ``own_excess`` over the variant's own ceiling and
     ``own_excess_taken_off`` of the seeds that took off. ``seeds`` and ``each_risk``
-    list every seed and its excess risk. Further columns: what `_against` and
-    `_decided` add, both ceilings, who took off when, and whose curves still fell.
+    list every seed and its excess risk; ``bayes_accuracy`` is what exact Bayes expects.
+    Further columns: where the cell is, what `_against` and `_decided` add, both
+    ceilings, who took off when, and whose curves still fell. All variants of all cells
+    are decided about together.
 
     Args:
-        members: the runs that finished.
-        ceilings: by variant.
-        baseline: the variant that the others are compared with.
+        cells: each with runs of its own.
+        baseline: the variant that the others of a cell are compared with.
         n_resamples: of the bootstrap over episodes.
         n_planned: seeds that every variant was to have; None for those that finished.
     """
+    rows: list[Row] = []
+    compared: list[tuple[Row, Evidence]] = []
+    for cell in cells:
+        groups = _groups(cell)
+        base = next((group for group in groups if group.name == baseline), None)
+        for group in groups:
+            row = {**cell.where, **alone(group, n_planned)}
+            row["is_baseline"] = group is base
+            rows.append(row)
+            if group is not base:
+                row |= _against(group, base, n_resamples)
+                compared.append((row, _evidence(group, base, row)))
+    decisions = decide([one for _, one in compared])
+    for (row, one), found in zip(compared, decisions, strict=True):
+        row.update(_decided(one, found))
+    return pd.DataFrame(rows)
+
+
+def _groups(cell: CellMembers) -> list[Group]:
+    """The variants of a cell of which a seed has finished."""
     groups = [
-        _Group(
+        Group(
             name=name,
-            seeds={m.seed: m for m in members if m.variant == name},
+            seeds={m.seed: m for m in cell.members if m.variant == name},
             ceilings=found,
         )
-        for name, found in ceilings.items()
+        for name, found in cell.ceilings.items()
     ]
-    groups = [group for group in groups if group.seeds]
-    base = next((group for group in groups if group.name == baseline), None)
-    rows = {group.name: _alone(group, n_planned) for group in groups}
-    rest = [group for group in groups if group is not base]
-    if base is not None:
-        rows[baseline]["is_baseline"] = True
-    for group in rest:
-        rows[group.name] |= _against(group, base, n_resamples)
-    evidence = [_evidence(group, base, rows[group.name]) for group in rest]
-    for group, one, found in zip(rest, evidence, decide(evidence), strict=True):
-        rows[group.name] |= _decided(one, found)
-    return pd.DataFrame(rows.values())
+    return [group for group in groups if group.seeds]
 
 
 def own_differences(
@@ -119,94 +144,7 @@ def own_differences(
     return found
 
 
-def history(members: Sequence[MemberResult]) -> pd.DataFrame:
-    """The learning curves of all members: ``variant``, ``seed``, ``epoch``, metrics."""
-    frames = [
-        member.history.assign(variant=member.variant, seed=member.seed)
-        for member in members
-    ]
-    return pd.concat(frames, ignore_index=True)
-
-
-def paper_table(curves: pd.DataFrame, by: Sequence[str] = ("variant",)) -> pd.DataFrame:
-    """The paper's own table: last-epoch accuracies with its 1.96-interval.
-
-    Args:
-        curves: one row a run and epoch: of `history`.
-        by: columns that tell the rows of the table apart; runs that agree in them
-            differ in their seed alone.
-    """
-    last = curves.sort_values("epoch", kind="stable").groupby([*by, "seed"]).tail(1)
-    rows = []
-    for key, group in last.sort_index().groupby(list(by), sort=False):
-        row: dict[str, object] = dict(zip(by, key, strict=True))
-        row["n_seeds"] = len(group)
-        for metric in ("train", "val"):
-            interval = normal_interval_paper(group[f"{metric}/accuracy"].to_numpy())
-            half = interval.high - interval.mean
-            shown = f"{interval.mean:.4f}"
-            row[f"{metric}_accuracy"] = (
-                shown if math.isnan(half) else f"{shown} ± {half:.4f}"
-            )
-        rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def _alone(group: _Group, n_planned: int | None) -> _Row:
-    """What there is to say of a variant without the baseline."""
-    members = list(group.seeds.values())
-    answers = [
-        (torch.from_numpy(m.logit_B), torch.from_numpy(m.label_B)) for m in members
-    ]
-    risks = [float(m.risk_B.mean()) for m in members]
-    own = {s: float(m.risk_over(group.ceilings).mean()) for s, m in group.seeds.items()}
-    started = [m.started for m in members if m.started is not None]
-    falls = [m.falling for m in members if m.started is not None and m.falling > 0]
-    row: _Row = {
-        "variant": group.name,
-        "is_baseline": False,
-        "n_seeds": len(members),
-        "n_planned": len(members) if n_planned is None else n_planned,
-        "seeds": " ".join(map(str, group.seeds)),
-        "each_risk": " ".join(f"{risk:.4f}" for risk in risks),
-        **_columns("accuracy", order_interval([accuracy(*one) for one in answers])),
-        **_columns("loss", order_interval([log_loss(*one) for one in answers])),
-        **_columns("excess_risk", order_interval(risks)),
-        **_columns("own_excess", order_interval(list(own.values()))),
-        "n_epochs": len(members[0].history),
-        "took_off": len(started),
-        **_columns("share", binomial_interval(len(started), len(members))),
-        "take_off_epoch": float(np.median(started)) if started else math.nan,
-        "still_falling": len(falls),
-        "fall": float(np.median(falls)) if falls else 0.0,
-    }
-    if started:
-        taken_off = order_interval([own[seed] for seed in group.took_off])
-        row |= _columns("own_excess_taken_off", taken_off)
-    return row | _ceiling_columns(group.ceilings)
-
-
-def _ceiling_columns(found: Ceilings) -> _Row:
-    row: _Row = {}
-    for name, ceiling in (("shown", found.shown), ("ideal", found.ideal)):
-        row |= {
-            f"{name}_accuracy": ceiling.accuracy,
-            f"{name}_loss": ceiling.loss,
-            f"{name}_kind": ceiling.kind,
-            f"{name}_why": ceiling.why,
-        }
-    return row | {"ideal_is_chance": found.ideal.is_chance}
-
-
-def _columns(name: str, interval: Interval) -> _Row:
-    return {
-        name: interval.mean,
-        f"{name}_low": interval.low,
-        f"{name}_high": interval.high,
-    }
-
-
-def _against(group: _Group, base: _Group | None, n_resamples: int) -> _Row:
+def _against(group: Group, base: Group | None, n_resamples: int) -> Row:
     """The variant's own excess minus the baseline's, over the seeds that both have.
 
     ``difference`` over all of them, with each seed's in ``each_difference`` and, where
@@ -214,7 +152,7 @@ def _against(group: _Group, base: _Group | None, n_resamples: int) -> _Row:
     the ``n_gaps`` with which both took off. ``baseline_took_off`` counts all seeds of
     the baseline.
     """
-    row: _Row = {
+    row: Row = {
         "baseline_seeds": 0 if base is None else len(base.seeds),
         "baseline_took_off": 0 if base is None else len(base.took_off),
         "n_gaps": 0,
@@ -237,14 +175,14 @@ def _against(group: _Group, base: _Group | None, n_resamples: int) -> _Row:
     }
     both = [gaps[s] for s in shared if s in group.took_off and s in base.took_off]
     row |= {
-        **_columns("difference", order_interval(list(gaps.values()))),
+        **columns("difference", order_interval(list(gaps.values()))),
         "each_difference": " ".join(f"{gap:+.4f}" for gap in gaps.values()),
         "n_gaps": len(both),
         "each_gap": " ".join(map(repr, both)),
         "same_problem": all(_same_problem(one, other) for one, other in pairs),
     }
     if both:
-        row |= _columns("gap", order_interval(both))
+        row |= columns("gap", order_interval(both))
     if row["same_problem"]:
         rng = np.random.default_rng(0)
         found = paired_difference(ours, theirs, rng, n_resamples=n_resamples)
@@ -261,7 +199,7 @@ def _same_problem(one: MemberResult, other: MemberResult) -> bool:
     )
 
 
-def _evidence(group: _Group, base: _Group | None, row: _Row) -> Evidence:
+def _evidence(group: Group, base: Group | None, row: Row) -> Evidence:
     return Evidence(
         took_off=len(group.took_off),
         n_seeds=len(group.seeds),
@@ -273,14 +211,14 @@ def _evidence(group: _Group, base: _Group | None, row: _Row) -> Evidence:
     )
 
 
-def _decided(one: Evidence, found: Decision) -> _Row:
+def _decided(one: Evidence, found: Decision) -> Row:
     """The verdict, its p-values after Holm, and how many seeds would tell.
 
     ``seeds_needed_low`` to ``seeds_needed_high``: to tell differences apart that lie
     `SMALLEST_OF_INTEREST` apart; ``seeds_to_tell``: the two shares that took off, were
     they as observed, drawn a little together.
     """
-    row: _Row = {
+    row: Row = {
         "verdict": str(found.kind),
         "p_take_off": found.p_take_off,
         "p_difference": found.p_difference,

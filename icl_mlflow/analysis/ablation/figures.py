@@ -10,9 +10,13 @@ from matplotlib.ticker import MaxNLocator
 
 from icl_mlflow.analysis import style
 from icl_mlflow.analysis.ablation.decision import SMALLEST_OF_INTEREST
+from icl_mlflow.analysis.ablation.grid import heat_maps, labels
 from icl_mlflow.analysis.sentences import band_meaning
 from icl_mlflow.estimators.ceilings import Ceilings
 from icl_mlflow.statistics import order_interval
+
+#: What the names of the heat maps of a grid begin with; the variant follows.
+HEAT_MAP = "heat_map"
 
 _COLUMNS = 4
 _LINE_HEIGHT = 0.34
@@ -34,15 +38,19 @@ def drawn(
     history: pd.DataFrame,
     ceilings: Mapping[str, Ceilings],
     title: str,
+    axes: Mapping[str, Sequence[object]] | None = None,
 ) -> dict[str, Figure]:
     """Every figure of an ablation by name.
 
     Args:
         table: of `ablation.measure`, with the columns of `verdict.with_verdicts`.
-        history: one row a variant, seed and epoch.
-        ceilings: by variant.
+        history: one row a variant, seed and epoch; in a grid, by the labels of rows.
+        ceilings: by variant; in a grid, by label.
         title: above each figure.
+        axes: of the grid, if there is one, name to values.
     """
+    if axes:
+        return _of_grid(table, history, ceilings, title, axes)
     found = {
         "differences": forest(table, title),
         "learning_curves": small_multiples(history, ceilings, title),
@@ -52,6 +60,26 @@ def drawn(
         found[f"learning_curve-{name}"] = one_variant(
             rows, ceilings[name], f"{title}: {name}"
         )
+    return found
+
+
+def _of_grid(
+    table: pd.DataFrame,
+    history: pd.DataFrame,
+    ceilings: Mapping[str, Ceilings],
+    title: str,
+    axes: Mapping[str, Sequence[object]],
+) -> dict[str, Figure]:
+    """A heat map of every variant, and the cells side by side."""
+    found = {
+        f"{HEAT_MAP}-{name}": heat_maps(
+            table[table["variant"] == name], axes, f"{title}: {name}"
+        )
+        for name in table["variant"].unique()
+    }
+    if "difference" in table:
+        found["differences"] = forest(table.assign(variant=labels(table)), title)
+    found["learning_curves"] = small_multiples(history, ceilings, title)
     return found
 
 

@@ -8,6 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from icl_mlflow.analysis.ablation.decision import SMALLEST_OF_INTEREST, Kind
+from icl_mlflow.analysis.ablation.grid import CELL, labels
+from icl_mlflow.analysis.ablation.grid import headline as grid_headline
+from icl_mlflow.analysis.ablation.grid import sentences as grid_sentences
 from icl_mlflow.analysis.ablation.table import readable
 from icl_mlflow.analysis.report.page import Command, Report, Results, Source
 from icl_mlflow.analysis.report.section import Section, figure_section
@@ -18,6 +21,7 @@ _QUESTIONS = {
     FOREST: "What does each variant cost, seed by seed?",
     CURVES: "Which variants leave the plateau, and when?",
 }
+_OF_GRID = "How far is each cell from its own exact Bayes: {variant}?"
 _HOW_COMPARED = (
     "Numbers are means over seeds; in brackets the lowest and the highest seed or, "
     "from six seeds on, where their median lies. A variant is compared with the "
@@ -40,7 +44,9 @@ def counted(table: pd.DataFrame) -> str:
 
 
 def headline(table: pd.DataFrame) -> str:
-    """The verdicts counted, in a clause."""
+    """The verdicts counted, in a clause; of a grid, where it is best and worst."""
+    if CELL in table:
+        return grid_headline(table)
     n_variants = int((~table["is_baseline"].astype(bool)).sum())
     return f"Of {n_variants} variants beside the baseline: {counted(table)}"
 
@@ -52,17 +58,22 @@ def sections(table: pd.DataFrame, figures: Mapping[str, Figure]) -> list[Section
         table: of `icl_mlflow.analysis.ablation.verdict.with_verdicts`.
         figures: by file name.
     """
+    names = labels(table)
     took_off = {
-        str(row["variant"]): f"{int(row['took_off'])} of {int(row['n_seeds'])} seeds "
+        name: f"{int(row['took_off'])} of {int(row['n_seeds'])} seeds "
         "took off" + _when(row["take_off_epoch"])
-        for row in table.to_dict("records")
+        for name, row in zip(names, table.to_dict("records"), strict=True)
     }
-    sentences = dict(zip(table["variant"], table["sentence"], strict=True))
-    verdicts = {FOREST: sentences, CURVES: took_off}
-    return [
-        figure_section(name, _QUESTIONS[name], verdicts[name], figure)
-        for name, figure in figures.items()
-    ]
+    verdicts = {FOREST: dict(zip(names, table["sentence"], strict=True))}
+    verdicts |= {CURVES: took_off}
+    found = []
+    for name, figure in figures.items():
+        variant = name.partition("-")[2]
+        of_grid = table[table["variant"] == variant] if variant else table
+        question = _QUESTIONS.get(name) or _OF_GRID.format(variant=variant)
+        told = verdicts.get(name) or grid_sentences(of_grid)
+        found.append(figure_section(name, question, told, figure))
+    return found
 
 
 def report(
@@ -111,7 +122,7 @@ def report(
             title="What each variant costs",
             notes=(_HOW_COMPARED, _HOW_SURE),
             tables={"tables/ablation.md": readable(table).drop(columns="verdict")},
-            sentences=dict(zip(table["variant"], table["sentence"], strict=True)),
+            sentences=dict(zip(labels(table), table["sentence"], strict=True)),
             missing=missing,
         ),
     )

@@ -32,11 +32,22 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     def share(part: str, whole: str) -> list[str]:
         return [f"{p}/{w}" for p, w in zip(table[part], table[whole], strict=True)]
 
+    # In a grid every row says where it stands, and what exact Bayes reaches there.
+    where, bayes = (
+        (
+            {"cell": table["cell"]},
+            {"exact Bayes": [f"{value:.4f}" for value in table["bayes_accuracy"]]},
+        )
+        if "cell" in table
+        else ({}, {})
+    )
     return pd.DataFrame(
         {
+            **where,
             "variant": table["variant"],
             "seeds": share("n_seeds", "n_planned"),
             "accuracy": column("accuracy"),
+            **bayes,
             "information shown": known("shown_accuracy"),
             "ideal learner": known("ideal_accuracy"),
             "log-loss (nats)": column("loss"),
@@ -58,6 +69,9 @@ def verdict_table(table: pd.DataFrame) -> pd.DataFrame:
     """The verdicts with the numbers behind them, in a line a variant."""
     columns = ["excess risk (nats)", "minus baseline (nats)", "took off"]
     short = readable(table).assign(verdict=table["verdict"])
+    if "cell" in short:
+        columns = ["accuracy", "exact Bayes", *columns]
+        return short[["cell", "variant", "verdict", *columns]]
     return short[["variant", "verdict", *columns]]
 
 

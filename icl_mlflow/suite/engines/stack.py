@@ -23,6 +23,7 @@ def train_stack(
     members: Sequence[TrainSettings],
     *,
     parent_run_id: str,
+    names: Sequence[str] | None = None,
     resume: str = AUTO,
     on_epoch: Callable[[str, Epoch], None] = lambda _name, _epoch: None,
 ) -> list[Outcome[TrainingResult]]:
@@ -36,9 +37,11 @@ def train_stack(
         store: where to track them.
         members: that can be stacked.
         parent_run_id: the suite's run.
+        names: of their runs; by default what the settings are called.
         resume: ``auto`` to resume what was cut off, or ``never``.
         on_epoch: called with the run's name and every finished epoch of every member.
     """
+    called = names or [settings.run_name for settings in members]
     with signals_unwind(), ExitStack() as all_runs:
         runs = [
             _Run(
@@ -46,14 +49,15 @@ def train_stack(
                 store,
                 settings,
                 parent_run_id,
-                resume,
+                name=name,
+                resume=resume,
             )
-            for settings in members
+            for settings, name in zip(members, called, strict=True)
         ]
 
         def hear_epoch(index: int, epoch: Epoch) -> None:
             runs[index].hear_epoch(epoch)
-            on_epoch(members[index].run_name, epoch)
+            on_epoch(called[index], epoch)
 
         with stack_checkpoints([run.run_id for run in runs]) as keeping:
             fit_stacked(
@@ -74,6 +78,7 @@ class _Run:
         store: where the run is.
         settings: of the member.
         parent_run_id: the suite's run.
+        name: of the run.
         resume: as for `train_stack`.
 
     Attributes:
@@ -88,12 +93,14 @@ class _Run:
         store: Store,
         settings: TrainSettings,
         parent_run_id: str,
+        *,
+        name: str,
         resume: str,
     ) -> None:
         self.outcome: Outcome[TrainingResult] = Outcome(None)
         self._opened = opened
         self._run = opened.enter_context(
-            member_run(store, settings, parent_run_id, resume=resume)
+            member_run(store, settings, parent_run_id, name=name, resume=resume)
         )
         self.run_id = self._run.run_id
 

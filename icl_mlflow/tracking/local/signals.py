@@ -17,6 +17,10 @@ ENDING = tuple(
 )
 
 
+class EndedEarlyError(Exception):
+    """A run is ended on purpose, by whoever watches it: nothing has failed."""
+
+
 def ended_by(error: BaseException) -> signal.Signals | None:
     """The signal whose handler raised this, if one did."""
     if isinstance(error, KeyboardInterrupt):

@@ -25,6 +25,7 @@ from icl_mlflow.tracking.local.claims import claimed, forget, last_host, rename
 from icl_mlflow.tracking.local.liveness import HEARTBEAT, heartbeat
 from icl_mlflow.tracking.local.provenance import git_state, user_name
 from icl_mlflow.tracking.local.signals import (
+    EndedEarlyError,
     ended_by,
     signals_unwind,
 )
@@ -52,7 +53,6 @@ _MARKING = 2.0
 #: Runs that are looked through for one whose opening was not acknowledged.
 _RECENT = 1_000
 
-
 _logger = logging.getLogger(__name__)
 
 
@@ -75,13 +75,14 @@ def open_run(
     refuses a second spelling (0.0003), so params only fill the gaps; the exact settings
     belong in an artifact.
 
-    The run ends FINISHED; FAILED on an exception; KILLED on Ctrl-C and SIGTERM. What
+    The run ends FINISHED; FAILED on an exception; KILLED on Ctrl-C, SIGTERM and
+    `EndedEarlyError`. What
     the store cannot take by then waits on this machine for ``icl-mlflow sync``.
 
     Args:
         store: from `icl_mlflow.tracking.store.connection.connect`.
         name: what the UI calls the run.
-        kind: ``train``, ``suite`` or ``analysis``.
+        kind: ``train``, ``suite``, ``analysis``, ...
         params: the settings; None is left out.
         tags: task, variant, seed, ...; who runs which code is added.
         description: Markdown.
@@ -298,7 +299,7 @@ def _ended_truthfully(writer: RunWriter) -> Iterator[None]:
 
 
 def _status(error: BaseException) -> str:
-    if ended_by(error):
+    if ended_by(error) or isinstance(error, EndedEarlyError):
         return "KILLED"
     is_done = isinstance(error, SystemExit) and error.code in {None, 0}
     return "FINISHED" if is_done else "FAILED"

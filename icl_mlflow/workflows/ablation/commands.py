@@ -4,6 +4,7 @@ import shlex
 
 from icl_mlflow.analysis.report.page import Command
 from icl_mlflow.settings import values_of
+from icl_mlflow.suite.axes import shown_axes
 from icl_mlflow.suite.grid import BASELINE, shown_seeds
 from icl_mlflow.suite.request import Request
 from icl_mlflow.training.settings import TrainSettings
@@ -21,9 +22,11 @@ def commands(request: Request) -> list[Command]:
         for name, value in values.items()
         if name not in _OWN and value not in {None, usual.get(name)}
     }
+    given = {name: value for name, value in given.items() if name not in request.axes}
     several = {
         "variants": ",".join(v for v in request.variants if v != BASELINE) or BASELINE,
         "seeds": shown_seeds(request.seeds),
+        **({"grid": shown_axes(request.axes)} if request.axes else {}),
     }
     words = {
         name: shlex.quote(str(value)) for name, value in {**given, **several}.items()

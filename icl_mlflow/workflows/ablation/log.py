@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import pandas as pd
 import torch
 
-from icl_mlflow.analysis.ablation import effects, figures, page
-from icl_mlflow.analysis.ablation.ceilings import ceilings
+from icl_mlflow.analysis.ablation import effects, figures, grid, page
+from icl_mlflow.analysis.ablation.history import history as one_history
+from icl_mlflow.analysis.ablation.history import paper_table
 from icl_mlflow.analysis.ablation.table import readable, verdict_table
 from icl_mlflow.analysis.ablation.verdict import with_verdicts
 from icl_mlflow.analysis.report.page import Source, render
@@ -21,6 +22,12 @@ from icl_mlflow.tracking.runs.history import DIFFERENCE, HISTORY
 from icl_mlflow.tracking.runs.lifecycle import RunLog
 from icl_mlflow.training.results import MemberResult
 from icl_mlflow.version import VERSION
+from icl_mlflow.workflows.ablation.cells import (
+    ceilings_by_label,
+    cells_of_suite,
+    differences,
+    verdicts,
+)
 from icl_mlflow.workflows.ablation.commands import commands
 
 #: The report among the artifacts of the parent.
@@ -47,17 +54,19 @@ _OF_METRICS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """All variants beside the baseline.
+    """All variants beside the baseline; in a grid, in every cell.
 
     Attributes:
-        table: one row a variant, with verdicts.
-        history: one row a variant, seed and epoch.
+        table: one row a variant (and cell), with verdicts.
+        history: one row a variant, seed and epoch (and cell).
         differences: run id to a member's difference from the baseline, nats.
+        verdicts: run id to the verdict on a member's variant.
     """
 
     table: pd.DataFrame
     history: pd.DataFrame
     differences: Mapping[str, float]
+    verdicts: Mapping[str, str]
 
 
 def log_comparison(
@@ -74,25 +83,41 @@ def log_comparison(
         members: those that finished and can be read.
         listed: of every member, where it is.
     """
-    tops = ceilings(request.settings, request.variants)
+    cells = cells_of_suite(request, members, listed)
     table = with_verdicts(
-        effects.measure(members, tops, BASELINE, n_planned=len(request.seeds))
+        effects.measure_cells(cells, BASELINE, n_planned=len(request.seeds))
     )
-    history = effects.history(members)
+    history = pd.concat(
+        [one_history(cell.members).assign(**cell.where) for cell in cells],
+        ignore_index=True,
+    )
     title = title_of(request.settings.task, request.seeds)
     for_readers = readable(table)
     log.table("ablation", table)
     log.text("tables/ablation.md", markdown(for_readers))
     log.text("tables/ablation.tex", latex(for_readers))
-    log.table("paper", effects.paper_table(history))
+    by = (grid.CELL, "variant") if request.axes else ("variant",)
+    log.table("paper", paper_table(history, by))
     log.text(HISTORY, csv(history))
-    drawn = figures.drawn(table, history, tops, title)
+    drawn = figures.drawn(
+        table,
+        history.assign(variant=grid.labels(history)),
+        ceilings_by_label(cells),
+        title,
+        request.axes,
+    )
     for name, figure in drawn.items():
         log.figure(name, figure)
+    first = {page.FOREST, page.CURVES}
+    shown = {
+        name: figure
+        for name, figure in drawn.items()
+        if name in first or name.startswith(figures.HEAT_MAP)
+    }
     report = page.report(
         title=title,
         table=table,
-        shown=page.sections(table, {k: drawn[k] for k in (page.FOREST, page.CURVES)}),
+        shown=page.sections(table, shown),
         members=pd.DataFrame(listed),
         missing=_missing(listed),
         n_episodes=len(members[0].label_B),
@@ -108,12 +133,14 @@ def log_comparison(
         },
     )
     log.text(REPORT, render(report))
-    log.metric_series(reference_metrics(table, history))
+    if not request.axes:  # a mean over cells is a number of nothing
+        log.metric_series(reference_metrics(table, history))
     log.tags({VERDICT: page.counted(table)})
     return Comparison(
         table=table,
         history=history,
-        differences=effects.own_differences(members, tops, BASELINE),
+        differences=differences(cells),
+        verdicts=verdicts(cells, table),
     )
 
 
@@ -123,28 +150,22 @@ def title_of(task: str, seeds: Sequence[int]) -> str:
 
 
 def tell_members(
-    log: RunLog,
-    request: Request,
-    members: Sequence[MemberResult],
-    found: Comparison,
+    log: RunLog, members: Sequence[MemberResult], found: Comparison
 ) -> None:
     """Tell each member its difference from the baseline, and its variant's verdict.
 
     Args:
         log: of the parent.
-        request: what was asked for.
         members: those that were compared, some of which an earlier suite may have told.
         found: of them.
     """
-    verdicts = dict(zip(found.table["variant"], found.table["verdict"], strict=True))
     known = _told_before(log, members)
-    step = request.settings.epochs
     for member in members:
-        tags = {VERDICT: verdicts[member.variant], COMPARED_IN: log.run_id}
+        tags = {VERDICT: found.verdicts[member.run_id], COMPARED_IN: log.run_id}
         log.tags(tags, run_id=member.run_id)
         difference = found.differences.get(member.run_id)
         if difference is not None and known.get(member.run_id) != difference:
-            log.metrics_of(member.run_id, {DIFFERENCE: difference}, step)
+            log.metrics_of(member.run_id, {DIFFERENCE: difference}, len(member.history))
 
 
 def _told_before(log: RunLog, members: Sequence[MemberResult]) -> dict[str, float]:
@@ -188,26 +209,34 @@ def describe(
     """
     return "\n\n".join(
         [
-            f"**Which parts does the test of task {request.settings.task} need?**",
+            f"**{question(request)}**",
             f"**Answer.** {page.headline(table)}.",
             markdown(verdict_table(table)),
-            _OF_METRICS,
+            *([] if request.axes else [_OF_METRICS]),
             links_line(links),
             what,
         ]
     )
 
 
+def question(request: Request) -> str:
+    """What an ablation or a grid answers."""
+    task = request.settings.task
+    if not request.axes:
+        return f"Which parts does the test of task {task} need?"
+    axes = " and ".join(request.axes)
+    return f"How near does task {task} come to exact Bayes, over {axes}?"
+
+
 def _shared(request: Request) -> dict[str, object]:
     """The settings that all members have."""
-    own = {"variant", "seed"}
+    own = {"variant", "seed", *request.axes}
     return {k: v for k, v in values_of(request.settings).items() if k not in own}
 
 
 def _missing(listed: Sequence[Mapping[str, object]]) -> list[str]:
     return [
-        f"{one['task']}-{one['variant']}-seed{one['seed']} did not finish; the same "
-        "command trains it again"
+        f"{one['name']} did not finish; the same command trains it again"
         for one in listed
         if one["run_id"] is None
     ]

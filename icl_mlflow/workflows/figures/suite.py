@@ -4,13 +4,15 @@ from dataclasses import replace
 
 import pandas as pd
 
-from icl_mlflow.analysis.ablation import figures
+from icl_mlflow.analysis.ablation import figures, grid
 from icl_mlflow.analysis.ablation.ceilings import ceilings
+from icl_mlflow.analysis.ablation.effects import CellMembers
 from icl_mlflow.analysis.caption import CaptionedFigure, Drawing, caption
 from icl_mlflow.reproduction import page
 from icl_mlflow.reproduction.figures import forest
 from icl_mlflow.reproduction.figures import learning_curves as curves
 from icl_mlflow.reproduction.table import rows
+from icl_mlflow.suite.axes import axes_of, cells_of, in_cell, shown_cell
 from icl_mlflow.suite.execution import Execution
 from icl_mlflow.suite.grid import parse_seeds
 from icl_mlflow.suite.request import papers_trainings
@@ -19,6 +21,7 @@ from icl_mlflow.tracking.runs.history import HISTORY
 from icl_mlflow.tracking.runs.query import MEMBERS
 from icl_mlflow.tracking.runs.results import EndedRun
 from icl_mlflow.training.settings import TrainSettings
+from icl_mlflow.workflows.ablation.cells import ceilings_by_label
 from icl_mlflow.workflows.ablation.log import title_of
 from icl_mlflow.workflows.figures.analysis import answer
 from icl_mlflow.workflows.reproduce import title_of as title_of_reproduction
@@ -40,9 +43,21 @@ def figures_of_ablation(run: EndedRun) -> dict[str, CaptionedFigure]:
     table = run.table("tables/ablation.csv")
     history = run.table(HISTORY)
     params = run.params
-    tops = ceilings(settings, params["variants"].split(","))
+    axes = axes_of(params["grid"], settings) if "grid" in params else {}
+    variants = params["variants"].split(",")
+    tops = ceilings_by_label(
+        [
+            CellMembers(
+                where={grid.CELL: shown_cell(cell)} if axes else {},
+                members=(),
+                ceilings=ceilings(in_cell(settings, cell), variants),
+            )
+            for cell in cells_of(axes)
+        ]
+    )
     title = title_of(settings.task, parse_seeds(params["seeds"]))
-    drawn = figures.drawn(table, history, tops, title)
+    labelled = history.assign(variant=grid.labels(history))
+    drawn = figures.drawn(table, labelled, tops, title, axes)
     return {
         name: CaptionedFigure(figure, _of_ablation(name, history, settings))
         for name, figure in drawn.items()
@@ -52,6 +67,7 @@ def figures_of_ablation(run: EndedRun) -> dict[str, CaptionedFigure]:
 def _of_ablation(name: str, history: pd.DataFrame, settings: TrainSettings) -> str:
     """The caption of one figure."""
     variant = name.partition("-")[2]
+    of_grid = name.startswith(figures.HEAT_MAP)
     rows = history[history["variant"] == variant] if variant else history
     models = [
         replace(settings, variant=str(which), seed=int(seed)).run_name
@@ -59,6 +75,8 @@ def _of_ablation(name: str, history: pd.DataFrame, settings: TrainSettings) -> s
     ]
     if name == "differences":
         return caption(figures.forest, models, settings.test_episodes, "test episodes")
+    if of_grid:
+        return caption(grid.heat_maps, models, settings.test_episodes, "test episodes")
     draw = figures.one_variant if variant else figures.small_multiples
     return caption(draw, models, settings.val_episodes, "validation episodes")
 

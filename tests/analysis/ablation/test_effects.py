@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from icl_mlflow.analysis.ablation.decision import Kind
-from icl_mlflow.analysis.ablation.effects import history, measure, paper_table
+from icl_mlflow.analysis.ablation.effects import measure
 from icl_mlflow.analysis.ablation.table import readable
 from icl_mlflow.analysis.ablation.verdict import with_verdicts
 from icl_mlflow.training.results import MemberResult
@@ -82,20 +82,6 @@ def test_the_compared_number_is_the_excess_over_the_own_ceiling() -> None:
     kind, sentence = verdict_of(members, "noisy", ceilings["noisy"])
     assert kind == Kind.UNAFFECTED
     assert "0.0500 are beyond an ideal learner of this training" in sentence
-
-
-def test_the_paper_table_is_the_papers() -> None:
-    members = [member("baseline", seed, 0.1) for seed in range(3)]
-    (row,) = paper_table(history(members)).to_dict("records")
-    # val accuracies .70, .71, .72: sd .01, so 1.96 * .01 / sqrt(3) = .0113.
-    assert row["val_accuracy"] == "0.7100 ± 0.0113"
-    assert row["train_accuracy"] == "0.7600 ± 0.0000"
-
-
-def test_the_history_names_every_run() -> None:
-    frame = history([member("baseline", 0, 0.1), member("worse", 1, 0.2)])
-    named = frame[["variant", "seed"]].drop_duplicates()
-    assert named.values.tolist() == [["baseline", 0], ["worse", 1]]
 
 
 def test_seeds_that_failed_are_told() -> None:

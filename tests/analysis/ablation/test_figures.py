@@ -1,7 +1,8 @@
 """Figures hold what they claim: every seed, every curve, every ceiling."""
 
-from icl_mlflow.analysis.ablation.effects import history, measure
+from icl_mlflow.analysis.ablation.effects import measure
 from icl_mlflow.analysis.ablation.figures import forest, one_variant, small_multiples
+from icl_mlflow.analysis.ablation.history import history
 from icl_mlflow.analysis.ablation.verdict import with_verdicts
 from icl_mlflow.estimators.ceilings import Ceiling
 from tests.analysis.ablation.planted import FULL, both, member, pair

@@ -32,3 +32,13 @@ def test_the_shell_command_asks_for_the_same_suite() -> None:
     assert (
         "ablate(epochs=3, tau=4.0, variants='no_labels', seeds='0,1,2')" in python.text
     )
+
+
+def test_a_grid_is_repeated_as_one_text() -> None:
+    settings = TrainSettings(task="A", epochs=3)
+    grid = {"dim": (4, 8), "tau": (0, 3)}
+    request = several_variants(settings, "default", (0,), Execution(), grid)
+    project, shell, python = commands(request)
+    assert "-P grid='dim=4,8;tau=0,3'" in project.text
+    assert "--grid 'dim=4,8;tau=0,3'" in shell.text
+    assert "grid='dim=4,8;tau=0,3'" in python.text

@@ -1,0 +1,1 @@
+"""The parts of a search for settings: its space, its study, its trials."""
