@@ -35,6 +35,7 @@ from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants import VARIANTS
 from icl_mlflow.workflows.import_published import published_files
+from icl_mlflow.workflows.search.space import space_of
 from icl_mlflow.workflows.settings import (
     AblateSettings,
     DryRunSettings,
@@ -44,7 +45,6 @@ from icl_mlflow.workflows.settings import (
     SearchSettings,
     SeedSettings,
 )
-from icl_mlflow.workflows.search.space import space_of
 from tests.faults.ledger import Tally
 
 #: How many inputs a command gets; more with `make test-faults`.
