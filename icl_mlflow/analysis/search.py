@@ -33,8 +33,13 @@ def draw(trials: pd.DataFrame, axes: Mapping[str, bool], title: str) -> Figure:
     finished = trials[trials["state"] == FINISHED]
     if len(finished):
         best = finished["excess_risk"].cummin()
-        look = {"color": style.BAYES, "label": "best so far"}
-        first.step(finished["trial"], best, where="post", **look)
+        first.plot(
+            finished["trial"],
+            best,
+            drawstyle="steps-post",
+            color=style.BAYES,
+            label="best so far",
+        )
     first.set_xlabel("trial")
     first.set_ylabel(_Y)
     first.legend(fontsize="small")
