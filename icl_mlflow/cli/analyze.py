@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from icl_mlflow.analysis.settings import AnalyzeSettings
-from icl_mlflow.cli.console import show
+from icl_mlflow.cli.console import brief, folded, show
 from icl_mlflow.cli.errors import (
     ask_store_with_runs,
     check_dry_run,
@@ -17,6 +17,8 @@ from icl_mlflow.cli.progress import progress
 from icl_mlflow.workflows.settings import DryRunSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from icl_mlflow.workflows.analyze import AnalysisResult
 
 
@@ -62,11 +64,33 @@ def analyze(settings: AnalyzeSettings, how: DryRunSettings) -> None:
 
 
 def summary(analyzed: "AnalysisResult") -> list[str]:
-    """The run and a line for every question."""
-    width = max(map(len, analyzed.verdicts), default=0)
-    lines = [f"{name:{width}}  {text}" for name, text in analyzed.verdicts.items()]
-    lines += [
-        f"{refusal.analysis:{width}}  not asked of {refusal.model}: {refusal.reason}"
-        for refusal in analyzed.refusals
-    ]
+    """The run, and every question with its answers in short; the report has all."""
+    width = max(map(len, analyzed.answers), default=0) + 2
+    lines = []
+    for name, told in analyzed.answers.items():
+        lines += _answer_lines(f"{name:{width}}", told)
+    for name, reason, models in _refused(analyzed):
+        lines += folded(f"{name:{width}}", f"not asked of {models}: {reason}")
     return [*lines, f"run      {analyzed.run_id}"]
+
+
+def _answer_lines(label: str, told: "Mapping[str, str]") -> list[str]:
+    """What one model says, or how the variants of a suite divide over the answers."""
+    if list(told) == [""]:
+        return [brief(label, told[""])]
+    # Imported here: it needs pandas.
+    from icl_mlflow.analysis.report.page import opening
+
+    by_answer: dict[str, list[str]] = {}
+    for variant, verdict in told.items():
+        by_answer.setdefault(opening(verdict), []).append(variant)
+    divided = (f"{answer}: {', '.join(who)}" for answer, who in by_answer.items())
+    return folded(label, "; ".join(divided))
+
+
+def _refused(analyzed: "AnalysisResult") -> list[tuple[str, str, str]]:
+    """An analysis, why it was not asked, and of which models."""
+    models: dict[tuple[str, str], list[str]] = {}
+    for one in analyzed.refusals:
+        models.setdefault((one.analysis, one.reason), []).append(one.model)
+    return [(*about, ", ".join(names)) for about, names in models.items()]

@@ -3,13 +3,21 @@
 import contextlib
 import logging
 import os
+import re
 import select
 import sys
+import textwrap
 from typing import TextIO
 
 import click
 
 from icl_mlflow.escaping import for_terminal
+
+#: Columns of a line for readers.
+_WIDTH = 100
+
+#: What a sentence can do without: its intervals, and what they rest on.
+_ASIDE = re.compile(r" \([^()]*\)")
 
 
 def prepare_streams() -> None:
@@ -28,6 +36,30 @@ def show(*lines: str) -> None:
     """Print each of these as one line."""
     for line in lines:
         _write(line, sys.stdout)
+
+
+def brief(label: str, text: str) -> str:
+    """As much of a sentence as fits beside its label: first without its asides.
+
+    >>> brief("calibration  ", "Yes: off by 0.0125 (95 %: 0.0103 to 0.0151).")
+    'calibration  Yes: off by 0.0125 (95 %: 0.0103 to 0.0151).'
+    """
+    room = _WIDTH - len(label)
+    if len(text) > room:
+        text = textwrap.shorten(_ASIDE.sub("", text), room, placeholder=" ...")
+    return f"{label}{text}"
+
+
+def folded(label: str, text: str) -> list[str]:
+    """All of a text beside its label, in as many lines as it takes."""
+    return textwrap.wrap(
+        text,
+        _WIDTH,
+        initial_indent=label,
+        subsequent_indent=" " * len(label),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def show_error(line: str) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from icl_mlflow.cli.console import show
+from icl_mlflow.cli.console import brief, show
 from icl_mlflow.cli.errors import ask_store, check_dry_run, exit_code, usage_errors
 from icl_mlflow.cli.options import CONTEXT, GroupedCommand, options
 from icl_mlflow.cli.progress import (
@@ -117,4 +117,4 @@ def _analyze(opened: "Pipeline") -> "Step":
 def _show(step: "Step") -> None:
     reused = ", done before" if step.is_reused else ""
     show(f"{step.name:8} {step.run_id}{reused}")
-    show(*(f"         {answer}" for answer in step.answers))
+    show(*(brief("         ", answer) for answer in step.answers))

@@ -19,6 +19,7 @@ from icl_mlflow.tracking.models.sources import (
     pull_checkpoints,
 )
 from icl_mlflow.tracking.store.connection import Store, connect, open_client
+from icl_mlflow.workflows.analysis.answers import verdicts
 from icl_mlflow.workflows.analysis.checkpoints import courses_of
 from icl_mlflow.workflows.analysis.log import frames, log_analysis
 from icl_mlflow.workflows.analysis.measure import Answered, measure_all
@@ -34,7 +35,8 @@ class AnalysisResult:
         numbers: by tracked name: ``llr_regression/bayes_slope``; over several models
             the mean, with ``.../low`` and ``.../high``.
         frames: by analysis, the tables of all models, told apart by column ``model``.
-        verdicts: by analysis (and variant, where there are several), in a sentence.
+        answers: by analysis, then by variant (empty where there is but one), the
+            verdict in a sentence.
         refusals: what could not be asked, and why.
         ui_link: the new run's page in the UI.
         report_link: its report there.
@@ -43,10 +45,19 @@ class AnalysisResult:
     run_id: str
     numbers: Mapping[str, float]
     frames: Mapping[str, pd.DataFrame]
-    verdicts: Mapping[str, str]
+    answers: Mapping[str, Mapping[str, str]]
     refusals: tuple[Refusal, ...]
     ui_link: str
     report_link: str
+
+    @property
+    def verdicts(self) -> dict[str, str]:
+        """By analysis (and variant, where there are several), in a sentence."""
+        return {
+            "-".join(filter(None, (name, group))): verdict
+            for name, told in self.answers.items()
+            for group, verdict in told.items()
+        }
 
     def __repr__(self) -> str:
         return f"AnalysisResult({', '.join(self.verdicts)}; run {self.run_id})"
@@ -160,7 +171,7 @@ def carry_out(
         run_id=logger.run_id,
         numbers={k: v for answer in found for k, v in answer.metrics.items()},
         frames=frames(found),
-        verdicts={answer.file_name: answer.verdict for answer in found},
+        answers=verdicts(found),
         refusals=asked.refusals,
         ui_link=logger.ui_link,
         report_link=logger.report_link,

@@ -108,8 +108,9 @@ def _filled(uri: str, folder: Path) -> Site:
         return str(ids[-1])
 
     run = carry_out("train", "train", *SMALL)
-    carry_out("ablate", "ablate", *SMALL, *MEMBERS)
+    suite = carry_out("ablate", "ablate", *SMALL, *MEMBERS)
     carry_out("analyze", "analyze", "--run_id", run, "--episodes", "1000")
+    carry_out("analyze_suite", "analyze", "--run_id", suite, "--episodes", "200")
     other = carry_out("another", "train", *SMALL, "--seed", "2")
     carry_out("compare", "compare", run, other, "--episodes", "500")
     carry_out("pipeline", "pipeline", *SMALL, *MEMBERS, "--analyses", "calibration")

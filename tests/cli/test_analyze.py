@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 
+from icl_mlflow.analysis.report.page import Refusal
+from icl_mlflow.cli.analyze import summary
 from icl_mlflow.tracking.models.lookup import models_of_run
 from icl_mlflow.tracking.store.connection import Store
+from icl_mlflow.variants import VARIANTS
+from icl_mlflow.workflows.analyze import AnalysisResult
 
 Icl = Callable[..., Any]
 
@@ -41,6 +45,35 @@ def test_every_question_has_a_line(
     assert run.data.tags["source_run_id"] == trained_runs.task_b
     assert run.data.tags["task"] == "B"
     assert lines["run"] in lines["see"]
+    assert all(len(line) <= 100 for line in ended.out.splitlines()[:-2])  # but links
+
+
+def test_a_suite_is_told_in_lines_that_fit_and_name_every_variant() -> None:
+    variants = [name for name in VARIANTS if name != "shuffled_labels"]
+    sentence = (
+        "Yes: 0.0125 nats (95 %: 0.0103 to 0.0151, 5,000 episodes) " + "above " * 40
+    )
+    told = dict.fromkeys(variants, sentence) | {"shuffled_labels": "No: 1 nat."}
+    lines = summary(
+        AnalysisResult(
+            run_id="0" * 32,
+            numbers={},
+            frames={},
+            answers={"scoreboard": told, "lens": {"": sentence}},
+            refusals=tuple(
+                Refusal(analysis="lens", model=name, reason="it has no layers")
+                for name in variants
+            ),
+            ui_link="",
+            report_link="",
+        )
+    )
+    assert max(map(len, lines)) <= 100
+    assert lines[0].startswith(f"scoreboard  Yes: {variants[0]}, ")
+    text = " ".join(" ".join(lines).split())
+    assert f"{', '.join(variants)}; No: shuffled_labels" in text
+    assert "lens Yes: 0.0125 nats above above" in text, "the interval is in the report"
+    assert f"lens not asked of {', '.join(variants)}: it has no layers" in text
 
 
 def test_a_dry_run_says_what_it_would_ask_and_creates_nothing(

@@ -1,6 +1,7 @@
 """`mlflow run` as people type it, from any folder, with the `mlflow` of these tests."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -9,8 +10,12 @@ from pathlib import Path
 from mlflow.entities import Run
 
 from icl_mlflow.tracking.store.connection import Store
+from tests.git import git
 
 ROOT = Path(__file__).parents[2]
+
+#: Where programs are looked for, first among those of these tests.
+PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
 def mlflow_run(
@@ -27,14 +32,24 @@ def mlflow_run(
     command += ["--env-manager", manager] if manager else []
     for parameter in parameters:
         command += ["-P", parameter]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return subprocess.run(
         command,
         capture_output=True,
         text=True,
-        env={**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", **(environment or {})},
+        env={**os.environ, "PATH": PATH, "OMP_NUM_THREADS": "1", **(environment or {})},
         check=False,
     )
+
+
+def copy_project(folder: Path) -> None:
+    """What git knows of this project, and what is new and not ignored."""
+    listed = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    for name in filter(None, listed.split("\0")):
+        source = ROOT / name
+        if source.is_file() and not name.startswith(("tests/", "docs/", "benchmarks/")):
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, target)
 
 
 def runs(store: Store) -> list[Run]:

@@ -12,7 +12,7 @@ import pytest
 
 from icl_mlflow.tracking.store.connection import Store
 from team_server.postgresql import free_port
-from tests.entrypoints.launcher import ROOT, mlflow_run, runs
+from tests.entrypoints.launcher import copy_project, mlflow_run, runs
 from tests.git import git
 from tests.tiny import PARAMETERS
 
@@ -46,7 +46,7 @@ def repository(
     work.mkdir()
     git(work, "init", "--initial-branch", "main")
     project = work / request.param
-    _copy_project(project)
+    copy_project(project)
     git(work, "add", "--all")
     git(work, "commit", "--message", "first")
     git(work, "tag", "first")
@@ -71,17 +71,6 @@ def repository(
     finally:
         server.terminate()
         server.wait()
-
-
-def _copy_project(folder: Path) -> None:
-    """What git knows of this project, and what is new and not ignored."""
-    listed = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    for name in filter(None, listed.split("\0")):
-        source = ROOT / name
-        if source.is_file() and not name.startswith(("tests/", "docs/", "benchmarks/")):
-            target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, target)
 
 
 def _wait_for(port: int) -> None:
@@ -114,7 +103,7 @@ def test_a_version_is_fetched_and_noted(store: Store, repository: Repository) ->
 def test_a_folder_of_a_larger_project_on_this_machine(
     store: Store, tmp_path: Path
 ) -> None:
-    _copy_project(tmp_path / "large" / FOLDER)
+    copy_project(tmp_path / "large" / FOLDER)
     done = mlflow_run("train", *PARAMETERS, project=f"{tmp_path / 'large'}#{FOLDER}")
     assert done.returncode == 0, done.stderr
     (run,) = runs(store)

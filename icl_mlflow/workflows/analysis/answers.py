@@ -1,4 +1,4 @@
-"""Answers in short: the metrics of an analysis's run, and its description."""
+"""Answers in short: an analysis's verdicts, its run's metrics and description."""
 
 from collections.abc import Sequence
 
@@ -10,6 +10,14 @@ from icl_mlflow.escaping import for_markdown, markdown_link
 from icl_mlflow.suite.grid import BASELINE
 from icl_mlflow.tables import markdown
 from icl_mlflow.training.metrics import MOST_METRICS
+
+
+def verdicts(found: Sequence[Answer]) -> dict[str, dict[str, str]]:
+    """By analysis, the verdict of every group of models, in a sentence."""
+    told: dict[str, dict[str, str]] = {}
+    for one in found:
+        told.setdefault(one.analysis, {})[one.group] = one.verdict
+    return told
 
 
 def headlines(found: Sequence[Answer]) -> dict[str, float]:
