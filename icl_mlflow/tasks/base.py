@@ -9,6 +9,7 @@ import torch
 from torch import Generator, Tensor
 
 from icl_mlflow.episodes import Episodes
+from icl_mlflow.streams import generator
 from icl_mlflow.tasks.labels import KnownLabels
 
 #: ``classes``: exchanging them, and every label with them. ``rotation``: of the space
@@ -42,8 +43,10 @@ class Task(Protocol):
     distribution, ``dim`` (the dimension of x) among them. Labels are fair coins. The
     query is drawn as the context's points are, so that training may ask for several.
 
-    What every task must have is abstract. What follows it need not be there; a task
-    declares it by having it.
+    What every task must have is abstract. It gives its episodes in parts, by
+    ``draw_latents`` and ``draw_points``, or as a whole, by a ``sample`` of its own. All
+    else need not be there; a task declares it by having it. One with the parts and
+    ``log_likelihood`` can be wrapped: `icl_mlflow.tasks.wrappers`.
     """
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
@@ -54,23 +57,11 @@ class Task(Protocol):
         """Dimension D of x."""
 
     @abstractmethod
-    def sample(
-        self,
-        n_episodes: int,
-        n_context: int = 32,
-        *,
-        seed: int = 0,
-        stream: str = "train",
-        step: int = 0,
-        device: torch.device | str = "cpu",
-    ) -> Episodes:
-        """Draw fresh problems: a function of (seed, stream, step) and shape alone."""
-
-    @abstractmethod
     def oracle_llr(self, episodes: Episodes) -> Tensor:
         """The log of p(x_q | y_q = 1) / p(x_q | y_q = 0), latents known.
 
-        (B,) float64, nats.
+        (B,) float64, nats. The log-odds of y_q = 1, latents known, where labels are no
+        fair coins.
         """
 
     @abstractmethod
@@ -84,6 +75,69 @@ class Task(Protocol):
     def __hash__(self) -> int:
         """Equal tasks share what is computed once for a task."""
         return hash(tuple(parameters(self).items()))
+
+    def sample(
+        self,
+        n_episodes: int,
+        n_context: int = 32,
+        *,
+        seed: int = 0,
+        stream: str = "train",
+        step: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> Episodes:
+        """Draw fresh problems: a function of (seed, stream, step) and shape alone."""
+        rng = generator(seed, stream, step, device)
+        latents = self.draw_latents(n_episodes, rng)
+        # The query is one more draw from the same episode: the last of N + 1 points.
+        y_BS = self.draw_labels(latents, (n_episodes, n_context + 1), rng)
+        return Episodes.of_points(self.draw_points(latents, y_BS, rng), y_BS, latents)
+
+    def draw_latents(self, n_episodes: int, rng: Generator) -> dict[str, Tensor]:
+        """The latents of so many episodes by name, first axis B, on the device of rng.
+
+        Raises:
+            NotKnownError: the task samples as a whole.
+        """
+        del n_episodes, rng
+        raise self._unknown("draw_latents")
+
+    def draw_labels(
+        self, latents: Mapping[str, Tensor], shape: tuple[int, int], rng: Generator
+    ) -> Tensor:
+        """The labels of S points of B episodes: fair coins, (B, S) int64."""
+        del latents
+        return torch.randint(2, shape, generator=rng, device=rng.device)
+
+    def draw_points(
+        self, latents: Mapping[str, Tensor], y_BS: Tensor, rng: Generator
+    ) -> Tensor:
+        """A point for every label, given the episode's latents: (B, S, D) float32.
+
+        Raises:
+            NotKnownError: the task samples as a whole.
+        """
+        del latents, y_BS, rng
+        raise self._unknown("draw_points")
+
+    def log_likelihood(
+        self, x_BSD: Tensor, y_BS: Tensor, latents: Mapping[str, Tensor]
+    ) -> Tensor:
+        """Log p(points of an episode | their labels, latents), for M latents each.
+
+        (B, M) float64, nats, but for what depends on the points alone: on neither
+        labels nor latents.
+
+        Args:
+            x_BSD: points of B episodes; S may be 0.
+            y_BS: their labels.
+            latents: as `draw_latents` gives them, first axis M, on the same device.
+
+        Raises:
+            NotKnownError: the task does not have it.
+        """
+        del x_BSD, y_BS, latents
+        raise self._unknown("log_likelihood")
 
     #: Named changes of the parameters: in-distribution training, evaluated there.
     shifts: ClassVar[Mapping[str, Mapping[str, float]]] = {}
@@ -110,7 +164,7 @@ class Task(Protocol):
             NotKnownError: the task does not have it.
         """
         del episodes, known, rng
-        raise NotKnownError(f"{type(self).__name__} has no corrupted_bayes_logit")
+        raise self._unknown("corrupted_bayes_logit")
 
     def plug_in_logit(self, episodes: Episodes) -> Tensor:
         """The oracle's formula at the latents most probable given the context.
@@ -121,7 +175,10 @@ class Task(Protocol):
             NotKnownError: the task does not have it.
         """
         del episodes
-        raise NotKnownError(f"{type(self).__name__} has no plug_in_logit")
+        raise self._unknown("plug_in_logit")
+
+    def _unknown(self, what: str) -> NotKnownError:
+        return NotKnownError(f"{type(self).__name__} has no {what}")
 
 
 T = TypeVar("T", bound=Task)

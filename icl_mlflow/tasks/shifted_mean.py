@@ -21,7 +21,6 @@ from torch.nn.functional import normalize
 
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.settings import check, setting
-from icl_mlflow.streams import generator
 from icl_mlflow.tasks.base import OracleConstants, Symmetry, Task
 from icl_mlflow.tasks.integrals.bessel import log_bessel_over_power
 from icl_mlflow.tasks.integrals.shifted_mean_corrupted import corrupted_logit
@@ -63,36 +62,48 @@ class ShiftedMean(Task):
     def __post_init__(self) -> None:
         check(self)
 
-    def sample(
-        self,
-        n_episodes: int,
-        n_context: int = 32,
-        *,
-        seed: int = 0,
-        stream: str = "train",
-        step: int = 0,
-        device: torch.device | str = "cpu",
-    ) -> Episodes:
-        """Draw fresh problems; latents are ``mu`` (B, D) and ``shift`` (B, D)."""
-        rng = generator(seed, stream, step, device)
+    def draw_latents(self, n_episodes: int, rng: Generator) -> dict[str, Tensor]:
+        """The direction ``mu`` (B, D) of length 1, and the ``shift`` (B, D)."""
+        shape = (2, n_episodes, self.dim)
+        mu_BD, shift_BD = torch.randn(shape, generator=rng, device=rng.device)
+        mu_BD /= torch.linalg.vector_norm(mu_BD, dim=-1, keepdim=True)
+        shift_BD *= self.tau
+        return {"mu": mu_BD, "shift": shift_BD}
 
-        def normal(*shape: int) -> Tensor:
-            return torch.randn(shape, generator=rng, device=device)
-
-        mu_B1D, shift_B1D = normal(2, n_episodes, 1, self.dim)
-        mu_B1D /= torch.linalg.vector_norm(mu_B1D, dim=-1, keepdim=True)
-        shift_B1D *= self.tau
-        # The query is one more draw from the same episode: the last of N + 1 points.
-        y_BS = torch.randint(
-            2, (n_episodes, n_context + 1), generator=rng, device=device
-        )
-        x_BSD = normal(n_episodes, n_context + 1, self.dim)
+    def draw_points(
+        self, latents: Mapping[str, Tensor], y_BS: Tensor, rng: Generator
+    ) -> Tensor:
+        """Unit noise around shift + (2y - 1) r mu: (B, S, D)."""
+        mu_B1D, shift_B1D = (latents[name].unsqueeze(1) for name in ("mu", "shift"))
+        shape = (*y_BS.shape, self.dim)
+        x_BSD = torch.randn(shape, generator=rng, device=rng.device)
         half_sign_BS1 = (y_BS - 0.5).unsqueeze(-1)
         x_BSD += torch.addcmul(
             shift_B1D, half_sign_BS1, mu_B1D, value=2 * self.separation
         )
-        latents = {"mu": mu_B1D.squeeze(1), "shift": shift_B1D.squeeze(1)}
-        return Episodes.of_points(x_BSD, y_BS, latents)
+        return x_BSD
+
+    def log_likelihood(
+        self, x_BSD: Tensor, y_BS: Tensor, latents: Mapping[str, Tensor]
+    ) -> Tensor:
+        r"""The log density of points around k + s r mu: (B, M) float64, nats.
+
+        With n points, signs s and T their sum, it is, but for |x|^2,
+
+            k . sum x + r mu . sum s x - n (|k|^2 + r^2 |mu|^2) / 2 - r T k . mu.
+        """
+        x_BSD = x_BSD.double()
+        sign_BS = 2.0 * y_BS.double() - 1.0
+        k_MD = latents["shift"].double()
+        mean_MD = self.separation * latents["mu"].double()
+        sum_BD = x_BSD.sum(1)
+        signed_sum_BD = torch.einsum("bs,bsd->bd", sign_BS, x_BSD)
+        square_M = (k_MD.square() + mean_MD.square()).sum(-1)
+        product_M = (k_MD * mean_MD).sum(-1)
+        # One product of matrices: the M latents may be many.
+        seen = [sum_BD, signed_sum_BD, -sign_BS.sum(1, keepdim=True)]
+        known = [k_MD, mean_MD, product_M.unsqueeze(1)]
+        return torch.cat(seen, 1) @ torch.cat(known, 1).T - y_BS.shape[1] / 2 * square_M
 
     def oracle_llr(self, episodes: Episodes) -> Tensor:
         """2 r mu . (x_q - k): (B,) float64, nats."""

@@ -21,7 +21,6 @@ from torch import Generator, Tensor
 
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.settings import check, setting
-from icl_mlflow.streams import generator
 from icl_mlflow.tasks.base import OracleConstants, Symmetry, Task
 from icl_mlflow.tasks.integrals.variance_corrupted import corrupted_logit
 from icl_mlflow.tasks.labels import KnownLabels
@@ -64,28 +63,35 @@ class Variance(Task):
                 f"sigma_min={self.sigma_min} must be below sigma_max={self.sigma_max}"
             )
 
-    def sample(
-        self,
-        n_episodes: int,
-        n_context: int = 32,
-        *,
-        seed: int = 0,
-        stream: str = "train",
-        step: int = 0,
-        device: torch.device | str = "cpu",
-    ) -> Episodes:
-        """Draw fresh problems; the latent is ``sigma`` (B, 2), by label."""
-        rng = generator(seed, stream, step, device)
-        sigma_B2 = torch.rand((n_episodes, 2), generator=rng, device=device)
+    def draw_latents(self, n_episodes: int, rng: Generator) -> dict[str, Tensor]:
+        """Both standard deviations, by label: ``sigma`` (B, 2)."""
+        sigma_B2 = torch.rand((n_episodes, 2), generator=rng, device=rng.device)
         sigma_B2.mul_(self.sigma_max - self.sigma_min).add_(self.sigma_min)
-        # The query is one more draw from the same episode: the last of N + 1 points.
-        y_BS = torch.randint(
-            2, (n_episodes, n_context + 1), generator=rng, device=device
-        )
-        shape = (n_episodes, n_context + 1, self.dim)
-        x_BSD = torch.randn(shape, generator=rng, device=device)
-        x_BSD.mul_(sigma_B2.gather(1, y_BS).unsqueeze(-1))
-        return Episodes.of_points(x_BSD, y_BS, {"sigma": sigma_B2})
+        return {"sigma": sigma_B2}
+
+    def draw_points(
+        self, latents: Mapping[str, Tensor], y_BS: Tensor, rng: Generator
+    ) -> Tensor:
+        """Noise around the origin, of the deviation of its label: (B, S, D)."""
+        shape = (*y_BS.shape, self.dim)
+        x_BSD = torch.randn(shape, generator=rng, device=rng.device)
+        return x_BSD.mul_(latents["sigma"].gather(1, y_BS).unsqueeze(-1))
+
+    def log_likelihood(
+        self, x_BSD: Tensor, y_BS: Tensor, latents: Mapping[str, Tensor]
+    ) -> Tensor:
+        """The log density of n_c points of class c around the origin: (B, M) float64.
+
+        - D n_c log sigma_c - Q_c / 2 sigma_c^2, summed over both classes c, Q_c the sum
+        of their squared norms; nats.
+        """
+        square_BS, y_BS = x_BSD.double().square().sum(-1), y_BS.double()
+        weight_B2S = torch.stack([1 - y_BS, y_BS], dim=1)
+        count_B2 = weight_B2S.sum(-1)
+        total_B2 = (weight_B2S * square_BS.unsqueeze(1)).sum(-1)
+        sigma_M2 = latents["sigma"].double()
+        seen_B4 = torch.cat([-self.dim * count_B2, -total_B2 / 2], dim=1)
+        return seen_B4 @ torch.cat([sigma_M2.log(), sigma_M2.pow(-2)], dim=1).T
 
     def oracle_llr(self, episodes: Episodes) -> Tensor:
         """D log(s0/s1) + |x_q|^2 / 2 (1/s0^2 - 1/s1^2): (B,) float64, nats."""

@@ -11,11 +11,10 @@ from typing import ClassVar
 
 import torch
 from scipy.special import ndtr
-from torch import Tensor
+from torch import Generator, Tensor
 
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.settings import check, setting
-from icl_mlflow.streams import generator
 from icl_mlflow.tasks.base import OracleConstants, Symmetry, Task
 
 
@@ -35,24 +34,26 @@ class Sign(Task):
     def __post_init__(self) -> None:
         check(self)
 
-    def sample(
-        self,
-        n_episodes: int,
-        n_context: int = 32,
-        *,
-        seed: int = 0,
-        stream: str = "train",
-        step: int = 0,
-        device: torch.device | str = "cpu",
-    ) -> Episodes:
-        """Draw fresh problems; the latent is ``sign`` (B,), -1 or 1."""
-        rng = generator(seed, stream, step, device)
-        shape = (n_episodes, n_context + 1)
-        sign_B = torch.randint(2, shape[:1], generator=rng, device=device) * 2.0 - 1
-        y_BS = torch.randint(2, shape, generator=rng, device=device)
-        x_BSD = torch.randn(*shape, self.dim, generator=rng, device=device)
-        x_BSD[..., 0] += self.gap * sign_B[:, None] * (2 * y_BS - 1)
-        return Episodes.of_points(x_BSD, y_BS, {"sign": sign_B})
+    def draw_latents(self, n_episodes: int, rng: Generator) -> dict[str, Tensor]:
+        """Which way round the classes lie: ``sign`` (B,), -1 or 1."""
+        drawn_B = torch.randint(2, (n_episodes,), generator=rng, device=rng.device)
+        return {"sign": drawn_B * 2.0 - 1}
+
+    def draw_points(
+        self, latents: Mapping[str, Tensor], y_BS: Tensor, rng: Generator
+    ) -> Tensor:
+        """Unit noise, its first axis moved by gap s (2y - 1): (B, S, D)."""
+        shape = (*y_BS.shape, self.dim)
+        x_BSD = torch.randn(shape, generator=rng, device=rng.device)
+        x_BSD[..., 0] += self.gap * latents["sign"][:, None] * (2 * y_BS - 1)
+        return x_BSD
+
+    def log_likelihood(
+        self, x_BSD: Tensor, y_BS: Tensor, latents: Mapping[str, Tensor]
+    ) -> Tensor:
+        """Gap s times the sum of (2y - 1) x_1, for each s: (B, M) float64, nats."""
+        signed_B = ((2 * y_BS - 1) * x_BSD[..., 0].double()).sum(1)
+        return self.gap * signed_B[:, None] * latents["sign"].double()
 
     def oracle_llr(self, episodes: Episodes) -> Tensor:
         """2 s gap x_1: (B,) float64, nats."""
