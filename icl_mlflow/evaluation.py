@@ -177,14 +177,19 @@ def bayes_accuracy(bayes_B: Tensor) -> float:
     return float(expected_accuracy(bayes_B, bayes_B).mean())
 
 
-def guesses(logit_B: Tensor, truth: EvaluationSet) -> bool:
-    """Whether a predictor's loss is not surely better than guessing's, ln 2.
+def guesses(logit_B: Tensor, truth: EvaluationSet, guessing: float) -> bool:
+    """Whether a predictor's loss is not surely better than guessing's.
 
     One-sided, at .05, by its expected log-loss given the contexts.
+
+    Args:
+        logit_B: the predictor's log-odds.
+        truth: of the episodes.
+        guessing: the log-loss of `icl_mlflow.tasks.base.chance`, nats.
     """
     loss_B = expected_loss(truth.bayes_B) + excess_risk(logit_B, truth.bayes_B)
     error = float(loss_B.std()) / math.sqrt(len(loss_B))
-    return bool(loss_B.mean() + _ONE_SIDED * error >= math.log(2))
+    return bool(loss_B.mean() + _ONE_SIDED * error >= guessing)
 
 
 def entropy_error(logit_B: Tensor, bayes_B: Tensor) -> Tensor:

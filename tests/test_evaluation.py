@@ -30,7 +30,7 @@ from icl_mlflow.evaluation import (
 )
 from icl_mlflow.models import Architecture, Transformer
 from icl_mlflow.tasks import TASKS
-from icl_mlflow.tasks.base import with_parameters
+from icl_mlflow.tasks.base import chance, with_parameters
 
 
 def answers(n_episodes: int, spread: float = 2.0) -> tuple[Tensor, Tensor]:
@@ -211,6 +211,16 @@ def test_guessing_is_told_from_answering() -> None:
     task = TASKS["A"]
     truth = evaluation_set(task, task.sample(500, stream="test"))
     nothing_B = torch.zeros(500, dtype=torch.float64)
-    assert guesses(nothing_B, truth)
-    assert guesses(-truth.bayes_B, truth)
-    assert not guesses(truth.bayes_B, truth)
+    fair = chance(task).loss
+    assert guesses(nothing_B, truth, fair)
+    assert guesses(-truth.bayes_B, truth, fair)
+    assert not guesses(truth.bayes_B, truth, fair)
+
+
+def test_whoever_answers_with_the_prior_guesses() -> None:
+    """Its loss is far below ln 2."""
+    task = with_parameters(TASKS["A"], {"prior": 0.05})
+    truth = evaluation_set(task, task.sample(2_000, stream="test"))
+    prior_B = torch.full((2_000,), 0.05, dtype=torch.float64).logit()
+    assert guesses(prior_B, truth, chance(task).loss)
+    assert not guesses(truth.bayes_B, truth, chance(task).loss)

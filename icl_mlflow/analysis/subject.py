@@ -7,6 +7,7 @@ from icl_mlflow.analysis.settings import EvaluationRequest
 from icl_mlflow.evaluation import EvaluationSet, evaluation_set
 from icl_mlflow.streams import generator
 from icl_mlflow.tasks.base import Task, parameters, with_parameters
+from icl_mlflow.tasks.wrappers.wrapping import WRAPPER_PARAMETERS
 from icl_mlflow.training.compute.device import pick_device
 from icl_mlflow.training.problem import Problem, problem
 from icl_mlflow.training.results import TrainedModel
@@ -56,7 +57,7 @@ def shifted_task(name: str, task: Task, shifts: dict[str, float]) -> Task:
     """
     known = parameters(task)
     for shift in shifts:
-        if shift not in known:
+        if shift not in {*known, *WRAPPER_PARAMETERS}:
             raise ValueError(
                 f"task {name} has no {shift}; its parameters are: "
                 f"{', '.join(sorted(known))}"

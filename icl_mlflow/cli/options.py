@@ -5,13 +5,14 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import Field, fields
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 from click.shell_completion import CompletionItem
 
 from icl_mlflow.settings import PARAMETERS, is_required, setting, value_type
 from icl_mlflow.tasks.parameters import declared_by_any
+from icl_mlflow.tasks.wrappers.wrapping import WRAPPER_PARAMETERS
 
 Command = Callable[..., None]
 
@@ -180,7 +181,17 @@ def _of_tasks(otherwise: str, taken: Collection[str]) -> list[Field[Any]]:
         option: Any = setting(None, _help_of(by_task, otherwise))
         option.name, option.type = name, int if kinds == {int} else float
         found.append(option)
-    return found
+    wrappers = WRAPPER_PARAMETERS.values()
+    return found + [_of_wrapper(field, otherwise) for field in wrappers]
+
+
+def _of_wrapper(field: Field[Any], otherwise: str) -> Field[Any]:
+    """An option that every task has."""
+    text = str(field.metadata["help"]).rstrip(".")
+    without = otherwise.format(default=f"{field.default:g}")
+    option: Any = setting(None, f"{text} ({without}).")
+    option.name, option.type = field.name, field.type
+    return cast("Field[Any]", option)
 
 
 def _help_of(by_task: Mapping[str, Field[Any]], otherwise: str) -> str:

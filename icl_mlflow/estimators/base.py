@@ -49,6 +49,14 @@ def signs(episodes: Episodes) -> Tensor:
     return 2 * episodes.context_y_BN.double() - 1
 
 
+def told_by_labels(task: Task, episodes: Episodes) -> Tensor:
+    """What the context's labels alone tell of the query's: (B,) float64, nats.
+
+    0 where labels are fair coins.
+    """
+    return task.label_log_odds(episodes.context_y_BN.sum(1), episodes.n_context)
+
+
 def has_both_classes(episodes: Episodes) -> Tensor:
     """Whether a context shows y = 0 as well as y = 1: (B,) bool."""
     ones_B = episodes.context_y_BN.sum(1)

@@ -26,7 +26,7 @@ size (4 000 test episodes of 32 points in 16 dimensions; standard errors .001 to
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -35,8 +35,14 @@ from torch.nn.functional import logsigmoid
 
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.streams import generator
-from icl_mlflow.tasks.base import Task, knows_corrupted_labels
+from icl_mlflow.tasks.base import (
+    Chance,
+    NotKnownError,
+    Task,
+    chance,
+)
 from icl_mlflow.tasks.labels import KnownLabels, nothing_known
+from icl_mlflow.tasks.wrappers.wrapping import FAIR
 from icl_mlflow.variants.base import Intervention, Variant
 from icl_mlflow.variants.compose import reads_labels
 
@@ -46,6 +52,8 @@ _INTEGRATED_EPISODES = 1_000
 _PROBED_EPISODES = 4
 #: How a ceiling was found.
 _Found = Literal["exact", "estimate", "unknown"]
+#: What guessing reaches on fair labels.
+_FAIR = Chance.of(FAIR)
 #: By how much an estimated log-loss must exceed that of guessing to be no better.
 _CLEARLY = 0.01
 
@@ -60,18 +68,20 @@ class Ceiling:
         kind: ``exact`` from a posterior in closed form, ``estimate`` from one that is
             integrated numerically, on the first episodes only, or ``unknown``.
         why: one sentence.
+        chance: what guessing reaches.
     """
 
     accuracy: float
     loss: float
     kind: _Found
     why: str
+    chance: Chance = _FAIR
 
     @property
     def is_chance(self) -> bool:
         """Whether it is no better than guessing, proven or far beyond the estimate."""
         reach = 0.0 if self.kind == "exact" else _CLEARLY
-        return self.loss >= math.log(2) + reach
+        return self.loss >= self.chance.loss + reach
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,10 +116,10 @@ class Reading:
     why: str
 
     def kind(self, task: Task) -> _Found:
-        """How the posterior is found."""
+        """How the posterior is found, where it is known."""
         if self.known is None or self._is_even(task):
             return "exact"
-        return "estimate" if knows_corrupted_labels(task) else "unknown"
+        return "estimate"
 
     def logit(self, task: Task, seen: Episodes) -> Tensor | None:
         """Log-odds of the query's label: (B,) float64 on the CPU, nats.
@@ -123,10 +133,11 @@ class Reading:
             return task.bayes_logit(seen).cpu()
         if self._is_even(task):
             return torch.zeros(len(seen), dtype=torch.float64)
-        if not knows_corrupted_labels(task):
-            return None
         part = seen.rows(0, _INTEGRATED_EPISODES)
-        return hidden_labels_logit(task, part, self.known(part)).cpu()
+        try:
+            return hidden_labels_logit(task, part, self.known(part)).cpu()
+        except NotKnownError:
+            return None
 
     def _is_even(self, task: Task) -> bool:
         return self.known is nothing_known and "classes" in task.symmetries
@@ -179,8 +190,9 @@ def ceilings(task: Task, seen: Episodes, shown: Reading, taught: Reading) -> Cei
     shown_B = shown.logit(task, seen)
     ideal_B = shown_B if taught.known is shown.known else taught.logit(task, seen)
     if shown_B is None or ideal_B is None:
-        known = _UNKNOWN if shown_B is None else _reached(shown_B, shown_B, shown, task)
-        return Ceilings(shown=known, ideal=_UNKNOWN, shown_B=None, ideal_B=None)
+        unknown = replace(_UNKNOWN, chance=chance(task))
+        known = unknown if shown_B is None else _reached(shown_B, shown_B, shown, task)
+        return Ceilings(shown=known, ideal=unknown, shown_B=None, ideal_B=None)
     n_both = min(len(shown_B), len(ideal_B))
     shown_B, ideal_B = shown_B[:n_both], ideal_B[:n_both]
     return Ceilings(
@@ -237,4 +249,5 @@ def _reached(logit_B: Tensor, truth_B: Tensor, reading: Reading, task: Task) -> 
         loss=float(loss_B.mean()),
         kind=reading.kind(task),
         why=reading.why,
+        chance=chance(task),
     )

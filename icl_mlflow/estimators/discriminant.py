@@ -5,12 +5,13 @@ With class means m_c and covariances S_c, the log-likelihood ratio of the query 
     (x - m_0)^T S_0^-1 (x - m_0) / 2 - (x - m_1)^T S_1^-1 (x - m_1) / 2
       + log(det S_0 / det S_1) / 2                                          (nats),
 
-linear in x where S_0 = S_1. Labels are fair coins, so class counts carry no evidence.
+linear in x where S_0 = S_1. What labels alone tell of the next one is added: nothing
+where they are fair coins.
 A context has about as many points as a covariance has parameters, hence the shrinkage
 
     (1 - shrinkage) S + shrinkage tr(S) / D I.
 
-A context without one of the classes says nothing to these rules: log-odds 0.
+The points of a context without one of the classes say nothing to these rules: 0.
 """
 
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from icl_mlflow.episodes import Episodes
-from icl_mlflow.estimators.base import has_both_classes
+from icl_mlflow.estimators.base import has_both_classes, told_by_labels
 from icl_mlflow.estimators.tuning import Tuned
 from icl_mlflow.tasks.base import Task
 
@@ -42,13 +43,13 @@ class IdentityDiscriminant:
 
     def __call__(self, task: Task, episodes: Episodes) -> Tensor:
         """(m_1 - m_0) . (x - (m_0 + m_1) / 2): (B,) float64, nats."""
-        del task
         mean_B2D = _class_means(episodes)[1]
         apart_BD, middle_BD = mean_B2D[:, 1] - mean_B2D[:, 0], mean_B2D.mean(1)
         if self.distance is not None:
             apart_BD = self.distance * normalize(apart_BD, dim=-1)
         logit_B = (apart_BD * (episodes.query_x_BD.double() - middle_BD)).sum(-1)
-        return logit_B.where(has_both_classes(episodes), 0.0)
+        logit_B = logit_B.where(has_both_classes(episodes), 0.0)
+        return logit_B + told_by_labels(task, episodes)
 
 
 @dataclass(frozen=True)
@@ -65,14 +66,14 @@ class LinearDiscriminant:
 
     def __call__(self, task: Task, episodes: Episodes) -> Tensor:
         """(m_1 - m_0)^T S^-1 (x - (m_0 + m_1) / 2): (B,) float64, nats."""
-        del task
         _, mean_B2D, scatter_B2DD = _class_moments(episodes)
         pooled_BDD = scatter_B2DD.sum(1) / max(episodes.n_context, 1)
         covariance_BDD = _shrunk(pooled_BDD, self.shrinkage)
         apart_BD, middle_BD = mean_B2D[:, 1] - mean_B2D[:, 0], mean_B2D.mean(1)
         normal_BD: Tensor = torch.linalg.solve(covariance_BDD, apart_BD)
         logit_B = (normal_BD * (episodes.query_x_BD.double() - middle_BD)).sum(-1)
-        return logit_B.where(has_both_classes(episodes), 0.0)
+        logit_B = logit_B.where(has_both_classes(episodes), 0.0)
+        return logit_B + told_by_labels(task, episodes)
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,6 @@ class QuadraticDiscriminant:
 
     def __call__(self, task: Task, episodes: Episodes) -> Tensor:
         """The log-likelihood ratio of two Gaussians: (B,) float64, nats."""
-        del task
         count_B2, mean_B2D, scatter_B2DD = _class_moments(episodes)
         pooled_BDD = scatter_B2DD.sum(1) / max(episodes.n_context, 1)
         is_seen_B2 = (count_B2 >= _SMALLEST_SAMPLE)[..., None, None]
@@ -105,7 +105,8 @@ class QuadraticDiscriminant:
         log_det_B2: Tensor = torch.linalg.slogdet(covariance_B2DD).logabsdet
         density_B2 = -(distance_B2 + log_det_B2) / 2
         logit_B = density_B2[:, 1] - density_B2[:, 0]
-        return logit_B.where(has_both_classes(episodes), 0.0)
+        logit_B = logit_B.where(has_both_classes(episodes), 0.0)
+        return logit_B + told_by_labels(task, episodes)
 
 
 def _class_means(episodes: Episodes) -> tuple[Tensor, Tensor, Tensor]:

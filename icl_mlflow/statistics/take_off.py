@@ -10,9 +10,13 @@ from icl_mlflow.statistics.sample import check_level, finite_sample
 
 
 def take_off_epoch(
-    val_loss: ArrayLike, standard_error: ArrayLike, level: float = 0.95
+    val_loss: ArrayLike,
+    standard_error: ArrayLike,
+    level: float = 0.95,
+    *,
+    guessing: float = math.log(2),
 ) -> int | None:
-    """The first epoch, from 0, whose validation loss is significantly below ln 2.
+    """The first epoch, from 0, whose validation loss is surely below guessing's.
 
     One-sided z-test an epoch, at (1 - level) / epochs each (Bonferroni), so that the
     chance that a run that only guesses ever takes off is at most 1 - ``level``.
@@ -21,6 +25,7 @@ def take_off_epoch(
         val_loss: mean log-loss of each epoch on the validation episodes, in nats.
         standard_error: of each of these means; one number serves for all.
         level: 1 minus the chance of a false take-off.
+        guessing: the log-loss of whoever only guesses, in nats.
 
     Returns:
         The epoch, or None if the run never took off.
@@ -39,5 +44,5 @@ def take_off_epoch(
             "standard_error must be one number, or one an epoch, and not negative"
         )
     reach = ndtri(1 - (1 - level) / len(loss)) * error
-    below = np.flatnonzero(loss + reach < math.log(2))
+    below = np.flatnonzero(loss + reach < guessing)
     return int(below[0]) if len(below) else None

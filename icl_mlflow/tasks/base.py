@@ -1,16 +1,19 @@
 """The interface of every task, and how a task's own parameters are set."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, fields, replace
-from typing import Any, ClassVar, Literal, Protocol, TypeVar
+from dataclasses import Field, dataclass, fields
+from typing import Any, ClassVar, Literal, Protocol, TypeVar, cast
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.streams import generator
 from icl_mlflow.tasks.labels import KnownLabels
+from icl_mlflow.tasks.wrappers.wrapping import WRAPPER_PARAMETERS, Wrapping
 
 #: ``classes``: exchanging them, and every label with them. ``rotation``: of the space
 #: of x about the origin, reflections included. Where a task has one, its Bayes
@@ -23,12 +26,35 @@ class OracleConstants:
     """The exact scores of the test that knows the latent parameters.
 
     Attributes:
-        accuracy: P(sign of the LLR is right), in [0, 1].
-        auc: area under the ROC curve of the LLR, pooled over episodes.
+        accuracy: P(sign of its log-odds is right), in [0, 1].
+        auc: area under the ROC curve of its log-odds, pooled over episodes.
     """
 
     accuracy: float
     auc: float
+
+
+@dataclass(frozen=True)
+class Chance:
+    """What guessing reaches that knows how frequent the classes are.
+
+    Attributes:
+        accuracy: of the more frequent class, in [0, 1].
+        loss: log-loss, nats: the entropy of a label.
+    """
+
+    accuracy: float
+    loss: float
+
+    @classmethod
+    def of(cls, rate: float) -> "Chance":
+        """Where a label is 1 with probability ``rate``.
+
+        >>> Chance.of(0.2).accuracy
+        0.8
+        """
+        loss = -rate * math.log(rate) - (1 - rate) * math.log1p(-rate)
+        return cls(accuracy=max(rate, 1 - rate), loss=loss)
 
 
 class NotKnownError(ValueError):
@@ -139,17 +165,53 @@ class Task(Protocol):
         del x_BSD, y_BS, latents
         raise self._unknown("log_likelihood")
 
-    #: Named changes of the parameters: in-distribution training, evaluated there.
-    shifts: ClassVar[Mapping[str, Mapping[str, float]]] = {}
+    @property
+    def shifts(self) -> Mapping[str, Mapping[str, float]]:
+        """Named changes of parameters: in-distribution training, evaluated there."""
+        return {}
 
-    #: Parameters worth sweeping, and over which values.
-    sweeps: ClassVar[Mapping[str, tuple[float, ...]]] = {}
+    @property
+    def sweeps(self) -> Mapping[str, tuple[float, ...]]:
+        """Parameters worth sweeping, and over which values."""
+        return {}
 
-    #: Easier beginnings for training: by what each parameter is multiplied at first.
-    curricula: ClassVar[Mapping[str, Mapping[str, float]]] = {}
+    @property
+    def curricula(self) -> Mapping[str, Mapping[str, float]]:
+        """Easier beginnings for training: what each parameter is multiplied by."""
+        return {}
 
-    #: Under what the distribution stays as it is; see `Symmetry`.
-    symmetries: ClassVar[frozenset[Symmetry]] = frozenset()
+    @property
+    def symmetries(self) -> frozenset[Symmetry]:
+        """Under what the distribution stays as it is; see `Symmetry`."""
+        return frozenset()
+
+    @property
+    def core(self) -> "Task":
+        """The task without its wrappers."""
+        return self
+
+    @property
+    def wrapping(self) -> Wrapping:
+        """The wrappers around the core."""
+        return Wrapping()
+
+    @property
+    def base_rate(self) -> float:
+        """The probability of y = 1, all else unknown."""
+        return 0.5
+
+    def label_log_odds(self, ones_B: Tensor, n_labels: int) -> Tensor:
+        """The log-odds that the next label is 1, if so many of an episode's are.
+
+        (B,) float64, nats: 0 where labels are fair coins. Points tell the rest.
+        """
+        del n_labels
+        return torch.zeros_like(ones_B, dtype=torch.float64)
+
+    @property
+    def knows_corrupted_labels(self) -> bool:
+        """Whether ``corrupted_bayes_logit`` is there for any evidence on labels."""
+        return type(self).corrupted_bayes_logit is not Task.corrupted_bayes_logit
 
     def corrupted_bayes_logit(
         self, episodes: Episodes, known: KnownLabels, rng: Generator
@@ -177,6 +239,22 @@ class Task(Protocol):
         del episodes
         raise self._unknown("plug_in_logit")
 
+    def llr_cdf(
+        self, llr: np.ndarray, latents: Mapping[str, Tensor] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """P(LLR <= value) under y = 0 and under y = 1, for values of any shape, nats.
+
+        Args:
+            llr: the values.
+            latents: as `draw_latents` gives them, each as likely as the others; those
+                of the prior if not given.
+
+        Raises:
+            NotKnownError: the task does not have it; whoever asks counts in draws.
+        """
+        del llr, latents
+        raise self._unknown("llr_cdf")
+
     def _unknown(self, what: str) -> NotKnownError:
         return NotKnownError(f"{type(self).__name__} has no {what}")
 
@@ -197,32 +275,51 @@ def check_episodes(task: Task, episodes: Episodes) -> None:
         )
 
 
+def chance(task: Task) -> Chance:
+    """What guessing reaches.
+
+    >>> from icl_mlflow.tasks import TASKS
+    >>> chance(TASKS["A"]).accuracy, round(chance(TASKS["A"]).loss, 4)
+    (0.5, 0.6931)
+    """
+    return Chance.of(task.base_rate)
+
+
 def knows_corrupted_labels(task: Task) -> bool:
-    """Whether the task has its own ``corrupted_bayes_logit``."""
-    return type(task).corrupted_bayes_logit is not Task.corrupted_bayes_logit
+    """Whether the task can do without the context's labels, whatever is known."""
+    return task.knows_corrupted_labels
 
 
 def parameters(task: Task) -> dict[str, float]:
-    """The task's own parameters by name.
+    """The task's own parameters by name, and those of its wrappers, if it has any.
 
     >>> from icl_mlflow.tasks import TASKS
     >>> parameters(TASKS["A"])
     {'dim': 16, 'tau': 3.0, 'separation': 1.0}
     """
-    return {f.name: getattr(task, f.name) for f in fields(task)}
+    own = {f.name: getattr(task.core, f.name) for f in fields(task.core)}
+    return {**own, **task.wrapping.given}
 
 
 def with_parameters(task: T, changes: Mapping[str, float]) -> T:
-    """The same task with some parameters changed.
+    """The same task with some parameters changed, those of wrappers among them.
+
+    >>> from icl_mlflow.tasks import TASKS
+    >>> parameters(with_parameters(TASKS["A"], {"tau": 9, "pool": 8}))
+    {'dim': 16, 'tau': 9.0, 'separation': 1.0, 'pool': 8, 'pool_seed': 0}
 
     Raises:
-        ValueError: a name that this task does not have, or a value out of range.
+        ValueError: a name that this task does not have, a value out of range, or a
+            wrapper that it cannot have.
     """
-    known = parameters(task)
+    # Wrappers are tasks.
+    from icl_mlflow.tasks.wrappers.wrapped import rewrapped  # noqa: PLC0415
+
+    known = {*parameters(task), *WRAPPER_PARAMETERS}
     for name in changes:
         if name not in known:
             raise ValueError(
-                f"{type(task).__name__} has no parameter {name!r}; "
-                f"it has: {', '.join(known)}"
+                f"{type(task.core).__name__} has no parameter {name!r}; "
+                f"it has: {', '.join(parameters(task))}"
             )
-    return replace(task, **changes)
+    return cast("T", rewrapped(task, changes))

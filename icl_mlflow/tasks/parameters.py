@@ -3,7 +3,7 @@
 A task declares its parameters as its fields, in its own file. Command lines list them
 without importing that file, which needs torch: the declarations are literals, so they
 are read off its source. What cannot be read so is imported, which is slower and as
-right.
+right. The parameters of wrappers stand beside them: every task has these.
 """
 
 import ast
@@ -18,6 +18,7 @@ from typing import Any, TypeVar, cast
 from icl_mlflow.registry import BrokenPluginError, unknown_name
 from icl_mlflow.settings import checked, setting
 from icl_mlflow.tasks import TASKS
+from icl_mlflow.tasks.wrappers.wrapping import WRAPPER_PARAMETERS, Wrapping
 
 #: A parameter that settings have for every task.
 _COMMON = "dim"
@@ -84,6 +85,8 @@ def defaults(task: str) -> dict[str, float]:
 def given_to(task: str, parameters: Mapping[str, Any]) -> dict[str, float]:
     """The parameters that are given to a task, checked; None stands for its own value.
 
+    Those of wrappers that change nothing are left out.
+
     Raises:
         ValueError: a name that the task does not have, or a value out of range.
     """
@@ -92,6 +95,11 @@ def given_to(task: str, parameters: Mapping[str, Any]) -> dict[str, float]:
     for name, value in parameters.items():
         if value is None:  # settings that earlier versions wrote have all tasks' names
             continue
+        if name in WRAPPER_PARAMETERS:
+            around = _checked(WRAPPER_PARAMETERS[name], value)
+            if around != WRAPPER_PARAMETERS[name].default:
+                found[name] = around
+            continue
         if name not in own:
             raise ValueError(
                 f"task {task} has no {name}; its parameters are: "
@@ -99,6 +107,12 @@ def given_to(task: str, parameters: Mapping[str, Any]) -> dict[str, float]:
             )
         found[name] = _checked(own[name], value)
     return found
+
+
+def wrapping_of(parameters: Mapping[str, Any]) -> Wrapping:
+    """The wrappers among the parameters that are given to a task."""
+    around = {k: v for k, v in parameters.items() if k in WRAPPER_PARAMETERS}
+    return Wrapping(**around)
 
 
 def shifts_of(parameters: Mapping[str, Any]) -> dict[str, float]:
@@ -110,8 +124,11 @@ def shifts_of(parameters: Mapping[str, Any]) -> dict[str, float]:
     found = {}
     tasks = declared_by_any() if parameters else {}
     for name, value in parameters.items():
-        if value is not None:
-            found[name] = _right_for_one(list(tasks[name].values()), value)
+        if value is None:
+            continue
+        around = WRAPPER_PARAMETERS.get(name)
+        own = [around] if around else list(tasks[name].values())
+        found[name] = _right_for_one(own, value)
     return found
 
 
@@ -145,7 +162,7 @@ def takes_task_parameters(kind: type[T]) -> type[T]:
         parameters = dict(values.pop("parameters", {}))
         for name in [name for name in values if name not in names]:
             parameters[name] = values.pop(name)
-        known = declared_by_any() if parameters else {}
+        known = {**declared_by_any(), **WRAPPER_PARAMETERS} if parameters else {}
         for name in parameters:
             if name not in known:
                 raise unknown_name("setting", name, [*names, *known])
@@ -187,6 +204,8 @@ def _check_declared(found: Declared) -> None:
             raise ValueError(
                 f"parameter {name} must be declared by icl_mlflow.settings.setting"
             )
+        if name in WRAPPER_PARAMETERS:
+            raise ValueError(f"every task has a {name}; call the parameter otherwise")
     if _COMMON not in found:
         raise ValueError(f"a task has a parameter {_COMMON}")
 

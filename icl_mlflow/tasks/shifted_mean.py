@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 from scipy.special import ndtr
 from torch import Generator, Tensor
@@ -166,6 +167,16 @@ class ShiftedMean(Task):
         mu_BD = normalize(signed_sum_BD - c * total_B1 * sum_BD, dim=-1)
         shift_BD = c * (sum_BD - self.separation * total_B1 * mu_BD)
         return self._llr(episodes, mu_BD, shift_BD)
+
+    def llr_cdf(
+        self, llr: np.ndarray, latents: Mapping[str, Tensor] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The normal distributions of the LLR under y = 0 and 1, whatever mu and k."""
+        del latents
+        r = self.separation
+        if not r:
+            return (llr >= 0).astype(float), (llr >= 0).astype(float)
+        return ndtr(llr / (2 * r) + r), ndtr(llr / (2 * r) - r)
 
     def oracle(self) -> OracleConstants:
         """Phi(r) and Phi(sqrt 2 r): LLR | y ~ N(+-2 r^2, 4 r^2) for every dim, tau."""

@@ -30,6 +30,8 @@ from icl_mlflow.tasks.labels import KnownLabels
 _EVIDENCE_NODES = 100
 _NEGLIGIBLE = 40.0
 _BISECTIONS = 24
+#: Ratios of the sigmas whose distributions of the LLR are found together.
+_RATIOS_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -192,6 +194,25 @@ class Variance(Task):
         log_m = -math.log(2) - a * np.log(half) + gammaln(a) + np.log(inside)
         return torch.from_numpy(log_m)
 
+    def llr_cdf(
+        self, llr: np.ndarray, latents: Mapping[str, Tensor] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The distributions of the LLR under y = 0 and 1, to about 1e-12."""
+        if latents is None:
+            r, weight = _ratios(self.sigma_min, self.sigma_max)
+            upwards, downwards = (r, weight / 2), (r, weight / 2)
+        else:
+            sigma_0, sigma_1 = latents["sigma"].double().numpy().T
+            r = sigma_0 / sigma_1
+            is_up, weight = r < 1, np.full(len(r), 1 / len(r))
+            upwards = (r[is_up], weight[is_up])
+            downwards = (1 / r[~is_up], weight[~is_up])
+        under_0, under_1 = _given_order(self.dim, llr, *upwards)
+        # With the sigmas exchanged, the LLR has the other sign and the other class.
+        other_0, other_1 = _given_order(self.dim, -llr, *downwards)
+        share = downwards[1].sum()
+        return under_0 + share - other_1, under_1 + share - other_0
+
     def oracle(self) -> OracleConstants:
         """Accuracy and pooled AUC of the LLR, by quadrature over both sigmas."""
         return _oracle(self.dim, self.sigma_min, self.sigma_max)
@@ -214,39 +235,53 @@ def _unit_legendre(n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @functools.lru_cache(maxsize=32)
-def _oracle(dim: int, sigma_min: float, sigma_max: float) -> OracleConstants:
-    """Exact constants; accuracy to about 1e-12, AUC to about 1e-6.
+def _ratios(sigma_min: float, sigma_max: float) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes for sigma_0 / sigma_1 given that it is below 1, and their weights.
 
-    By symmetry sigma_0 < sigma_1 may be assumed. All depends on their ratio
-    r = sigma_0 / sigma_1 alone, whose density is
-    (sigma_max^2 - sigma_min^2 / r^2) / (sigma_max - sigma_min)^2: with z ~ chi^2_D,
-    LLR - D log r is z (1 - r^2) / 2 under y = 0 and z (1 / r^2 - 1) / 2 under y = 1.
+    Its density is (sigma_max^2 - sigma_min^2 / r^2) / (sigma_max - sigma_min)^2.
     """
     log_r, weight = _legendre(200, math.log(sigma_min / sigma_max), 0.0)
     r = np.exp(log_r)
     density = (sigma_max**2 - (sigma_min / r) ** 2) / (sigma_max - sigma_min) ** 2
-    weight = weight * r * density
+    return r, weight * r * density
 
-    def cdf(llr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """P(LLR <= llr) under y = 0 and under y = 1, given sigma_0 < sigma_1."""
-        half_z = np.maximum(llr[:, None] - dim * log_r, 0.0)
-        under_0 = gammainc(dim / 2, half_z / (1 - r**2)) @ weight
-        under_1 = gammainc(dim / 2, half_z / (r**-2.0 - 1)) @ weight
-        return under_0, under_1
 
-    (right_0,), (wrong_1,) = cdf(np.zeros(1))
-    accuracy = float(right_0 + 1 - wrong_1) / 2
+def _given_order(
+    dim: int, llr: np.ndarray, r: np.ndarray, weight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """P(LLR <= value) under y = 0 and 1, for weighed ratios r = sigma_0 / sigma_1 < 1.
 
-    # Pooled over both orders of the sigmas: F_0(l) = [F_0(l) + 1 - F_1(-l)] / 2, and
-    # F_1(l) = 1 - F_0(-l). AUC = integral of F_0 dF_1. The grid is dense at 0, where
-    # nearly equal sigmas pile up, and reaches as far as the LLR does.
+    With z ~ chi^2_D, LLR - D log r is z (1 - r^2) / 2 under y = 0 and
+    z (1 / r^2 - 1) / 2 under y = 1.
+    """
+    under_0, under_1 = np.zeros(llr.shape), np.zeros(llr.shape)
+    for start in range(0, len(r), _RATIOS_AT_ONCE):
+        part, share = (each[start : start + _RATIOS_AT_ONCE] for each in (r, weight))
+        part = np.minimum(part, 1 - 1e-12)  # equal sigmas tell nothing: LLR = 0
+        half_z = np.maximum(llr[..., None] - dim * np.log(part), 0.0)
+        under_0 += gammainc(dim / 2, half_z / (1 - part**2)) @ share
+        under_1 += gammainc(dim / 2, half_z / (part**-2.0 - 1)) @ share
+    return under_0, under_1
+
+
+@functools.lru_cache(maxsize=32)
+def _oracle(dim: int, sigma_min: float, sigma_max: float) -> OracleConstants:
+    """Exact constants; accuracy to about 1e-12, AUC to about 1e-6.
+
+    By symmetry sigma_0 < sigma_1 may be assumed for the accuracy. Pooled over both
+    orders, F_1(l) = 1 - F_0(-l), and AUC = integral of F_0 dF_1.
+    """
+    task = Variance(dim=dim, sigma_min=sigma_min, sigma_max=sigma_max)
+    (right_0,), _ = task.llr_cdf(np.zeros(1))
+
+    # The grid is dense at 0, where nearly equal sigmas pile up, and reaches as far as
+    # the LLR does.
     longest = gammainccinv(dim / 2, 1e-12) * ((sigma_max / sigma_min) ** 2 - 1)
     half_grid = np.sinh(np.linspace(0.0, math.asinh(longest / 1e-3), 2000)) * 1e-3
-    under_0, under_1 = cdf(np.concatenate([-half_grid[:0:-1], half_grid]))
-    pooled_0 = (under_0 + 1 - under_1[::-1]) / 2
-    pooled_1 = 1 - pooled_0[::-1]
+    grid = np.concatenate([-half_grid[:0:-1], half_grid])
+    pooled_0, pooled_1 = task.llr_cdf(grid)
     auc = float(((pooled_0[1:] + pooled_0[:-1]) / 2 * np.diff(pooled_1)).sum())
-    return OracleConstants(accuracy=accuracy, auc=auc)
+    return OracleConstants(accuracy=float(right_0), auc=auc)
 
 
 DEFAULT = Variance()

@@ -11,6 +11,8 @@ from icl_mlflow.evaluation import excess_risk
 from icl_mlflow.models import Transformer
 from icl_mlflow.statistics import falling_at_end, take_off_epoch
 from icl_mlflow.statistics.sample import Sample
+from icl_mlflow.tasks.base import Chance
+from icl_mlflow.tasks.wrappers.wrapping import FAIR
 from icl_mlflow.training.settings import TrainSettings
 
 
@@ -41,6 +43,7 @@ class MemberResult:
         logit_B: the model's log-odds on the test episodes, nats.
         bayes_B: the exact Bayes log-odds on them, nats.
         label_B: their labels, 0 or 1.
+        base_rate: the probability of a label 1, all else unknown.
     """
 
     run_id: str
@@ -50,6 +53,7 @@ class MemberResult:
     logit_B: Sample
     bayes_B: Sample
     label_B: Sample
+    base_rate: float = FAIR
 
     @cached_property
     def risk_B(self) -> Sample:
@@ -62,7 +66,9 @@ class MemberResult:
     def started(self) -> int | None:
         """The epoch in which it took off; None if it never did."""
         return take_off_epoch(
-            self.history["val/loss"], self.history["val/loss_standard_error"]
+            self.history["val/loss"],
+            self.history["val/loss_standard_error"],
+            guessing=Chance.of(self.base_rate).loss,
         )
 
     @cached_property

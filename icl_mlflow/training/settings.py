@@ -13,7 +13,12 @@ from icl_mlflow.settings import (
     task_parameters,
 )
 from icl_mlflow.tasks import TASKS
-from icl_mlflow.tasks.parameters import defaults, given_to, takes_task_parameters
+from icl_mlflow.tasks.parameters import (
+    defaults,
+    given_to,
+    takes_task_parameters,
+    wrapping_of,
+)
 from icl_mlflow.variants import VARIANTS
 
 #: What a preset sets; every option given beside it wins.
@@ -309,7 +314,7 @@ class TrainSettings:
 
     @property
     def task_parameters(self) -> dict[str, float]:
-        """The task's own parameters: as given, or as the task has them."""
+        """The task's own parameters, as given or as it has them; given wrappers'."""
         return {**defaults(self.task), **self.parameters}
 
     @property
@@ -338,5 +343,6 @@ class TrainSettings:
         given = self.task_parameters
         own = decisive(TASKS[self.task], given)
         named = {name: own[name] for name in given if name in own}
-        task = {"name": self.task, **named}
+        around = decisive(wrapping_of(self.parameters))
+        task = {"name": self.task, **named, **around}
         return digest({**decisive(self, meant), "task": task, "variant": self.variant})

@@ -16,6 +16,7 @@ from icl_mlflow.escaping import for_figure, markdown_code, markdown_link
 from icl_mlflow.evaluation import predict
 from icl_mlflow.settings import values_of
 from icl_mlflow.tasks.base import parameters
+from icl_mlflow.tasks.wrappers.wrapping import UNWRAPPED
 from icl_mlflow.tracking.models.sources import ReferencedModels, pull
 from icl_mlflow.tracking.runs.lifecycle import open_run
 from icl_mlflow.tracking.store.connection import Store, connect, open_client
@@ -179,10 +180,12 @@ def _check_same_question(asked: list[Subject]) -> None:
 
 def _way_out(first: Subject, other: Subject) -> str:
     """What would make both answer the same, if anything does."""
-    here, there = parameters(first.task), parameters(other.task)
+    here, there = (
+        {**UNWRAPPED, **parameters(subject.task)} for subject in (first, other)
+    )
     differing = [name for name in here if here[name] != there.get(name)]
     same_shape = (
-        type(first.task) is type(other.task)
+        type(first.task.core) is type(other.task.core)
         and first.task.dim == other.task.dim
         and first.problem.n_context == other.problem.n_context
     )

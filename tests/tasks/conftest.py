@@ -5,14 +5,14 @@ import functools
 import pytest
 
 from icl_mlflow.evaluation import EvaluationSet, evaluation_set
-from icl_mlflow.tasks import TASKS
+from tests.tasks.contract import CASES
 
 N_EPISODES = 20_000
 
 
 @functools.cache
 def _answered(name: str) -> EvaluationSet:
-    return evaluation_set(TASKS[name], TASKS[name].sample(N_EPISODES, stream="test"))
+    return evaluation_set(CASES[name], CASES[name].sample(N_EPISODES, stream="test"))
 
 
 @pytest.fixture

@@ -12,22 +12,40 @@ from torch import Tensor
 
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.tasks import TASKS
-from icl_mlflow.tasks.base import Symmetry
+from icl_mlflow.tasks.base import Symmetry, Task, with_parameters
 
-every_task = pytest.mark.parametrize("name", TASKS.working())
+#: Tasks in wrappers; of pools, such that a context leaves several members.
+WRAPPED: dict[str, tuple[str, dict[str, float]]] = {
+    "A with a prior": ("A", {"prior": 0.2}),
+    "A with a pool": ("A", {"pool": 256, "tau": 0.3, "separation": 0.75}),
+    "B with both": (
+        "B",
+        {"prior": 0.6, "prior_concentration": 5, "pool": 64, "pool_seed": 3, "dim": 2},
+    ),
+}
+#: All that a contract is asked of: every task, and some in wrappers.
+CASES: dict[str, Task] = {
+    **TASKS.working(),
+    **{
+        case: with_parameters(TASKS[name], around)
+        for case, (name, around) in WRAPPED.items()
+    },
+}
+
+every_task = pytest.mark.parametrize("name", CASES)
 every_shift = pytest.mark.parametrize(
-    ("name", "shift"), [(name, shift) for name in TASKS for shift in TASKS[name].shifts]
+    ("name", "shift"), [(name, shift) for name in CASES for shift in CASES[name].shifts]
 )
 
 
 def symmetric(claimed: Symmetry) -> pytest.MarkDecorator:
     """Every task that claims a symmetry."""
-    claiming = [name for name, task in TASKS.items() if claimed in task.symmetries]
+    claiming = [name for name, task in CASES.items() if claimed in task.symmetries]
     return pytest.mark.parametrize("name", claiming)
 
 
 def few(name: str, n_context: int = 32) -> Episodes:
-    return TASKS[name].sample(200, n_context, stream="test")
+    return CASES[name].sample(200, n_context, stream="test")
 
 
 def assert_zero_mean(value_B: Tensor) -> None:
@@ -60,6 +78,32 @@ def assert_points_are_drawn_from_the_law_of_their_label(name: str, law: Law) -> 
         for y in (0, 1):
             uniform = law(y, latents).cdf(x_BD)[y_B == y].flatten()
             assert kstest(uniform, "uniform").pvalue > 1e-3
+
+
+def assert_log_likelihood_is_that_of_the_law(name: str, law: Law) -> None:
+    """But for what depends on the points alone: compared across labels and latents."""
+    task = TASKS[name]
+    x_BSD = task.sample(6, 2, stream="test").context_x_BND
+    label_BS = torch.tensor([[0, 1], [1, 1], [0, 0]]).repeat(2, 1)
+    drawn = task.draw_latents(5, torch.Generator().manual_seed(1))
+    found_BM = task.log_likelihood(x_BSD, label_BS, drawn).numpy()
+    other_BM = task.log_likelihood(x_BSD, 1 - label_BS, drawn).numpy()
+
+    def expected(label_BS: torch.Tensor, m: int) -> np.ndarray:
+        latents = {k: v[m : m + 1].double().numpy() for k, v in drawn.items()}
+        density = [law(y, latents).logpdf(x_BSD.double().numpy()) for y in (0, 1)]
+        y_BS1 = label_BS.unsqueeze(-1).numpy()
+        return np.where(y_BS1, density[1], density[0]).sum((1, 2))
+
+    for m in range(5):
+        for found_B, labels in (
+            (found_BM[:, m], label_BS),
+            (other_BM[:, m], 1 - label_BS),
+        ):
+            relative_B = expected(labels, m) - expected(label_BS, 0)
+            np.testing.assert_allclose(
+                found_B - found_BM[:, 0], relative_B, rtol=1e-9, atol=1e-9
+            )
 
 
 def _latents_of(episodes: Episodes) -> dict[str, np.ndarray]:

@@ -6,7 +6,7 @@ from icl_mlflow.evaluation import expected_loss
 from icl_mlflow.tasks import TASKS
 from icl_mlflow.tasks.base import parameters
 from icl_mlflow.tasks.curricula import canonical, eased, factors
-from tests.tasks.contract import every_task
+from tests.tasks.contract import CASES, every_task
 
 CURRICULA = [(name, each) for name in TASKS for each in TASKS[name].curricula]
 
@@ -25,7 +25,7 @@ def test_what_comes_first_is_easier(name: str, each: str) -> None:
 
 @every_task
 def test_it_ends_at_the_task_itself(name: str) -> None:
-    task = TASKS[name]
+    task = CASES[name]
     start = factors(task, "all")
     assert eased(task, start, 1.0) is task
     assert eased(task, start, 2.5) is task

@@ -18,9 +18,9 @@ from icl_mlflow.evaluation import (
     excess_risk,
     log_loss,
 )
-from icl_mlflow.tasks import TASKS
 from icl_mlflow.tasks.base import parameters, with_parameters
 from tests.tasks.contract import (
+    CASES,
     assert_zero_mean,
     every_shift,
     every_task,
@@ -76,7 +76,7 @@ def test_nothing_in_the_episode_predicts_the_error_of_bayes(
 def test_flipping_all_labels_negates_bayes(name: str) -> None:
     episodes = few(name)
     flipped = replace(episodes, context_y_BN=1 - episodes.context_y_BN)
-    task = TASKS[name]
+    task = CASES[name]
     torch.testing.assert_close(
         task.bayes_logit(flipped), -task.bayes_logit(episodes), rtol=1e-9, atol=1e-9
     )
@@ -91,7 +91,7 @@ def test_bayes_ignores_the_order_of_the_context(name: str) -> None:
         context_x_BND=episodes.context_x_BND[:, order],
         context_y_BN=episodes.context_y_BN[:, order],
     )
-    task = TASKS[name]
+    task = CASES[name]
     torch.testing.assert_close(
         task.bayes_logit(shuffled), task.bayes_logit(episodes), rtol=1e-9, atol=1e-9
     )
@@ -100,7 +100,7 @@ def test_bayes_ignores_the_order_of_the_context(name: str) -> None:
 @pytest.mark.parametrize("determinant", [1, -1])
 @symmetric("rotation")
 def test_bayes_ignores_a_rotation_of_space(name: str, determinant: int) -> None:
-    episodes, task = few(name), TASKS[name]
+    episodes, task = few(name), CASES[name]
     rng = torch.Generator().manual_seed(1)
     square = torch.randn(task.dim, task.dim, generator=rng, dtype=torch.float64)
     rotation = torch.linalg.qr(square).Q
@@ -117,7 +117,7 @@ def test_bayes_ignores_a_rotation_of_space(name: str, determinant: int) -> None:
 
 @every_task
 def test_bayes_sees_neither_the_answer_nor_the_latents(name: str) -> None:
-    episodes, task = few(name), TASKS[name]
+    episodes, task = few(name), CASES[name]
     hidden = replace(episodes, query_y_B=1 - episodes.query_y_B, latents={})
     assert torch.equal(task.bayes_logit(hidden), task.bayes_logit(episodes))
 
@@ -125,7 +125,7 @@ def test_bayes_sees_neither_the_answer_nor_the_latents(name: str) -> None:
 @symmetric("classes")
 def test_without_context_bayes_knows_nothing(name: str) -> None:
     assert torch.equal(
-        TASKS[name].bayes_logit(few(name, 0)), torch.zeros(200, dtype=torch.float64)
+        CASES[name].bayes_logit(few(name, 0)), torch.zeros(200, dtype=torch.float64)
     )
 
 
@@ -133,9 +133,9 @@ def test_without_context_bayes_knows_nothing(name: str) -> None:
 def test_more_context_makes_bayes_better(name: str, known: EvaluationSet) -> None:
     """In expectation; on these episodes, but for chance. The oracle comes last."""
     seen = [known.episodes.first(n) for n in (0, 1, 2, 4, 8, 16, 32)]
-    logits = [*map(TASKS[name].bayes_logit, seen), known.oracle_B]
+    logits = [*map(CASES[name].bayes_logit, seen), known.oracle_B]
     reached = [torch.maximum(p_B, 1 - p_B) for p_B in map(torch.sigmoid, logits)]
-    if "classes" in TASKS[name].symmetries:
+    if "classes" in CASES[name].symmetries:
         assert reached[0].mean() == 0.5
     for less_B, more_B in itertools.pairwise(reached):
         gain_B = more_B - less_B
@@ -152,7 +152,7 @@ def test_bayes_lies_between_the_oracle_and_everything_else(
         "overconfident": 1.5 * known.bayes_B,
         "timid": 0.5 * known.bayes_B,
         "biased": known.bayes_B + 0.5,
-        "half the context": TASKS[name].bayes_logit(known.episodes.first(16)),
+        "half the context": CASES[name].bayes_logit(known.episodes.first(16)),
         "the wrong way round": -known.bayes_B,
     }
     bayes_loss = log_loss(known.bayes_B, known.label_B)
@@ -166,8 +166,8 @@ def test_bayes_lies_between_the_oracle_and_everything_else(
 
 @every_shift
 def test_bayes_is_calibrated_under_every_shift(name: str, shift: str) -> None:
-    task = with_parameters(TASKS[name], TASKS[name].shifts[shift])
-    assert parameters(task) != parameters(TASKS[name])
+    task = with_parameters(CASES[name], CASES[name].shifts[shift])
+    assert parameters(task) != parameters(CASES[name])
     episodes = task.sample(4_000, stream="test")
     bayes_B = task.bayes_logit(episodes)
     error_B = episodes.query_y_B.double() - bayes_B.sigmoid()
@@ -177,8 +177,8 @@ def test_bayes_is_calibrated_under_every_shift(name: str, shift: str) -> None:
 @every_task
 def test_bayes_with_the_wrong_prior_is_worse(name: str, known: EvaluationSet) -> None:
     """The prior of a shift, on episodes of the default, costs what excess risk says."""
-    for shift in TASKS[name].shifts.values():
-        wrong_B = with_parameters(TASKS[name], shift).bayes_logit(known.episodes)
+    for shift in CASES[name].shifts.values():
+        wrong_B = with_parameters(CASES[name], shift).bayes_logit(known.episodes)
         risk_B = excess_risk(wrong_B, known.bayes_B)
         loss_B, bayes_loss_B = (
             binary_cross_entropy_with_logits(logit_B, known.label_B, reduction="none")

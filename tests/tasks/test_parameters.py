@@ -14,10 +14,9 @@ from icl_mlflow.tasks import TASKS
 from icl_mlflow.tasks.parameters import _read, declared, defaults, takes_task_parameters
 from icl_mlflow.training.problem import problem
 from icl_mlflow.training.settings import TrainSettings
-from tests.tasks.contract import every_task
 
 
-@every_task
+@pytest.mark.parametrize("name", TASKS.working())
 def test_the_declarations_are_read_off_the_source_and_are_the_fields(name: str) -> None:
     module, _, attribute = TASKS.place(name).partition(":")
     read = _read(module, attribute)

@@ -15,6 +15,7 @@ from icl_mlflow.episodes import Episodes
 from icl_mlflow.evaluation import auc
 from icl_mlflow.tasks.shifted_mean import ShiftedMean
 from tests.tasks.contract import (
+    assert_log_likelihood_is_that_of_the_law,
     assert_oracle_is_the_ratio_of_the_densities,
     assert_points_are_drawn_from_the_law_of_their_label,
 )
@@ -225,3 +226,4 @@ def law_of_x(y: int, latents: dict[str, np.ndarray]) -> Any:
 def test_episodes_and_oracle_follow_the_law_of_x() -> None:
     assert_oracle_is_the_ratio_of_the_densities("A", law_of_x)
     assert_points_are_drawn_from_the_law_of_their_label("A", law_of_x)
+    assert_log_likelihood_is_that_of_the_law("A", law_of_x)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from icl_mlflow.tasks.variance import Variance
 from tests.tasks.contract import (
+    assert_log_likelihood_is_that_of_the_law,
     assert_oracle_is_the_ratio_of_the_densities,
     assert_points_are_drawn_from_the_law_of_their_label,
 )
@@ -209,3 +210,4 @@ def law_of_x(y: int, latents: dict[str, np.ndarray]) -> Any:
 def test_episodes_and_oracle_follow_the_law_of_x() -> None:
     assert_oracle_is_the_ratio_of_the_densities("B", law_of_x)
     assert_points_are_drawn_from_the_law_of_their_label("B", law_of_x)
+    assert_log_likelihood_is_that_of_the_law("B", law_of_x)

@@ -164,7 +164,7 @@ def _limits(
     tops = [c.accuracy for found in ceilings for c in (found.shown, found.ideal)]
     tops = [top for top in tops if not math.isnan(top)]
     ends = [end for name in columns for end in history[name].agg(["min", "max"])]
-    shown = [0.5, *tops, *ends]
+    shown = [*(found.shown.chance.accuracy for found in ceilings), *tops, *ends]
     margin = 0.06 * (max(shown) - min(shown)) + 0.005
     return min(shown) - margin, max(shown) + margin
 
@@ -179,7 +179,8 @@ def curve(axes: Axes, history: pd.DataFrame, found: Ceilings) -> None:
             continue
         line, color = looks[name]
         axes.axhline(ceiling.accuracy, color=color, linestyle=line, lw=1.2, label=name)
-    axes.axhline(0.5, color=style.CHANCE, linestyle="-.", lw=1.0, label="chance")
+    chance = found.shown.chance.accuracy
+    axes.axhline(chance, color=style.CHANCE, linestyle="-.", lw=1.0, label="chance")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 

@@ -30,7 +30,7 @@ from icl_mlflow.statistics import (
     order_interval,
     take_off_epoch,
 )
-from icl_mlflow.tasks.base import Task
+from icl_mlflow.tasks.base import Chance, Task, chance
 from icl_mlflow.training.fit import Epoch
 
 _RISK, _ERROR = "val/excess_risk", "val/loss_standard_error"
@@ -44,12 +44,14 @@ class References:
         bayes_accuracy, bayes_loss: expected given the contexts, so less noisy than
             counting right answers.
         oracle_accuracy: exact; oracle_loss: on these episodes, in nats.
+        chance: what guessing reaches.
     """
 
     bayes_accuracy: float
     bayes_loss: float
     oracle_accuracy: float
     oracle_loss: float
+    chance: Chance
 
 
 def references(task: Task, truth: EvaluationSet) -> References:
@@ -59,6 +61,7 @@ def references(task: Task, truth: EvaluationSet) -> References:
         bayes_loss=float(expected_loss(truth.bayes_B).mean()),
         oracle_accuracy=task.oracle().accuracy,
         oracle_loss=log_loss(truth.oracle_B, truth.label_B),
+        chance=chance(task),
     )
 
 
@@ -111,7 +114,10 @@ def verdict(frame: pd.DataFrame, lines: References) -> str:
             )
     if _ERROR not in frame:
         return f"Cannot be told: {told}."
-    started = [take_off_epoch(part["val/loss"], part[_ERROR]) for part in models]
+    started = [
+        take_off_epoch(part["val/loss"], part[_ERROR], guessing=lines.chance.loss)
+        for part in models
+    ]
     n_started = sum(epoch is not None for epoch in started)
     share = binomial_interval(n_started, len(models))
     epochs = sorted(epoch for epoch in started if epoch is not None)
@@ -131,11 +137,11 @@ def draw(frame: pd.DataFrame, lines: References, title: str = "") -> Figure:
     _curves(accuracy, frame, "accuracy")
     _line(accuracy, lines.oracle_accuracy, "oracle", style.ORACLE)
     _line(accuracy, lines.bayes_accuracy, "Bayes", style.BAYES)
-    _line(accuracy, 0.5, "chance", style.CHANCE)
+    _line(accuracy, lines.chance.accuracy, "chance", style.CHANCE)
     accuracy.set(ylabel="accuracy", xlabel="epoch")
 
     _curves(loss, frame, "loss")
-    _line(loss, math.log(2), "chance (ln 2)", style.CHANCE)
+    _line(loss, lines.chance.loss, _chance_label(lines.chance), style.CHANCE)
     _line(loss, lines.bayes_loss, "Bayes", style.BAYES)
     _line(loss, lines.oracle_loss, "oracle", style.ORACLE)
     loss.set(ylabel="log-loss (nats)", xlabel="epoch")
@@ -169,6 +175,11 @@ def draw_beside(frame: pd.DataFrame) -> Figure:
 
     named = {_RISK: "excess risk over Bayes (nats)"}.get(measured, "accuracy")
     return panels(frame, paint, xlabel="epoch", ylabel=named)
+
+
+def _chance_label(found: Chance) -> str:
+    is_fair = math.isclose(found.loss, math.log(2))
+    return "chance (ln 2)" if is_fair else "chance"
 
 
 def _curves(axes: Axes, frame: pd.DataFrame, metric: str) -> None:

@@ -6,6 +6,7 @@ from icl_mlflow.analysis import ANALYSES
 from icl_mlflow.analysis.base import Subject
 from icl_mlflow.analysis.subject import STREAM
 from icl_mlflow.tasks.base import parameters
+from icl_mlflow.tasks.wrappers.wrapping import UNWRAPPED
 
 
 def costly_text(questions: Collection[str], n_episodes: int) -> str:
@@ -21,11 +22,12 @@ def costly_text(questions: Collection[str], n_episodes: int) -> str:
 
 def episodes_text(subject: Subject) -> str:
     """The episodes that a model was shown: how many, of what, drawn from where."""
-    trained = parameters(subject.problem.task)
-    shown = ", ".join(f"{k} = {v:g}" for k, v in parameters(subject.task).items())
+    trained = {**UNWRAPPED, **parameters(subject.problem.task)}
+    asked = parameters(subject.task)
+    shown = ", ".join(f"{k} = {v:g}" for k, v in asked.items())
     shifted = [
         f"{name} was {trained[name]:g} in training"
-        for name, value in parameters(subject.task).items()
+        for name, value in {**UNWRAPPED, **asked}.items()
         if value != trained[name]
     ]
     changed = subject.problem.variant.on_eval

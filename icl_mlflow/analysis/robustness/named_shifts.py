@@ -17,6 +17,7 @@ from icl_mlflow.analysis.side_by_side import panels, seed_points
 from icl_mlflow.evaluation import predict
 from icl_mlflow.statistics import numbers_of_row
 from icl_mlflow.tasks.base import parameters, with_parameters
+from icl_mlflow.tasks.wrappers.wrapping import UNWRAPPED
 
 _MOST = 2_000
 _UNSHIFTED = "as trained"
@@ -38,7 +39,8 @@ def measure(subject: Subject) -> pd.DataFrame:
             curves.BAYES: truth.bayes_B,
             curves.TRAINED_BAYES: trained_on.bayes_logit(truth.episodes),
         }
-        told = "\n".join(f"{name} = {parameters(task)[name]:g}" for name in changes)
+        now = {**UNWRAPPED, **parameters(task)}
+        told = "\n".join(f"{name} = {now[name]:g}" for name in changes)
         where = {"shift": shift, "parameters": told}
         rows += curves.point(where, answers, truth.bayes_B)
         rows.append(curves.known_accuracy(where, task.oracle().accuracy))

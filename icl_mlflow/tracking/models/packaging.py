@@ -56,5 +56,5 @@ def _problem(settings: TrainSettings) -> str:
         {"dim": s.dim, "n_context": s.n_context, **s.task_parameters}
         for s in (settings, TrainSettings(task=settings.task))
     )
-    changes = [f"{k}={ours[k]}" for k in ours if ours[k] != standard[k]]
+    changes = [f"{k}={ours[k]}" for k in ours if ours[k] != standard.get(k)]
     return " ".join(changes) or STANDARD

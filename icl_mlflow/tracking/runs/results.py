@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from icl_mlflow.tables import read_csv
+from icl_mlflow.tasks.wrappers.wrapping import FAIR
 from icl_mlflow.tracking.local.safe_read import LONGEST_JSON, content_of, json_of
 from icl_mlflow.tracking.local.temporary import temporary_folder
 from icl_mlflow.tracking.models.download import FetchError
@@ -198,6 +199,7 @@ def read_member(store: Store, run_id: str) -> MemberResult:
                 logit_B=arrays["logit"],
                 bayes_B=arrays["bayes"],
                 label_B=arrays["label"],
+                base_rate=float(run.data.params.get("prior", FAIR)),
             )
         except (KeyError, ValueError, SafetensorError) as error:
             kind = type(error).__name__

@@ -17,6 +17,7 @@ from icl_mlflow.suite.engines.process_pool import (
     run_in_processes,
     usable_cores,
 )
+from icl_mlflow.tasks.base import chance
 from icl_mlflow.training.compute.device import compute_threads
 from icl_mlflow.training.results import TrainedModel
 from icl_mlflow.training.settings import TrainSettings
@@ -95,7 +96,7 @@ def measure(
             frame=frame,
             numbers=analysis.summarise(frame),
             episodes=analysis.episodes_of(len(subject.truth)),
-            guesses=guesses(subject.logit_B, subject.truth),
+            guesses=guesses(subject.logit_B, subject.truth, chance(subject.task).loss),
         )
         on_analysis()
     return answered

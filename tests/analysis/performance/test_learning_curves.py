@@ -15,10 +15,15 @@ from icl_mlflow.analysis.performance.learning_curves import (
 )
 from icl_mlflow.evaluation import evaluation_set
 from icl_mlflow.tasks import TASKS
+from icl_mlflow.tasks.base import chance
 from icl_mlflow.training.fit import Epoch
 
 LINES = References(
-    bayes_accuracy=0.8, bayes_loss=0.45, oracle_accuracy=0.84, oracle_loss=0.36
+    bayes_accuracy=0.8,
+    bayes_loss=0.45,
+    oracle_accuracy=0.84,
+    oracle_loss=0.36,
+    chance=chance(TASKS["A"]),
 )
 
 

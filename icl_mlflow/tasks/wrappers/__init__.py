@@ -1,0 +1,1 @@
+"""Wrappers of any task: unequal classes, and a finite pool of latents."""
