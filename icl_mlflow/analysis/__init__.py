@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 _PERFORMANCE = "icl_mlflow.analysis.performance"
 _ROBUSTNESS = "icl_mlflow.analysis.robustness"
 _MECHANISM = "icl_mlflow.analysis.mechanism"
+_ATTENTION = f"{_MECHANISM}.attention"
+_PATCHING = f"{_MECHANISM}.patching"
 
 ANALYSES: "Registry[Analysis]" = Registry(
     "analysis",
@@ -22,7 +24,7 @@ ANALYSES: "Registry[Analysis]" = Registry(
         "logit_lens": f"{_MECHANISM}.logit_lens:LOGIT_LENS",
         "logit_attribution": f"{_MECHANISM}.logit_attribution:LOGIT_ATTRIBUTION",
         "ov_alignment": f"{_MECHANISM}.ov_alignment:OV_ALIGNMENT",
-        "head_ablation": f"{_MECHANISM}.head_ablation:HEAD_ABLATION",
+        "component_ablation": f"{_MECHANISM}.component_ablation:COMPONENT_ABLATION",
         "alignment_vs_impact": f"{_MECHANISM}.alignment_vs_impact:ALIGNMENT_VS_IMPACT",
         "entropy_error": f"{_PERFORMANCE}.entropy_error:ENTROPY_ERROR",
         "risk_decomposition": f"{_PERFORMANCE}.risk_decomposition:RISK_DECOMPOSITION",
@@ -32,6 +34,11 @@ ANALYSES: "Registry[Analysis]" = Registry(
         "label_noise": f"{_ROBUSTNESS}.label_noise:LABEL_NOISE",
         "symmetry": f"{_ROBUSTNESS}.symmetry:SYMMETRY",
         "class_imbalance": f"{_ROBUSTNESS}.class_imbalance:CLASS_IMBALANCE",
+        "qk_circuits": f"{_ATTENTION}.qk_circuits:QK_CIRCUITS",
+        "attention_by_role": f"{_ATTENTION}.by_role:ATTENTION_BY_ROLE",
+        "activation_patching": f"{_PATCHING}.activation:ACTIVATION_PATCHING",
+        "attribution_patching": f"{_PATCHING}.attribution:ATTRIBUTION_PATCHING",
+        "path_patching": f"{_PATCHING}.path:PATH_PATCHING",
     },
     group="icl_mlflow.analyses",
 )

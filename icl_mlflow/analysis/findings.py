@@ -48,11 +48,14 @@ class Findings:
     def __contains__(self, name: str) -> bool:
         return name in self.numbers
 
-    def phrase(self, name: str, unit: str = "", digits: int = 4) -> str:
+    def phrase(
+        self, name: str, unit: str = "", digits: int = 4, *, over: str = ""
+    ) -> str:
         """The number for readers, with its interval and what that rests on.
 
         ``0.0125 nats (95 %: 0.0103 to 0.0151, 5,000 episodes)``, or of several models
-        ``0.0190 nats (3 seeds: 0.0103 to 0.0341)``.
+        ``0.0190 nats (3 seeds: 0.0103 to 0.0341)``. Of a single model it rests on the
+        episodes, or on what ``over`` says, such as ``over 8 heads``.
         """
         found = self.numbers[name]
         if math.isnan(found.mean):
@@ -63,7 +66,7 @@ class Findings:
         if found.n > 1:
             return f"{value} ({seeds_phrase(found, digits)})"
         ends = f"95 %: {found.low:.{digits}f} to {found.high:.{digits}f}"
-        return f"{value} ({ends}, {self.episodes:,} episodes)"
+        return f"{value} ({ends}, {over or f'{self.episodes:,} episodes'})"
 
     def below(self, name: str, bar: float) -> bool | None:
         """Whether the whole interval is below ``bar``; None if the bar is inside it."""

@@ -121,6 +121,38 @@ def logits_from_heads(
     return _logits_after(parameters, architecture, index + 1, x_BSM)
 
 
+def logits_from_writes(
+    parameters: Parameters,
+    architecture: Architecture,
+    index: int,
+    x_BSM: Tensor,
+    *,
+    attention_BSM: Tensor,
+    mlp_BSM: Tensor,
+) -> Tensor:
+    """Log-odds of y_q = 1 for what one block is to write: (B,), in nats.
+
+    Args:
+        parameters: by the names of the published checkpoints.
+        architecture: what they were built for.
+        index: the block, from 0.
+        x_BSM: the residual stream that enters the block.
+        attention_BSM: what its attention adds to the stream.
+        mlp_BSM: what its MLP adds to the stream, whatever that would have read.
+    """
+    layer = layer_parameters(parameters, index)
+    is_last = index == architecture.n_layers - 1
+    if is_last:
+        x_BSM, attention_BSM, mlp_BSM = (
+            each[:, -1:] for each in (x_BSM, attention_BSM, mlp_BSM)
+        )
+    x_BSM = _norm(x_BSM + attention_BSM, layer, "norm1")
+    x_BSM = _norm(x_BSM + mlp_BSM, layer, "norm2")
+    if is_last:
+        return readout(parameters, x_BSM[:, -1])
+    return _logits_after(parameters, architecture, index + 1, x_BSM)
+
+
 def _logits_after(
     parameters: Parameters,
     architecture: Architecture,

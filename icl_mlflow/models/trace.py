@@ -127,12 +127,31 @@ def compute(
     embedding = EMBEDDINGS[architecture.embedding]
     table_SM = embedding.table(parameters, features_BSF.shape[1])
     x_BSM = features_BSF @ embedding.weight(parameters) + table_SM
-    x_BSM = edit(Site("residual", 0), x_BSM)
+    return compute_from(parameters, architecture, 0, x_BSM, edit)
+
+
+def compute_from(
+    parameters: Parameters,
+    architecture: Architecture,
+    depth: int,
+    x_BSM: Tensor,
+    edit: Edit,
+) -> Tensor:
+    """What `compute` gives, from the stream after the first ``depth`` blocks on.
+
+    Args:
+        parameters: by the names of the published checkpoints.
+        architecture: what they were built for.
+        depth: blocks that have been passed.
+        x_BSM: the stream there, before its edit.
+        edit: called with each `Site` and its value; what it returns is used instead.
+    """
     mask_SS = mask_of(x_BSM, hidden=architecture.query_hidden)
-    for index in range(architecture.n_layers):
+    for index in range(depth, architecture.n_layers):
+        x_BSM = edit(Site("residual", index), x_BSM)
         block = _Block(index, layer_parameters(parameters, index), edit)
         x_BSM = block.run(x_BSM, architecture.n_heads, mask_SS)
-        x_BSM = edit(Site("residual", index + 1), x_BSM)
+    x_BSM = edit(Site("residual", architecture.n_layers), x_BSM)
     return readout(parameters, x_BSM[:, -1])
 
 

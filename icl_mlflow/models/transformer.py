@@ -16,6 +16,7 @@ from icl_mlflow.models.embedding import EMBEDDINGS
 from icl_mlflow.models.forward import layer_parameters, layer_prefix, logits
 from icl_mlflow.models.initial import Layout, block, linear
 from icl_mlflow.models.inputs import checked_inputs
+from icl_mlflow.models.patching.activation import PairedRun
 from icl_mlflow.models.placement import place
 from icl_mlflow.models.sites import sites
 from icl_mlflow.models.torch_twin import TorchTwin
@@ -144,6 +145,27 @@ class Transformer(nn.Module):
         features_BSF = self._checked_features(context_x_BND, context_y_BN, query_x_BD)
         parameters = dict(self.named_parameters())
         return attribute(parameters, self.architecture, features_BSF)
+
+    def paired_run(
+        self,
+        target: tuple[Tensor, Tensor, Tensor],
+        source: tuple[Tensor, Tensor, Tensor],
+    ) -> PairedRun:
+        """The computation of two batches side by side, for patching: see `PairedRun`.
+
+        Args:
+            target: context points, labels and queries of the episodes to be patched.
+            source: of as many others, from which the patches come.
+
+        Raises:
+            ValueError: as for `forward`, or batches of different shapes.
+        """
+        return PairedRun(
+            dict(self.named_parameters()),
+            self.architecture,
+            self._checked_features(*target),
+            self._checked_features(*source),
+        )
 
     def as_torch(self) -> TorchTwin:
         """The same model of torch's modules: with its weights, for hooks.

@@ -13,6 +13,7 @@ from icl_mlflow.statistics.interval import (
     mean_interval,
     normal_interval_paper,
     numbers_of_row,
+    ratio_interval,
     t_interval,
     wilson_interval,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "paired_t",
     "pearson_interval",
     "power",
+    "ratio_interval",
     "seeds_needed",
     "seeds_needed_range",
     "seeds_to_tell_shares",

@@ -100,6 +100,38 @@ def t_interval(values: ArrayLike, level: float = 0.95) -> Interval:
     return around(float(sample.mean()), half_width, n)
 
 
+def ratio_interval(
+    numerator: ArrayLike, denominator: ArrayLike, level: float = 0.95
+) -> Interval:
+    """The ratio of two means over the same things, with its linearised t interval.
+
+    As a share of a total, each measured on the same episodes. Where the denominator's
+    mean may be 0 (its own interval holds 0) the ratio may be anything: its ends are
+    NaN, and so is all of it where that mean is 0.
+
+    Raises:
+        ValueError: lengths that differ, no values, or one that is not finite.
+
+    >>> ratio_interval([1.0, 2.0, 3.0], [2.0, 4.0, 6.0])
+    Interval(mean=0.5, low=0.5, high=0.5, n=3)
+    """
+    part = finite_sample("numerator", numerator)
+    whole = t_interval(denominator, level)
+    total = finite_sample("denominator", denominator)
+    if len(part) != len(total):
+        raise ValueError(
+            f"both must be of one length, not {len(part)} and {len(total)}"
+        )
+    if whole.mean == 0:
+        return Interval(math.nan, math.nan, math.nan, len(part))
+    ratio = float(part.mean()) / whole.mean
+    if not (whole.low > 0 or whole.high < 0):
+        return Interval(ratio, math.nan, math.nan, len(part))
+    left = t_interval((part - ratio * total) / whole.mean, level)
+    half_width = (left.high - left.low) / 2
+    return around(ratio, half_width, len(part))
+
+
 def mean_interval(
     values: ArrayLike, scale: Literal["log", "logit"], level: float = 0.95
 ) -> Interval:

@@ -32,6 +32,7 @@ CASES = [
 REFUSED = {
     ("ov_alignment", "no_labels"): "labels",
     ("alignment_vs_impact", "no_labels"): "labels",
+    ("qk_circuits", "no_labels"): "labels",
     ("label_noise", "no_labels"): "labels",
     ("label_noise", "shuffled_labels"): "labels",
 }
@@ -39,8 +40,9 @@ REFUSED = {
 REPEATED = ("baseline", "shuffled_labels", "shuffled_context")
 #: What only a transformer can be asked.
 INTERNAL = (
-    *("logit_lens", "logit_attribution", "ov_alignment", "head_ablation"),
-    "alignment_vs_impact",
+    *("logit_lens", "logit_attribution", "ov_alignment", "component_ablation"),
+    *("alignment_vs_impact", "activation_patching", "attribution_patching"),
+    *("path_patching", "qk_circuits", "attention_by_role"),
 )
 
 

@@ -11,6 +11,7 @@ from icl_mlflow.statistics import (
     bootstrap_interval,
     mean_interval,
     normal_interval_paper,
+    ratio_interval,
     t_interval,
     wilson_interval,
 )
@@ -161,3 +162,23 @@ def test_a_mean_interval_covers() -> None:
     risks = rng.gamma(0.3, size=(1_000, 400))
     truth = [mean_interval(sample, "log") for sample in risks]
     assert covered(truth, 0.3) >= 0.95 - 3 * binomial_error(0.95, 1_000)
+
+
+def test_the_interval_of_a_share_holds_it_at_its_level() -> None:
+    """Numerator and denominator share what is random: a third of each, and noise."""
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(400):
+        whole = rng.exponential(2.0, 60)
+        found = ratio_interval(whole / 3 + rng.normal(0, 0.3, 60), whole)
+        held += found.low <= 1 / 3 <= found.high
+    assert 0.92 <= held / 400 <= 0.98
+
+
+def test_a_share_of_what_may_be_nothing_has_no_interval() -> None:
+    found = ratio_interval([1.0, 1.0, 1.0], [-1.0, 0.1, 1.0])
+    assert math.isfinite(found.mean)
+    assert math.isnan(found.low)
+    assert math.isnan(ratio_interval([1.0, 1.0], [1.0, -1.0]).mean)
+    with pytest.raises(ValueError, match="of one length, not 1 and 2"):
+        ratio_interval([1.0], [1.0, 2.0])

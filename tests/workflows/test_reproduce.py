@@ -38,7 +38,7 @@ MOMENT: dict[str, Any] = {
 OPTIONS = [word for name, value in MOMENT.items() for word in (f"--{name}", str(value))]
 QUESTIONS = (
     *("llr_regression", "logit_lens", "kernel_regression"),
-    *("ov_alignment", "head_ablation", "alignment_vs_impact"),
+    *("ov_alignment", "component_ablation", "alignment_vs_impact"),
 )
 
 

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from icl_mlflow.analysis import style
 from icl_mlflow.analysis.base import Analysis, Subject, Topic
 from icl_mlflow.analysis.findings import Conclusion, Findings
-from icl_mlflow.analysis.mechanism import head_ablation, ov_alignment
+from icl_mlflow.analysis.mechanism import component_ablation, ov_alignment
 from icl_mlflow.analysis.side_by_side import panels
 from icl_mlflow.statistics import (
     FEWEST_CLUSTERS,
@@ -43,7 +43,7 @@ def measure(subject: Subject) -> pd.DataFrame:
     ``impact`` is the increase in excess risk in nats; ``accuracy_drop`` in [0, 1].
     """
     alignment = ov_alignment.measure(subject)[["layer", "head", "alignment"]]
-    impact = head_ablation.measure(subject).rename(
+    impact = component_ablation.heads(component_ablation.measure(subject)).rename(
         columns=lambda name: str(name).replace("excess_risk_increase", "impact")
     )
     harms = [f"{name}{end}" for name in _IMPACTS for end in ("", "_low", "_high")]
@@ -198,5 +198,5 @@ ALIGNMENT_VS_IMPACT = Analysis(
     beside=_beside,
     pool=pool,
     refuses=ov_alignment.OV_ALIGNMENT.refuses,
-    most_episodes=head_ablation.HEAD_ABLATION.most_episodes,
+    most_episodes=component_ablation.COMPONENT_ABLATION.most_episodes,
 )

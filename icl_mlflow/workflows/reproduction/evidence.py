@@ -38,7 +38,7 @@ QUESTIONS = (
     "logit_lens",
     "kernel_regression",
     "ov_alignment",
-    "head_ablation",
+    "component_ablation",
     "alignment_vs_impact",
 )
 #: Episodes that models are asked about: as many as the paper validates on.

@@ -10,14 +10,14 @@ from scipy.stats import spearmanr
 
 from icl_mlflow.analysis.base import Subject
 from icl_mlflow.analysis.mechanism.alignment_vs_impact import ALIGNMENT_VS_IMPACT
-from icl_mlflow.analysis.mechanism.head_ablation import HEAD_ABLATION
+from icl_mlflow.analysis.mechanism.component_ablation import COMPONENT_ABLATION
 from icl_mlflow.analysis.mechanism.ov_alignment import OV_ALIGNMENT
 
 
 def test_rows_are_those_of_the_two_analyses(subject_of: Callable[..., Subject]) -> None:
     subject = subject_of(n_heads=4)
     frame = ALIGNMENT_VS_IMPACT.measure(subject)
-    ablation = HEAD_ABLATION.measure(subject).set_index(["way", "layer", "head"])
+    ablation = COMPONENT_ABLATION.measure(subject).set_index(["way", "layer", "head"])
     alignment = OV_ALIGNMENT.measure(subject).set_index(["layer", "head"])
     assert len(frame) == 16
     for row in frame.to_dict("records"):

@@ -1,4 +1,4 @@
-"""Taking out a head does what cutting it out of the weights does, and no more."""
+"""Taking out a part does what cutting it out of the weights does, and no more."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +11,10 @@ from torch import Tensor
 from icl_mlflow.analysis.base import Subject
 from icl_mlflow.analysis.mechanism import internals
 from icl_mlflow.analysis.mechanism.alignment_vs_impact import ALIGNMENT_VS_IMPACT
-from icl_mlflow.analysis.mechanism.head_ablation import HEAD_ABLATION
+from icl_mlflow.analysis.mechanism.component_ablation import (
+    COMPONENT_ABLATION,
+    heads,
+)
 from icl_mlflow.evaluation import (
     evaluation_set,
     excess_risk,
@@ -26,8 +29,14 @@ SubjectOf = Callable[..., Subject]
 
 
 def ablated(subject: Subject, way: str) -> pd.DataFrame:
-    frame = HEAD_ABLATION.measure(subject)
+    frame = heads(COMPONENT_ABLATION.measure(subject))
     return frame[frame["way"] == way].set_index(["layer", "head"])
+
+
+def others(subject: Subject, way: str) -> pd.DataFrame:
+    frame = COMPONENT_ABLATION.measure(subject)
+    chosen = (frame["way"] == way) & (frame["component"] != "head")
+    return frame[chosen].set_index(["component", "layer"])
 
 
 def test_zero_is_the_same_as_cutting_the_output_projection(
@@ -56,6 +65,67 @@ def test_zero_is_the_same_as_cutting_the_output_projection(
             exact = t_interval(value_B.numpy())
             ends = (row[f"{metric}_low"], row[metric], row[f"{metric}_high"])
             assert ends == pytest.approx((exact.low, exact.mean, exact.high), abs=1e-5)
+
+
+@pytest.mark.parametrize("component", ["MLP", "layer"])
+def test_zero_is_the_same_as_cutting_what_an_mlp_or_a_layer_writes(
+    component: str, subject_of: SubjectOf
+) -> None:
+    subject = subject_of(n_layers=3)
+    bayes_B = subject.truth.bayes_B
+    found = others(subject, "zero")
+    assert len(found) == 6
+    written = {"MLP": ("linear2",), "layer": ("linear2", "self_attn.out_proj")}
+    for layer in (1, 2, 3):
+        cut = subject_of(n_layers=3).transformer
+        assert cut is not None
+        with torch.no_grad():
+            for name in written[component]:
+                for kind in ("weight", "bias"):
+                    place = f"transformer.layers.{layer - 1}.{name}.{kind}"
+                    cut.get_parameter(place).zero_()
+        increase_B = excess_risk(predict(cut, subject.truth.seen), bayes_B)
+        increase_B = increase_B - excess_risk(subject.logit_B, bayes_B)
+        exact, row = t_interval(increase_B.numpy()), found.loc[(component, layer)]
+        ends = [row[f"excess_risk_increase{end}"] for end in ("_low", "", "_high")]
+        assert ends == pytest.approx([exact.low, exact.mean, exact.high], abs=1e-5)
+
+
+@pytest.mark.parametrize("way", ["mean", "resample"])
+def test_an_mlp_is_replaced_by_what_it_says_on_all_episodes(
+    way: str, subject_of: SubjectOf
+) -> None:
+    subject = subject_of()
+    transformer, seen = subject.transformer, subject.truth.seen
+    assert transformer is not None
+    site = Site("mlp_output", 0)
+
+    def exchanged(here: Site, value: Tensor) -> Tensor:
+        if here != site:
+            return value
+        other = value.mean(0, keepdim=True) if way == "mean" else value.roll(1, 0)
+        return other.expand_as(value)
+
+    episodes = (seen.context_x_BND, seen.context_y_BN, seen.query_x_BD)
+    with torch.no_grad():
+        logit_B = transformer.trace(*episodes, exchanged).logit_B.double()
+    risk_B = excess_risk(logit_B, subject.truth.bayes_B)
+    risk_B = risk_B - excess_risk(subject.logit_B, subject.truth.bayes_B)
+    row = others(subject, way).loc[("MLP", 1)]
+    assert row["excess_risk_increase"] == pytest.approx(float(risk_B.mean()), abs=1e-5)
+
+
+def test_an_mlp_that_writes_the_same_always_is_missed_only_at_zero(
+    subject_of: SubjectOf,
+) -> None:
+    subject = subject_of()
+    assert subject.transformer is not None
+    with torch.no_grad():
+        name = "transformer.layers.0.linear2.weight"
+        subject.transformer.get_parameter(name).zero_()
+    for way in ("mean", "resample"):
+        assert abs(others(subject, way).loc[("MLP", 1), "excess_risk_increase"]) < 1e-6
+    assert abs(others(subject, "zero").loc[("MLP", 1), "excess_risk_increase"]) > 1e-6
 
 
 def test_a_head_without_output_is_not_missed(subject_of: SubjectOf) -> None:
@@ -128,9 +198,9 @@ def test_mean_and_resample_are_over_all_episodes(subject_of: SubjectOf) -> None:
 def test_the_table_does_not_depend_on_what_fits_into_memory_at_once(
     subject_of: SubjectOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = HEAD_ABLATION.measure(subject_of(episodes=25))
+    whole = COMPONENT_ABLATION.measure(subject_of(episodes=25))
     monkeypatch.setattr(internals, "_POINTS", 1)  # an episode at a time
-    alone = HEAD_ABLATION.measure(subject_of(episodes=25))
+    alone = COMPONENT_ABLATION.measure(subject_of(episodes=25))
     pd.testing.assert_frame_equal(alone, whole, rtol=0, atol=1e-5)
 
 
@@ -148,7 +218,7 @@ def test_no_block_is_computed_again_before_the_one_that_is_ablated(
         return found
 
     monkeypatch.setattr(Transformer, "trace", counted)
-    HEAD_ABLATION.measure(subject)
+    COMPONENT_ABLATION.measure(subject)
     ALIGNMENT_VS_IMPACT.measure(subject)
     assert sum(traced) == 2 * 24
 
@@ -157,6 +227,7 @@ def test_the_needed_heads_are_counted() -> None:
     frame = pd.DataFrame(
         {
             "way": ["mean"] * 2 + ["zero"] * 2,
+            "component": ["head"] * 4,
             "layer": [1, 1, 1, 1],
             "head": [1, 2, 1, 2],
             "accuracy_drop": [0.2, 0.0, 0.3, 0.0],
@@ -172,16 +243,24 @@ def test_the_needed_heads_are_counted() -> None:
             "second_half_high": [0.56, 0.1, 0.66, 0.1],
         }
     )
-    numbers = HEAD_ABLATION.summarise(frame)
+    others = frame.iloc[[0, 0, 2, 2]].assign(
+        component=["MLP", "layer"] * 2, head=0, excess_risk_increase=[0.7, 0.9] * 2
+    )
+    frame = pd.concat([frame, others], ignore_index=True)
+    numbers = COMPONENT_ABLATION.summarise(frame)
     assert numbers["mean_share_needed"] == 0.5
+    assert (numbers["mean_layer_1_mlp"], numbers["mean_layer_1_whole"]) == (0.7, 0.9)
     assert numbers["mean_largest"] == 0.5
     assert numbers["mean_layer_1_head_2/high"] == 0.03
     # The head is chosen on one half and measured on the other.
     assert numbers["mean_costliest"] == 0.48
-    said = concluded(HEAD_ABLATION, frame)
-    assert said.startswith("Yes: with its output replaced by its mean, 1 of 2 heads ")
+    said = concluded(COMPONENT_ABLATION, frame)
+    told = "Yes: with its output replaced by its mean, 1 of 2 heads and 1 of 1 MLPs "
+    assert said.startswith(told)
     assert "layer.head 1.1" in said
     assert "costs 0.4800 nats (95 %: 0.4000 to 0.5600, 1,000 episodes)" in said
+    assert "the MLP of layer 1 0.700 nats (95 %: " in said
+    assert "all of layer 1 0.900 nats (95 %: " in said
 
 
 def test_heads_that_only_seem_missed_are_corrected_for() -> None:
@@ -191,7 +270,7 @@ def test_heads_that_only_seem_missed_are_corrected_for() -> None:
 
 
 def test_more_episodes_make_it_surer() -> None:
-    assert [HEAD_ABLATION.episodes_of(n) for n in (500, 5_000, 20_000)] == [
+    assert [COMPONENT_ABLATION.episodes_of(n) for n in (500, 5_000, 20_000)] == [
         500,
         2_000,
         8_000,

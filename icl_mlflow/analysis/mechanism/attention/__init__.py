@@ -1,0 +1,1 @@
+"""Whom heads attend to: by their weights, and on episodes."""

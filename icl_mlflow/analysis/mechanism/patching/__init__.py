@@ -1,0 +1,1 @@
+"""What parts of a model say on one episode, put into its run of another."""

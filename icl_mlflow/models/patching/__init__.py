@@ -1,0 +1,1 @@
+"""Patching: what parts of a model say on one episode, put into another."""
