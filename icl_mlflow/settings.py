@@ -114,9 +114,9 @@ def task_parameters(otherwise: str) -> Any:
     return field(default_factory=dict, hash=False, metadata=about)
 
 
-def required(text: str) -> Any:
-    """Declare a field that every caller must give."""
-    return field(metadata={"help": text})
+def required(text: str, *, choices: Choices | None = None) -> Any:
+    """Declare a field that every caller must give; ``choices`` as for `setting`."""
+    return field(metadata={"help": text, "choices": choices})
 
 
 def value_type(declared: Field[Any]) -> type:

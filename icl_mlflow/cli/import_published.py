@@ -10,8 +10,8 @@ from icl_mlflow.cli.options import CONTEXT, options
 from icl_mlflow.published.settings import ImportSettings
 
 if TYPE_CHECKING:
+    from icl_mlflow.workflows.given.published import ImportedModel
     from icl_mlflow.workflows.import_published import PublishedImport, RefusedFile
-    from icl_mlflow.workflows.published_model import ImportedModel
 
 _EXAMPLE = """\b
 Example:

@@ -60,6 +60,10 @@ COMMANDS = {
         "icl_mlflow.cli.import_published:import_published",
         "Register the models that were published with the paper.",
     ),
+    "compile": (
+        "icl_mlflow.cli.compile:compile_circuit",
+        "Register a model made by hand, whose circuit is known.",
+    ),
     "sync": (
         "icl_mlflow.cli.store.sync:sync",
         "Deliver what the tracking store could not take.",

@@ -208,9 +208,9 @@ def _option(
     declared: Field[Any], presets: Mapping[str, Mapping[str, Any]], group: str
 ) -> Callable[[Command], Command]:
     kind = value_type(declared)
-    if is_required(declared):
-        return click.argument(declared.name, type=kind)
     choices = declared.metadata.get("choices")
+    if is_required(declared):
+        return click.argument(declared.name, type=_Name(choices) if choices else kind)
     more: dict[str, Any] = {}
     if kind is bool:  # a switch for people, a value for `mlflow run -P`
         more |= {"is_flag": False, "flag_value": "true"}

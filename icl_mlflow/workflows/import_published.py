@@ -15,7 +15,7 @@ from icl_mlflow.published.settings import ImportSettings
 from icl_mlflow.tracking.runs.imported import add_history, imported_run, is_adopting
 from icl_mlflow.tracking.runs.lifecycle import RunLog, open_run
 from icl_mlflow.tracking.store.connection import Store
-from icl_mlflow.workflows.published_model import (
+from icl_mlflow.workflows.given.published import (
     ImportedModel,
     Source,
     log_model,

@@ -21,6 +21,7 @@ from icl_mlflow.analysis.settings import AnalyzeSettings, CompareSettings
 from icl_mlflow.cli.main import COMMANDS, cli
 from icl_mlflow.cli.options import declarations
 from icl_mlflow.cli.store.reap import duration
+from icl_mlflow.compiled.settings import CompileSettings
 from icl_mlflow.published.experiment import experiment
 from icl_mlflow.published.settings import ImportSettings
 from icl_mlflow.settings import value_type
@@ -61,6 +62,7 @@ KINDS: dict[str, tuple[type, ...]] = {
     "reproduce": (TrainSettings, ReproduceSettings, Execution, LaunchSettings),
     "pipeline": (TrainSettings, PipelineSettings, Execution),
     "import_published": (ImportSettings,),
+    "compile": (CompileSettings,),
     "sync": (),
     "reap": (),
 }

@@ -1,4 +1,4 @@
-"""Runs of models that were trained elsewhere and imported."""
+"""Runs of models that were not trained here: imported ones, and those made by hand."""
 
 import os
 import time
@@ -10,6 +10,9 @@ from icl_mlflow.tracking.store.connection import Store
 
 #: The tag with the SHA-256 of the file that a run was imported from.
 IMPORTED = "imported_sha256"
+#: The tags with the name of a circuit and the SHA-256 of its weights.
+CIRCUIT = "circuit"
+COMPILED = "compiled_sha256"
 
 
 def imported_run(store: Store, sha256: str, experiment: str) -> str | None:
@@ -24,6 +27,23 @@ def imported_run(store: Store, sha256: str, experiment: str) -> str | None:
         [store.experiment_id],
         f"attributes.status = 'FINISHED' AND tags.{IMPORTED} = '{sha256}' "
         f"AND tags.published_experiment = '{experiment}'",
+        max_results=1,
+    )
+    return found[0].info.run_id if found else None
+
+
+def compiled_run(store: Store, circuit: str, sha256: str) -> str | None:
+    """The finished run of a circuit with these weights, or None.
+
+    Args:
+        store: where to look, in its experiment.
+        circuit: by its name.
+        sha256: of the weights.
+    """
+    found = store.client.search_runs(
+        [store.experiment_id],
+        f"attributes.status = 'FINISHED' AND tags.{CIRCUIT} = '{circuit}' "
+        f"AND tags.{COMPILED} = '{sha256}'",
         max_results=1,
     )
     return found[0].info.run_id if found else None

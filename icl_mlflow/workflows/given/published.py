@@ -1,25 +1,20 @@
 """Import one published checkpoint: from its file to a run and a registered version."""
 
-import functools
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from icl_mlflow.evaluation import EvaluationSet, bayes_accuracy
 from icl_mlflow.models import Transformer
 from icl_mlflow.published.checkpoint import Published, read_published
 from icl_mlflow.published.experiment import Experiment, experiment, experiment_of
 from icl_mlflow.published.history import PublishedHistory
 from icl_mlflow.published.settings import ImportSettings
-from icl_mlflow.suite.member_artifacts import log_results
 from icl_mlflow.tracking.models.packaging import registered_name
 from icl_mlflow.tracking.runs.imported import IMPORTED
-from icl_mlflow.tracking.runs.lifecycle import open_run
 from icl_mlflow.tracking.store.connection import Store
-from icl_mlflow.training.compute.device import compute_threads
-from icl_mlflow.training.datasets import evaluation_dataset
-from icl_mlflow.training.fit import Epoch, evaluation_episodes, tested
-from icl_mlflow.training.problem import problem, resolved
+from icl_mlflow.training.fit import Epoch
+from icl_mlflow.training.problem import problem
 from icl_mlflow.training.settings import TrainSettings
+from icl_mlflow.workflows.given.model import log_given_model
 
 #: Behind the name of a registered model whose epoch was chosen on shifted episodes.
 _SELECTED_ON_SHIFT = "-selected_on_shift"
@@ -147,11 +142,6 @@ def log_model(
         Epoch(epoch=epoch, metrics=metrics)
         for epoch, metrics in (history.epochs if history else {}).items()
     )
-    with compute_threads(0):
-        validation, test = (_episodes(settings, s) for s in ("validation", "test"))
-        fitted = tested(
-            settings, source.model, epochs, None, validation=validation, test=test
-        )
     facts = {
         "source": "published",
         IMPORTED: source.sha256,
@@ -160,57 +150,24 @@ def log_model(
         # Not the hash of its settings: a suite would take it for a member of its own.
         "settings_hash": f"published-{source.sha256[:16]}",
     }
-    with open_run(
+    logged = log_given_model(
         store,
-        name=f"published-{belongs.name}-seed{settings.seed}",
-        kind="train",
-        params=resolved(settings),
-        tags={
-            "task": settings.task,
-            "variant": settings.variant,
-            "seed": settings.seed,
-            **facts,
-        },
+        settings,
+        source.model,
+        run_name=f"published-{belongs.name}-seed{settings.seed}",
+        registered_name=source.registered_name,
+        facts=facts,
         description=_description(source),
+        epochs=epochs,
         parent_run_id=parent_run_id,
-    ) as log:
-        log.json("settings.json", asdict(settings))
-        log.metric_series([(epoch.epoch, epoch.metrics) for epoch in epochs])
-        test_set = evaluation_dataset(settings, "test")
-        log.dataset(test_set)
-        log_results(log, fitted)
-        registered = log.model(
-            fitted.model,
-            settings,
-            fitted.test,
-            name=source.registered_name,
-            facts=facts,
-            bayes_accuracy=bayes_accuracy(test.bayes_B),
-        )
-        log.metrics(fitted.test, step=len(epochs), of_model=True, dataset=test_set)
-        return ImportedModel(
-            source=source,
-            run_id=log.run_id,
-            test=fitted.test,
-            is_new=True,
-            model_uri=registered.uri if registered else None,
-        )
-
-
-def _episodes(settings: TrainSettings, stream: str) -> EvaluationSet:
-    """The fixed episodes, which all models of one problem share."""
-    drawn: EvaluationSet = _drawn(
-        settings.task, settings.variant, settings.dim, settings.n_context, stream
     )
-    return drawn
-
-
-@functools.lru_cache(maxsize=4)
-def _drawn(
-    task: str, variant: str, dim: int, n_context: int, stream: str
-) -> EvaluationSet:
-    settings = TrainSettings(task=task, variant=variant, dim=dim, n_context=n_context)
-    return evaluation_episodes(settings, problem(settings), stream)
+    return ImportedModel(
+        source=source,
+        run_id=logged.run_id,
+        test=logged.test,
+        is_new=True,
+        model_uri=logged.model_uri,
+    )
 
 
 def _description(source: Source) -> str:

@@ -9,7 +9,7 @@ import torch
 from icl_mlflow.published.settings import ImportSettings
 from icl_mlflow.tracking.models.lookup import load_model
 from icl_mlflow.tracking.store.connection import Store
-from icl_mlflow.workflows.published_model import Source, log_model, read_source
+from icl_mlflow.workflows.given.published import Source, log_model, read_source
 from tests.published.test_checkpoint import N_CONTEXT, checkpoint
 
 
