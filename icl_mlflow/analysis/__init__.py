@@ -12,6 +12,7 @@ _ROBUSTNESS = "icl_mlflow.analysis.robustness"
 _MECHANISM = "icl_mlflow.analysis.mechanism"
 _ATTENTION = f"{_MECHANISM}.attention"
 _PATCHING = f"{_MECHANISM}.patching"
+_PROBING = "icl_mlflow.analysis.probing"
 
 ANALYSES: "Registry[Analysis]" = Registry(
     "analysis",
@@ -23,6 +24,8 @@ ANALYSES: "Registry[Analysis]" = Registry(
         "kernel_regression": f"{_MECHANISM}.kernel_regression:KERNEL_REGRESSION",
         "logit_lens": f"{_MECHANISM}.logit_lens:LOGIT_LENS",
         "logit_attribution": f"{_MECHANISM}.logit_attribution:LOGIT_ATTRIBUTION",
+        "probes": f"{_PROBING}.probes:PROBES",
+        "tuned_lens": f"{_PROBING}.tuned_lens:TUNED_LENS",
         "ov_alignment": f"{_MECHANISM}.ov_alignment:OV_ALIGNMENT",
         "component_ablation": f"{_MECHANISM}.component_ablation:COMPONENT_ABLATION",
         "alignment_vs_impact": f"{_MECHANISM}.alignment_vs_impact:ALIGNMENT_VS_IMPACT",

@@ -78,6 +78,11 @@ class Findings:
             return True
         return False if min(ends) >= bar else None
 
+    def at_least(self, name: str, bar: float) -> bool | None:
+        """Whether the whole interval is ``bar`` or more; None if the bar is inside."""
+        below = self.below(name, bar)
+        return None if below is None else not below
+
 
 def sentence(findings: Findings, conclusion: Conclusion) -> str:
     """The conclusion for readers: yes, no, or cannot be told; then the numbers."""

@@ -35,12 +35,14 @@ from icl_mlflow.statistics.power import (
     seeds_needed,
     seeds_needed_range,
 )
+from icl_mlflow.statistics.ridge import LeftOut, Ridge
 from icl_mlflow.statistics.shares import (
     FisherTest,
     binomial_interval,
     fisher_test,
     seeds_to_tell_shares,
 )
+from icl_mlflow.statistics.soft_logistic import SoftLogistic, soft_logistic
 from icl_mlflow.statistics.take_off import take_off_epoch
 from icl_mlflow.statistics.trend import falling_at_end
 
@@ -49,7 +51,10 @@ __all__ = [
     "Comparison",
     "FisherTest",
     "Interval",
+    "LeftOut",
     "PairedDifference",
+    "Ridge",
+    "SoftLogistic",
     "binomial_interval",
     "bootstrap_interval",
     "clustered_spearman",
@@ -72,6 +77,7 @@ __all__ = [
     "seeds_needed_range",
     "seeds_to_tell_shares",
     "slope_interval",
+    "soft_logistic",
     "spearman_interval",
     "t_interval",
     "take_off_epoch",

@@ -213,6 +213,34 @@ class Task(Protocol):
         """Whether ``corrupted_bayes_logit`` is there for any evidence on labels."""
         return type(self).corrupted_bayes_logit is not Task.corrupted_bayes_logit
 
+    #: Those of its statistics that exact Bayes needs, and all that it needs, of a
+    #: context; empty where none are known that are smaller than the context itself.
+    sufficient: ClassVar[tuple[str, ...]] = ()
+
+    def statistics(self, episodes: Episodes) -> dict[str, Tensor]:
+        """What an answer may be computed from, by name: (B, k) float64 each.
+
+        The `sufficient` ones, and others worth looking for in a model.
+
+        Raises:
+            NotKnownError: the task does not have any.
+        """
+        del episodes
+        raise NotKnownError(f"{type(self).__name__} has no statistics")
+
+    def bayes_logit_of(
+        self, statistics: Mapping[str, Tensor], query_x_BD: Tensor, n_context: int
+    ) -> Tensor:
+        """The ``bayes_logit`` of a context with these sufficient statistics.
+
+        (B,) float64, nats. They need not be those of any context.
+
+        Raises:
+            NotKnownError: the task does not have any.
+        """
+        del statistics, query_x_BD, n_context
+        raise NotKnownError(f"{type(self).__name__} has no bayes_logit_of")
+
     def corrupted_bayes_logit(
         self, episodes: Episodes, known: KnownLabels, rng: Generator
     ) -> Tensor:

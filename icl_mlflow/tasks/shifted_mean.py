@@ -59,6 +59,7 @@ class ShiftedMean(Task):
         "separation": {"separation": 3.0},
     }
     symmetries: ClassVar[frozenset[Symmetry]] = frozenset({"classes", "rotation"})
+    sufficient: ClassVar[tuple[str, ...]] = ("sum_x", "sum_sx", "sum_s")
 
     def __post_init__(self) -> None:
         check(self)
@@ -123,25 +124,49 @@ class ShiftedMean(Task):
 
         and the log-odds are m(+1) - m(-1).
         """
-        context_x_BND = episodes.context_x_BND.double()
-        query_x_BD = episodes.query_x_BD.double()
-        sign_BN = 2.0 * episodes.context_y_BN.double() - 1.0
-        n_points = episodes.n_context + 1
-        c = self.tau**2 / (1 + n_points * self.tau**2)
+        return self.bayes_logit_of(
+            self._sums(episodes), episodes.query_x_BD, episodes.n_context
+        )
 
-        signed_sum_BD = torch.einsum("bn,bnd->bd", sign_BN, context_x_BND)
-        sum_BD = context_x_BND.sum(1) + query_x_BD
-        sign_total_B = sign_BN.sum(1)
+    def bayes_logit_of(
+        self, statistics: Mapping[str, Tensor], query_x_BD: Tensor, n_context: int
+    ) -> Tensor:
+        """The same of the sums of x, of s x and of s over a context: (B,) float64."""
+        query_x_BD = query_x_BD.double()
+        n_points = n_context + 1
+        c = self.tau**2 / (1 + n_points * self.tau**2)
+        sum_BD = statistics["sum_x"] + query_x_BD
 
         def log_marginal(query_sign: float) -> Tensor:
-            total_B = sign_total_B + query_sign
-            direction_BD = signed_sum_BD + query_sign * query_x_BD
+            total_B = statistics["sum_s"][:, 0] + query_sign
+            direction_BD = statistics["sum_sx"] + query_sign * query_x_BD
             direction_BD = direction_BD - c * total_B.unsqueeze(-1) * sum_BD
             kappa_B = self.separation * direction_BD.norm(dim=-1)
             offset_B = c * (self.separation * total_B).square() / 2
             return log_bessel_over_power(self.dim / 2 - 1, kappa_B) + offset_B
 
         return log_marginal(+1.0) - log_marginal(-1.0)
+
+    def statistics(self, episodes: Episodes) -> dict[str, Tensor]:
+        """The sums of x, of s x and of s; v, along the most probable mu, and kappa.
+
+        v = sum s x - c (sum s) (sum x) with c = tau^2 / (1 + n tau^2), and
+        kappa = r |v| says how sure its direction is.
+        """
+        found = self._sums(episodes)
+        c = self.tau**2 / (1 + episodes.n_context * self.tau**2)
+        v_BD = found["sum_sx"] - c * found["sum_s"] * found["sum_x"]
+        kappa_B1 = self.separation * v_BD.norm(dim=-1, keepdim=True)
+        return {**found, "v": v_BD, "kappa": kappa_B1}
+
+    def _sums(self, episodes: Episodes) -> dict[str, Tensor]:
+        context_x_BND = episodes.context_x_BND.double()
+        sign_BN = 2.0 * episodes.context_y_BN.double() - 1.0
+        return {
+            "sum_x": context_x_BND.sum(1),
+            "sum_sx": torch.einsum("bn,bnd->bd", sign_BN, context_x_BND),
+            "sum_s": sign_BN.sum(1, keepdim=True),
+        }
 
     def corrupted_bayes_logit(
         self, episodes: Episodes, known: KnownLabels, rng: Generator
@@ -158,14 +183,10 @@ class ShiftedMean(Task):
         With c = tau^2 / (1 + n tau^2), these are mu = v / |v| for
         v = sum s x - c (sum s) (sum x), and k = c (sum x - r (sum s) mu).
         """
-        context_x_BND = episodes.context_x_BND.double()
-        sign_BN = 2.0 * episodes.context_y_BN.double() - 1.0
+        known = self.statistics(episodes)
         c = self.tau**2 / (1 + episodes.n_context * self.tau**2)
-        sum_BD = context_x_BND.sum(1)
-        total_B1 = sign_BN.sum(1, keepdim=True)
-        signed_sum_BD = torch.einsum("bn,bnd->bd", sign_BN, context_x_BND)
-        mu_BD = normalize(signed_sum_BD - c * total_B1 * sum_BD, dim=-1)
-        shift_BD = c * (sum_BD - self.separation * total_B1 * mu_BD)
+        mu_BD = normalize(known["v"], dim=-1)
+        shift_BD = c * (known["sum_x"] - self.separation * known["sum_s"] * mu_BD)
         return self._llr(episodes, mu_BD, shift_BD)
 
     def llr_cdf(

@@ -57,6 +57,7 @@ class Variance(Task):
     }
     # No curriculum is needed: on soft targets training leaves the plateau at once.
     symmetries: ClassVar[frozenset[Symmetry]] = frozenset({"classes", "rotation"})
+    sufficient: ClassVar[tuple[str, ...]] = ("n_1", "Q_0", "Q_1")
 
     def __post_init__(self) -> None:
         check(self)
@@ -110,19 +111,36 @@ class Variance(Task):
 
             log M(D (n_1 + 1), Q_1 + |x_q|^2) - log M(D n_1, Q_1) - [same for class 0].
         """
-        square_BN = episodes.context_x_BND.double().square().sum(-1)
-        query_B = episodes.query_x_BD.double().square().sum(-1)
-        label_BN = episodes.context_y_BN.double()
+        return self.bayes_logit_of(
+            self.statistics(episodes), episodes.query_x_BD, episodes.n_context
+        )
 
-        weight_B2N = torch.stack([1 - label_BN, label_BN], dim=1)
-        m_B2 = self.dim * weight_B2N.sum(-1)
-        q_B2 = (weight_B2N * square_BN.unsqueeze(1)).sum(-1)
+    def bayes_logit_of(
+        self, statistics: Mapping[str, Tensor], query_x_BD: Tensor, n_context: int
+    ) -> Tensor:
+        """The same of n_1, Q_0 and Q_1: (B,) float64."""
+        query_B1 = query_x_BD.double().square().sum(-1, keepdim=True)
+        n_1_B1 = statistics["n_1"]
+        m_B2 = self.dim * torch.cat([n_context - n_1_B1, n_1_B1], dim=1)
+        q_B2 = torch.cat([statistics["Q_0"], statistics["Q_1"]], dim=1)
         # All at once: small batches cost by the call.
         m_2B2 = torch.stack([m_B2, m_B2 + self.dim])
-        q_2B2 = torch.stack([q_B2, q_B2 + query_B.unsqueeze(1)])
+        q_2B2 = torch.stack([q_B2, q_B2 + query_B1])
         before_B2, after_B2 = self.log_evidence(m_2B2, q_2B2).unbind(0)
         log_predictive_0_B, log_predictive_1_B = (after_B2 - before_B2).unbind(-1)
         return log_predictive_1_B - log_predictive_0_B
+
+    def statistics(self, episodes: Episodes) -> dict[str, Tensor]:
+        """n_1, the points of class 1, and Q_0 and Q_1, the classes' sums of squares."""
+        square_BN = episodes.context_x_BND.double().square().sum(-1)
+        label_BN = episodes.context_y_BN.double()
+        weight_B2N = torch.stack([1 - label_BN, label_BN], dim=1)
+        q_B2 = (weight_B2N * square_BN.unsqueeze(1)).sum(-1)
+        return {
+            "n_1": label_BN.sum(1, keepdim=True),
+            "Q_0": q_B2[:, :1],
+            "Q_1": q_B2[:, 1:],
+        }
 
     def corrupted_bayes_logit(
         self, episodes: Episodes, known: KnownLabels, rng: Generator
@@ -140,11 +158,9 @@ class Variance(Task):
         These are the root mean squares over a class's coordinates, clipped to their
         range. 0 where the context lacks a class.
         """
-        square_BN = episodes.context_x_BND.double().square().sum(-1)
-        label_BN = episodes.context_y_BN.double()
-        weight_B2N = torch.stack([1 - label_BN, label_BN], dim=1)
-        count_B2 = weight_B2N.sum(-1)
-        total_B2 = (weight_B2N * square_BN.unsqueeze(1)).sum(-1)
+        known = self.statistics(episodes)
+        count_B2 = torch.cat([episodes.n_context - known["n_1"], known["n_1"]], dim=1)
+        total_B2 = torch.cat([known["Q_0"], known["Q_1"]], dim=1)
         variance_B2 = total_B2 / (self.dim * count_B2.clamp_min(1))
         sigma_B2 = variance_B2.sqrt().clamp(self.sigma_min, self.sigma_max)
         logit_B = self.oracle_llr(replace(episodes, latents={"sigma": sigma_B2}))

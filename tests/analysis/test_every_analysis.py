@@ -43,6 +43,7 @@ INTERNAL = (
     *("logit_lens", "logit_attribution", "ov_alignment", "component_ablation"),
     *("alignment_vs_impact", "activation_patching", "attribution_patching"),
     *("path_patching", "qk_circuits", "attention_by_role"),
+    *("probes", "tuned_lens"),
 )
 
 

@@ -115,6 +115,27 @@ def test_bayes_ignores_a_rotation_of_space(name: str, determinant: int) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "name", [name for name, task in TASKS.working().items() if task.sufficient]
+)
+def test_bayes_needs_no_more_than_its_sufficient_statistics(name: str) -> None:
+    episodes, task = few(name), TASKS[name]
+    known = task.statistics(episodes)
+    query_x_BD = episodes.query_x_BD
+    found_B = task.bayes_logit_of(known, query_x_BD, episodes.n_context)
+    assert torch.equal(found_B, task.bayes_logit(episodes))
+    needed = {each: known[each] for each in task.sufficient}
+    assert torch.equal(found_B, task.bayes_logit_of(needed, query_x_BD, 32))
+    for each in known.values():
+        assert each.dtype == torch.float64
+        assert each.shape[0] == len(episodes)
+        assert each.ndim == 2
+    for each in task.sufficient:
+        moved = {**needed, each: needed[each].roll(1, 0)}
+        other_B = task.bayes_logit_of(moved, query_x_BD, 32)
+        assert not torch.allclose(other_B, found_B), f"{each} is not needed"
+
+
 @every_task
 def test_bayes_sees_neither_the_answer_nor_the_latents(name: str) -> None:
     episodes, task = few(name), CASES[name]

@@ -1,0 +1,1 @@
+"""Every method of looking into a model, scored on models whose circuit is known."""

@@ -1,0 +1,1 @@
+"""Analyses that fit something of their own to the streams of a model."""
