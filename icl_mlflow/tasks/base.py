@@ -226,7 +226,7 @@ class Task(Protocol):
             NotKnownError: the task does not have any.
         """
         del episodes
-        raise NotKnownError(f"{type(self).__name__} has no statistics")
+        raise self._unknown("statistics")
 
     def bayes_logit_of(
         self, statistics: Mapping[str, Tensor], query_x_BD: Tensor, n_context: int
@@ -239,7 +239,7 @@ class Task(Protocol):
             NotKnownError: the task does not have any.
         """
         del statistics, query_x_BD, n_context
-        raise NotKnownError(f"{type(self).__name__} has no bayes_logit_of")
+        raise self._unknown("bayes_logit_of")
 
     def corrupted_bayes_logit(
         self, episodes: Episodes, known: KnownLabels, rng: Generator

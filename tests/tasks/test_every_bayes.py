@@ -116,10 +116,10 @@ def test_bayes_ignores_a_rotation_of_space(name: str, determinant: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, task in TASKS.working().items() if task.sufficient]
+    "name", [name for name, task in CASES.items() if task.sufficient]
 )
 def test_bayes_needs_no_more_than_its_sufficient_statistics(name: str) -> None:
-    episodes, task = few(name), TASKS[name]
+    episodes, task = few(name), CASES[name]
     known = task.statistics(episodes)
     query_x_BD = episodes.query_x_BD
     found_B = task.bayes_logit_of(known, query_x_BD, episodes.n_context)
