@@ -27,8 +27,8 @@ def _build(compiler: Compiler) -> None:
         compiler.register(name, 1)
     dim = compiler.architecture.dim
     mean = torch.full((1, dim), 1 / dim, dtype=torch.float64)
-    for points, square in (("x", "square"), ("query", "query_square")):
-        output = compiler.write(square) @ mean
+    for points, name in (("x", "square"), ("query", "query_square")):
+        output = compiler.write(name) @ mean
         compiler.square(1, compiler.read(points), output, size=_POINT)
     square, apart = compiler.read("square"), compiler.write("apart")
     half = compiler.write("middle") / 2

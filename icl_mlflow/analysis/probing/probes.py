@@ -22,6 +22,7 @@ where it does not. Sources: arXiv 1909.03368 (selectivity), and exact Bayes.
 
 import math
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -141,7 +142,7 @@ def summarise(frame: pd.DataFrame) -> dict[str, float]:
     return numbers
 
 
-def _where_held(frame: pd.DataFrame) -> Iterator[tuple[str, Mapping[str, object]]]:
+def _where_held(frame: pd.DataFrame) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each statistic, and the row of the place that holds it most selectively."""
     for statistic, part in frame.groupby("statistic", sort=False):
         order = part.sort_values("selectivity", ascending=False, kind="stable")
