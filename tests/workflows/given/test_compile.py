@@ -42,5 +42,5 @@ def test_it_is_registered_with_its_truth_and_only_once(
 
     loaded = load_model(done.new.model_uri, store.client)
     assert loaded.settings == CIRCUITS["kernel_vote"].settings
-    answers = analyze(run_id=done.run_id, episodes=200, analyses="head_ablation")
-    assert "layer.head 1.1" in answers.verdicts["head_ablation"]
+    answers = analyze(run_id=done.run_id, episodes=200, analyses="component_ablation")
+    assert "layer.head 1.1" in answers.verdicts["component_ablation"]
