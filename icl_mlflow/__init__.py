@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from icl_mlflow.api import ablate, analyze, compare, reproduce, search, train
     from icl_mlflow.episodes import Episodes
     from icl_mlflow.estimators import ESTIMATORS
+    from icl_mlflow.estimators.adapters import of_classifier, of_numpy, of_pyfunc
     from icl_mlflow.estimators.predictor import bayes, estimator, oracle
     from icl_mlflow.evaluation import evaluation_set, predict, scores
     from icl_mlflow.models import Architecture, Transformer
@@ -57,11 +58,15 @@ _PLACES = {
     "fit": "icl_mlflow.training.fit",
     "load_model": "icl_mlflow.tracking.models.lookup",
     "model_card": "icl_mlflow.tracking.models.catalogue",
+    "of_classifier": "icl_mlflow.estimators.adapters",
+    "of_numpy": "icl_mlflow.estimators.adapters",
+    "of_pyfunc": "icl_mlflow.estimators.adapters",
     "oracle": "icl_mlflow.estimators.predictor",
     "predict": "icl_mlflow.evaluation",
     "read_published": "icl_mlflow.published.checkpoint",
     "registered_models": "icl_mlflow.tracking.models.catalogue",
     "reproduce": "icl_mlflow.api",
+    "score": "icl_mlflow.api",
     "scores": "icl_mlflow.evaluation",
     "search": "icl_mlflow.api",
     "ablate": "icl_mlflow.api",
@@ -89,11 +94,15 @@ __all__ = [
     "fit",
     "load_model",
     "model_card",
+    "of_classifier",
+    "of_numpy",
+    "of_pyfunc",
     "oracle",
     "predict",
     "read_published",
     "registered_models",
     "reproduce",
+    "score",
     "scores",
     "search",
     "train",

@@ -18,6 +18,8 @@ from typing import Any, overload
 
 from icl_mlflow.analysis.settings import AnalyzeSettings, CompareSettings
 from icl_mlflow.cli.progress import epochs_progress, progress, training_progress
+from icl_mlflow.estimators.adapters import predictor_of
+from icl_mlflow.scoring.settings import ScoreSettings
 from icl_mlflow.suite.axes import Grid
 from icl_mlflow.suite.execution import Execution
 from icl_mlflow.suite.grid import USUAL, Names, Seeds, names_text
@@ -43,6 +45,7 @@ from icl_mlflow.workflows.compare import (
     prepare_comparison,
 )
 from icl_mlflow.workflows.keywords import execution_of, settings_of, source_of
+from icl_mlflow.workflows.score import Score, carry_out_score, prepare_score
 from icl_mlflow.workflows.search.plan import plan_search
 from icl_mlflow.workflows.search.result import SearchResult
 from icl_mlflow.workflows.search.run import search as carry_out_search
@@ -317,6 +320,51 @@ def analyze(
             on_analysis()
 
         return carry_out(prepared, hear)
+
+
+@quiet_mlflow()
+def score(
+    predictor: Any,
+    analyses: Names | None = None,
+    *,
+    name: str | None = None,
+    log: bool = False,
+    quiet: bool = False,
+    **given: Any,
+) -> Score:
+    """Judge whatever predicts by exact Bayes: ``icl-mlflow score``.
+
+    Args:
+        predictor: a function f(context_x, context_y, query_x) of tensors that answers
+            log-odds, what `of_numpy` makes of one of arrays, a classifier as
+            scikit-learn has them (it is fitted to every context), or what
+            ``mlflow.pyfunc.load_model`` gives.
+        analyses: some of `icl_mlflow.ANALYSES`; the usual ones if none is named. Those
+            that look inside a model are not asked.
+        name: of the predictor, for readers; its own if not given.
+        log: also log the answers as a run.
+        quiet: show no progress.
+        given: settings such as ``task="B"``, ``n_context=16`` or ``episodes=20_000``,
+            and parameters of the task.
+
+    Raises:
+        ValueError: unknown settings, or an analysis that cannot be asked.
+        TypeError: it is no predictor.
+        StoreError: the tracking store cannot be used.
+
+    Example:
+        ``score(LogisticRegression(), ["scoreboard"]).verdicts["scoreboard"]``
+    """
+    if analyses is not None:
+        given["analyses"] = names_text(analyses)
+    settings = ScoreSettings(**given)
+    called = str(name or getattr(predictor, "__name__", type(predictor).__name__))
+    prepared = prepare_score(predictor_of(predictor), settings, called)
+    store = connect(settings.experiment) if log else None
+    if quiet:
+        return carry_out_score(prepared, store=store)
+    with progress(len(prepared.analyses), "analyses", speaks=True) as advance:
+        return carry_out_score(prepared, advance, store=store)
 
 
 @quiet_mlflow()

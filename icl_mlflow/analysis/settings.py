@@ -2,24 +2,13 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from itertools import chain
 
-from icl_mlflow.analysis import ANALYSES
-from icl_mlflow.registry import BrokenPluginError, unknown_name
+from icl_mlflow.analysis.selection import Selecting, analyses_setting
 from icl_mlflow.settings import check, required, setting, task_parameters
 from icl_mlflow.tasks.parameters import shifts_of, takes_task_parameters
 
-_ALL, _DEFAULT = "all", "default"
 #: Fewer episodes pin nothing down, and leave correlations without an interval.
 _FEWEST, _MOST = 100, 100_000_000
-
-
-def _is_in_default(name: str) -> bool:
-    """Whether nobody needs to name an analysis; a broken one is to be reported."""
-    try:
-        return ANALYSES[name].by_default
-    except BrokenPluginError:
-        return True
 
 
 def _devices() -> Collection[str]:
@@ -28,7 +17,7 @@ def _devices() -> Collection[str]:
 
 @takes_task_parameters
 @dataclass(frozen=True, kw_only=True)
-class AnalyzeSettings:
+class AnalyzeSettings(Selecting):
     """Questions put to the registered models of a run.
 
     Raises:
@@ -47,11 +36,7 @@ class AnalyzeSettings:
         text="Ask the weights after each epoch instead (keep_checkpoints=log), and "
         "draw every number against the epoch.",
     )
-    analyses: str = setting(
-        _DEFAULT,
-        "Questions to ask: default (those that take seconds), all, or some, separated "
-        f"by commas: {', '.join(ANALYSES)}.",
-    )
+    analyses: str = analyses_setting()
     episodes: int = setting(
         5_000,
         "Episodes that every model is asked about; costly questions take the first.",
@@ -92,39 +77,7 @@ class AnalyzeSettings:
                 f"model must be models:/NAME/VERSION or models:/NAME@ALIAS, "
                 f"not {self.model!r}"
             )
-        for name in self.named:
-            if name not in ANALYSES:
-                known = (_DEFAULT, _ALL, *ANALYSES)
-                raise unknown_name("analysis", name, known)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The analyses that are asked for, in order, each once."""
-        meant = {_ALL: tuple(ANALYSES), _DEFAULT: self._default}
-        parts = (meant.get(part, (part,)) for part in self._parts)
-        return tuple(dict.fromkeys(chain.from_iterable(parts)))
-
-    @property
-    def named(self) -> tuple[str, ...]:
-        """Those of them that are asked for by name, so that they have to apply."""
-        named = (part for part in self._parts if part not in {_ALL, _DEFAULT})
-        return tuple(dict.fromkeys(named))
-
-    @property
-    def left_out(self) -> tuple[str, ...]:
-        """Analyses that wait to be named, where the default is asked for."""
-        if _DEFAULT not in self._parts:
-            return ()
-        asked = frozenset(self.names)
-        return tuple(name for name in ANALYSES if name not in asked)
-
-    @property
-    def _parts(self) -> tuple[str, ...]:
-        return tuple(part.strip() for part in self.analyses.split(","))
-
-    @property
-    def _default(self) -> tuple[str, ...]:
-        return tuple(name for name in ANALYSES if _is_in_default(name))
+        self.check_analyses()
 
     @property
     def source(self) -> str:

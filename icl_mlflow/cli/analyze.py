@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from icl_mlflow.workflows.analyze import AnalysisResult
+    from icl_mlflow.workflows.score import Score
 
 
 _EXAMPLE = """\b
@@ -63,7 +64,7 @@ def analyze(settings: AnalyzeSettings, how: DryRunSettings) -> None:
     show(prepared.store.where(analyzed.ui_link))
 
 
-def summary(analyzed: "AnalysisResult") -> list[str]:
+def summary(analyzed: "AnalysisResult | Score") -> list[str]:
     """The run, and every question with its answers in short; the report has all."""
     width = max(map(len, analyzed.answers), default=0) + 2
     lines = []
@@ -88,7 +89,7 @@ def _answer_lines(label: str, told: "Mapping[str, str]") -> list[str]:
     return folded(label, "; ".join(divided))
 
 
-def _refused(analyzed: "AnalysisResult") -> list[tuple[str, str, str]]:
+def _refused(analyzed: "AnalysisResult | Score") -> list[tuple[str, str, str]]:
     """An analysis, why it was not asked, and of which models."""
     models: dict[tuple[str, str], list[str]] = {}
     for one in analyzed.refusals:

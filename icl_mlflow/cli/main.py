@@ -40,6 +40,14 @@ COMMANDS = {
         "icl_mlflow.cli.compare:compare",
         "Compare two runs on the same episodes.",
     ),
+    "episodes": (
+        "icl_mlflow.cli.episodes:episodes",
+        "Write episodes with their exact answers to a file.",
+    ),
+    "score": (
+        "icl_mlflow.cli.score:score",
+        "Judge any model, or answers in a file, by exact Bayes.",
+    ),
     "models": (
         "icl_mlflow.cli.store.models:models",
         "List registered models; show the card of one.",

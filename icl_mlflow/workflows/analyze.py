@@ -5,14 +5,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from icl_mlflow.analysis import ANALYSES
 from icl_mlflow.analysis.base import Subject
-from icl_mlflow.analysis.report.answer import Answer, answers
 from icl_mlflow.analysis.report.card import card
 from icl_mlflow.analysis.report.page import Refusal
 from icl_mlflow.analysis.settings import AnalyzeSettings
 from icl_mlflow.analysis.subject import subjects
-from icl_mlflow.registry import BrokenPluginError
 from icl_mlflow.tracking.models.sources import (
     ReferencedModels,
     pull,
@@ -20,9 +17,11 @@ from icl_mlflow.tracking.models.sources import (
 )
 from icl_mlflow.tracking.store.connection import Store, connect, open_client
 from icl_mlflow.workflows.analysis.answers import verdicts
+from icl_mlflow.workflows.analysis.asking import answers_to, refusals_of
 from icl_mlflow.workflows.analysis.checkpoints import courses_of
 from icl_mlflow.workflows.analysis.log import frames, log_analysis
-from icl_mlflow.workflows.analysis.measure import Answered, measure_all
+from icl_mlflow.workflows.analysis.measure import measure_all
+from icl_mlflow.workflows.analysis.origin import origin_of
 from icl_mlflow.workflows.analysis.training_history import training_answers
 
 
@@ -119,7 +118,7 @@ def questions(settings: AnalyzeSettings) -> Questions:
     find = pull_checkpoints if settings.checkpoints else pull
     pulled = find(client, settings.source)
     asked_subjects = tuple(subjects(pulled.trained_models, settings.request))
-    refusals = _refusals(settings, asked_subjects)
+    refusals = refusals_of(settings, asked_subjects)
     refused = {(refusal.analysis, refusal.model) for refusal in refusals}
     return Questions(
         settings=settings,
@@ -150,8 +149,9 @@ def carry_out(
     """
     asked, store = prepared.questions, prepared.store
     settings = asked.settings
+    origin = origin_of(store, settings, asked.pulled, asked.subjects)
     with log_analysis(
-        store, settings, asked.pulled, asked.subjects, parent_run_id=parent_run_id
+        store, settings, origin, asked.subjects, parent_run_id=parent_run_id
     ) as logger:
         answered = measure_all(
             asked.subjects,
@@ -165,7 +165,7 @@ def carry_out(
             logger.log_answers(found, asked.refusals, series)
         else:
             found = training_answers(store, asked.pulled)
-            found += _answers(settings, answered)
+            found += answers_to(settings, answered)
             logger.log_answers(found, asked.refusals)
     return AnalysisResult(
         run_id=logger.run_id,
@@ -176,45 +176,3 @@ def carry_out(
         ui_link=logger.ui_link,
         report_link=logger.report_link,
     )
-
-
-def _refusals(
-    settings: AnalyzeSettings, asked_subjects: tuple[Subject, ...]
-) -> tuple[Refusal, ...]:
-    """What cannot be asked of whom.
-
-    Raises:
-        ValueError: somebody asked for an analysis by name, and no model can be asked.
-    """
-    found: list[Refusal] = []
-    for name in settings.names:
-        refused = [
-            Refusal(analysis=name, model=subject.name, reason=reason)
-            for subject in asked_subjects
-            if (reason := _reason(name, subject))
-        ]
-        is_named = name in settings.named
-        if is_named and len(refused) == len(asked_subjects):
-            raise ValueError(
-                f"{name} cannot be asked of {refused[0].model}: {refused[0].reason}"
-            )
-        found += refused
-    return tuple(found)
-
-
-def _reason(name: str, subject: Subject) -> str | None:
-    """Why this analysis cannot be asked of a model, if so."""
-    try:
-        return ANALYSES[name].refuses(subject)
-    except BrokenPluginError as error:
-        return str(error)
-
-
-def _answers(settings: AnalyzeSettings, answered: list[Answered]) -> list[Answer]:
-    found: list[Answer] = []
-    groups = {one.group for each in answered for one in each.values()}
-    for name in settings.names:
-        measured = [each[name] for each in answered if name in each]
-        if measured:
-            found += answers(name, ANALYSES[name], measured, of_suite=len(groups) > 1)
-    return found

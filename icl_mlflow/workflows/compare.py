@@ -21,7 +21,7 @@ from icl_mlflow.tracking.models.sources import ReferencedModels, pull
 from icl_mlflow.tracking.runs.lifecycle import open_run
 from icl_mlflow.tracking.store.connection import Store, connect, open_client
 from icl_mlflow.training.compute.device import compute_threads
-from icl_mlflow.workflows.analysis.log import source_link, title
+from icl_mlflow.workflows.analysis.origin import source_link, title
 
 _ENDS = ("/low", "/high")
 

@@ -24,6 +24,11 @@ from icl_mlflow.cli.store.reap import duration
 from icl_mlflow.compiled.settings import CompileSettings
 from icl_mlflow.published.experiment import experiment
 from icl_mlflow.published.settings import ImportSettings
+from icl_mlflow.scoring.settings import (
+    EpisodesSettings,
+    ScoredSettings,
+    ScoreSettings,
+)
 from icl_mlflow.settings import value_type
 from icl_mlflow.suite.axes import axes_of
 from icl_mlflow.suite.execution import Execution
@@ -57,6 +62,8 @@ KINDS: dict[str, tuple[type, ...]] = {
     "search": (TrainSettings, SearchSettings, LaunchSettings),
     "analyze": (AnalyzeSettings, DryRunSettings),
     "compare": (CompareSettings,),
+    "episodes": (EpisodesSettings,),
+    "score": (ScoredSettings, ScoreSettings),
     "models": (),
     "export": (),
     "reproduce": (TrainSettings, ReproduceSettings, Execution, LaunchSettings),
@@ -147,7 +154,10 @@ WRONG_TEXT: dict[str, st.SearchStrategy[str] | None] = {
     "path": fails(published_files),
     "published_experiment": fails(experiment),
     "experiment": None,
+    "out": fails(lambda text: EpisodesSettings(out=text)),
     "output": None,
+    "predictions": TEXT,
+    "truth": TEXT,
     "ray_address": TEXT,  # without engine=ray
     "yes": st.just("yes"),  # a switch takes no value
 }

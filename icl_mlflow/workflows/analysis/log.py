@@ -11,7 +11,6 @@ import torch
 
 from icl_mlflow.analysis.base import Subject
 from icl_mlflow.analysis.report.answer import Answer
-from icl_mlflow.analysis.report.commands import commands
 from icl_mlflow.analysis.report.description import costly_text, episodes_text
 from icl_mlflow.analysis.report.page import (
     Refusal,
@@ -22,21 +21,23 @@ from icl_mlflow.analysis.report.page import (
 from icl_mlflow.analysis.report.section import Section, sections_of
 from icl_mlflow.analysis.settings import AnalyzeSettings
 from icl_mlflow.analysis.subject import STREAM
-from icl_mlflow.escaping import markdown_code, markdown_link
+from icl_mlflow.scoring.settings import ScoreSettings
 from icl_mlflow.settings import values_of
 from icl_mlflow.tracking.local.temporary import temporary_folder
-from icl_mlflow.tracking.models.sources import ReferencedModels
 from icl_mlflow.tracking.runs.lifecycle import RunLog, open_run
 from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.training.datasets import Dataset, episodes_profile, profile_digest
 from icl_mlflow.version import VERSION
 from icl_mlflow.workflows.analysis.answers import described, headlines
+from icl_mlflow.workflows.analysis.origin import Origin
 
 _REPORT = "report.html"
 
 #: The one tag that a source run gets: its latest analysis.
 LINK_TAG = "analysis_run_id"
 
+#: What may have been asked for.
+Asked = AnalyzeSettings | ScoreSettings
 #: Metrics by step.
 Series = Sequence[tuple[int, Mapping[str, float]]]
 
@@ -53,8 +54,8 @@ class AnalysisLog:
     def __init__(
         self,
         log: RunLog,
-        settings: AnalyzeSettings,
-        pulled: ReferencedModels,
+        settings: Asked,
+        origin: Origin,
         asked_subjects: Sequence[Subject],
     ) -> None:
         self.run_id = log.run_id
@@ -62,7 +63,7 @@ class AnalysisLog:
         self.report_link = log.store.run_link(log.run_id, _REPORT)
         self._log = log
         self._settings = settings
-        self._pulled = pulled
+        self._origin = origin
         self._subjects = asked_subjects
 
     def log_answers(
@@ -82,18 +83,17 @@ class AnalysisLog:
         self._log.metric_series(series or [(0, headlines(found))])
         for name, frame in frames(found).items():
             self._log.table(name, frame)
-        self._log.table("models", models_table(self._pulled))
+        self._log.table("models", self._origin.models)
         self._log.table("numbers", numbers_table(found))
         sections = sections_of(found)
         self._log_figures(sections)
         report = self._report(sections, refusals)
         self._log.text(_REPORT, render(report))
         self._log.description(
-            described(
-                _description(self._log.store, self._pulled), found, self.report_link
-            )
+            described(self._origin.description, found, self.report_link)
         )
-        self._log.tags({LINK_TAG: self.run_id}, run_id=self._pulled.run_id)
+        if source := self._origin.source:
+            self._log.tags({LINK_TAG: self.run_id}, run_id=source.identity)
 
     def _log_figures(self, sections: Sequence[Section]) -> None:
         with temporary_folder() as folder:
@@ -102,20 +102,15 @@ class AnalysisLog:
                 file.write_bytes(one.png)
                 self._log.artifact(file, "figures")
 
-    @property
-    def _title(self) -> str:
-        if self._settings.checkpoints:
-            return f"{self._pulled.run_name}, {len(self._subjects)} checkpoints"
-        return title(self._pulled.run_name, self._subjects)
-
     def _report(
         self, sections: Sequence[Section], refusals: Sequence[Refusal]
     ) -> Report:
-        asked, store = self._settings, self._log.store
+        asked, origin = self._settings, self._origin
+        here = Source(what="results in run", identity=self.run_id, link=self.ui_link)
         given = {k: v for k, v in values_of(asked).items() if v is not None}
         return Report(
             kind="icl-mlflow analysis",
-            title=self._title,
+            title=origin.title,
             lead=(
                 f"{len(self._subjects)} "
                 f"{'model' if len(self._subjects) == 1 else 'models'}, "
@@ -128,21 +123,14 @@ class AnalysisLog:
                     costly_text([one.question for one in sections], asked.episodes),
                 ]
             ),
-            models=models_table(self._pulled),
+            models=origin.models,
             sections=sections,
             by_topic=True,
             left_out=asked.left_out,
             refusals=_merged(refusals, len(self._subjects)),
-            commands=commands(asked),
+            commands=origin.commands,
             settings=given,
-            sources=[
-                Source(
-                    what="trained in run",
-                    identity=self._pulled.run_id,
-                    link=source_link(store, self._pulled),
-                ),
-                Source(what="results in run", identity=self.run_id, link=self.ui_link),
-            ],
+            sources=[*filter(None, [origin.source]), here],
             made_with={
                 "icl-mlflow": VERSION,
                 "torch": torch.__version__,
@@ -154,34 +142,27 @@ class AnalysisLog:
 @contextmanager
 def log_analysis(
     store: Store,
-    settings: AnalyzeSettings,
-    pulled: ReferencedModels,
+    settings: Asked,
+    origin: Origin,
     asked_subjects: Sequence[Subject],
     *,
     parent_run_id: str | None = None,
 ) -> Iterator[AnalysisLog]:
     """Open the run of an analysis, linked to its source."""
-    shifts = "".join(f"-{k}{v:g}" for k, v in settings.request.shifts.items())
     params = {k: v for k, v in values_of(settings).items() if k != "experiment"}
     with open_run(
         store,
-        name=f"{pulled.run_name}-analysis{shifts}",
+        name=origin.run_name,
         kind="analysis",
         params=params,
-        tags={
-            "source_run_id": pulled.run_id,
-            "source_run_ids": ",".join(m.stored.run_id for m in pulled.models),
-            "source_models": ",".join(m.stored.reference for m in pulled.models),
-            "task": _all_of(s.settings.task for s in asked_subjects),
-            "variant": _all_of(s.settings.variant for s in asked_subjects),
-        },
-        description=_description(store, pulled),
+        tags=origin.tags,
+        description=origin.description,
         parent_run_id=parent_run_id,
     ) as log:
         log.json("settings.json", values_of(settings))
         for used in {one.key: one for one in map(_dataset, asked_subjects)}.values():
             log.dataset(used)
-        yield AnalysisLog(log, settings, pulled, asked_subjects)
+        yield AnalysisLog(log, settings, origin, asked_subjects)
 
 
 def frames(found: Sequence[Answer]) -> dict[str, pd.DataFrame]:
@@ -194,23 +175,6 @@ def frames(found: Sequence[Answer]) -> dict[str, pd.DataFrame]:
         )
         for name in names
     }
-
-
-def models_table(pulled: ReferencedModels) -> pd.DataFrame:
-    """One row a model: what it is called, where it came from, and its hash."""
-    return pd.DataFrame(
-        [
-            {
-                "model": model.trained_model.name,
-                "variant": model.trained_model.settings.variant,
-                "seed": model.trained_model.settings.seed,
-                "registered as": model.stored.reference,
-                "trained in run": model.stored.run_id,
-                "SHA-256": model.sha256[:12],
-            }
-            for model in pulled.models
-        ]
-    )
 
 
 def numbers_table(found: Sequence[Answer]) -> pd.DataFrame:
@@ -232,31 +196,6 @@ def numbers_table(found: Sequence[Answer]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def title(run_name: str, asked_subjects: Sequence[Subject]) -> str:
-    """``A-baseline-seed0``, or ``A-baseline, 3 seeds``, or what a suite is called."""
-    n_models = len(asked_subjects)
-    if n_models == 1:
-        return asked_subjects[0].name
-    kinds = {(one.settings.task, one.settings.variant) for one in asked_subjects}
-    if len(kinds) > 1:
-        return f"{run_name}, {n_models} models"
-    ((task, variant),) = kinds
-    return f"{task}-{variant}, {n_models} seeds"
-
-
-def source_link(store: Store, pulled: ReferencedModels) -> str:
-    """The source run's page, which may be in another experiment."""
-    there = replace(store, experiment_id=pulled.experiment_id)
-    return there.run_link(pulled.run_id)
-
-
-def _description(store: Store, pulled: ReferencedModels) -> str:
-    return (
-        f"Analysis of {markdown_link(pulled.run_name, source_link(store, pulled))}, "
-        f"run {markdown_code(pulled.run_id)}."
-    )
-
-
 def _merged(refusals: Sequence[Refusal], n_models: int) -> list[Refusal]:
     """One line for what all models refuse for the same reason."""
     found: list[Refusal] = []
@@ -270,10 +209,6 @@ def _merged(refusals: Sequence[Refusal], n_models: int) -> list[Refusal]:
         if merged not in found:
             found.append(merged)
     return found
-
-
-def _all_of(values: Iterator[str]) -> str:
-    return ",".join(dict.fromkeys(values))
 
 
 def _dataset(subject: Subject) -> Dataset:

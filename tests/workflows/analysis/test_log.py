@@ -1,16 +1,13 @@
 """What an analysis leaves says of every number which models it is about."""
 
-from typing import Any
-
 import pandas as pd
-import pytest
 from matplotlib.figure import Figure
 
 from icl_mlflow.analysis.report.answer import Answer
 from icl_mlflow.analysis.report.page import Refusal
 from icl_mlflow.statistics import Interval
-from icl_mlflow.workflows.analysis.log import _merged, frames, numbers_table, title
-from tests.analysis.conftest import SubjectOf, subject_of
+from icl_mlflow.workflows.analysis.log import _merged, frames, numbers_table
+from tests.analysis.conftest import subject_of
 
 __all__ = ["subject_of"]
 
@@ -50,22 +47,6 @@ def test_every_number_has_its_analysis_group_and_interval() -> None:
         ["scoreboard", "", "accuracy", 0.7, 0.6, 0.8, 3],
     ]
     assert list(numbers_table([]).columns)[:3] == ["analysis", "group", "number"]
-
-
-@pytest.mark.parametrize(
-    ("models", "called"),
-    [
-        ([{"seed": 3}], "A-baseline-seed3"),
-        ([{"seed": 0}, {"seed": 1}], "A-baseline, 2 seeds"),
-        ([{}, {"variant": "no_labels"}], "my suite, 2 models"),
-        ([{}, {"task": "B"}], "my suite, 2 models"),
-    ],
-)
-def test_an_analysis_is_called_after_its_models(
-    subject_of: SubjectOf, models: list[dict[str, Any]], called: str
-) -> None:
-    asked = [subject_of(**each) for each in models]
-    assert title("my suite", asked) == called
 
 
 def test_what_all_models_refuse_alike_is_one_line() -> None:

@@ -1,0 +1,1 @@
+"""Scoring of whatever answers: predictors from anywhere, and answers in a file."""
