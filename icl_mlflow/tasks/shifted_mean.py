@@ -27,6 +27,10 @@ from icl_mlflow.tasks.integrals.bessel import log_bessel_over_power
 from icl_mlflow.tasks.integrals.shifted_mean_corrupted import corrupted_logit
 from icl_mlflow.tasks.labels import KnownLabels
 
+#: Coordinates of points that are moved to their class at once, so that what is added to
+#: long or many episodes takes no second copy of them.
+_BLOCK = 1 << 22
+
 
 @dataclass(frozen=True)
 class ShiftedMean(Task):
@@ -79,10 +83,13 @@ class ShiftedMean(Task):
         mu_B1D, shift_B1D = (latents[name].unsqueeze(1) for name in ("mu", "shift"))
         shape = (*y_BS.shape, self.dim)
         x_BSD = torch.randn(shape, generator=rng, device=rng.device)
-        half_sign_BS1 = (y_BS - 0.5).unsqueeze(-1)
-        x_BSD += torch.addcmul(
-            shift_B1D, half_sign_BS1, mu_B1D, value=2 * self.separation
-        )
+        n_rows = max(1, _BLOCK // x_BSD[0].numel())
+        for x, y, mu, shift in zip(
+            *(each.split(n_rows) for each in (x_BSD, y_BS, mu_B1D, shift_B1D)),
+            strict=True,
+        ):
+            half_sign = (y - 0.5).unsqueeze(-1)
+            x += torch.addcmul(shift, half_sign, mu, value=2 * self.separation)
         return x_BSD
 
     def log_likelihood(

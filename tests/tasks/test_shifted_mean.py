@@ -13,6 +13,7 @@ from torch import Tensor
 
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.evaluation import auc
+from icl_mlflow.tasks import shifted_mean
 from icl_mlflow.tasks.shifted_mean import ShiftedMean
 from tests.tasks.contract import (
     assert_log_likelihood_is_that_of_the_law,
@@ -221,6 +222,17 @@ def test_the_latents_have_the_stated_prior() -> None:
 
 def law_of_x(y: int, latents: dict[str, np.ndarray]) -> Any:
     return norm(loc=latents["shift"] + (2 * y - 1) * latents["mu"])
+
+
+@pytest.mark.parametrize("block", [1, 100, 4_000])
+def test_points_are_the_same_however_many_are_moved_at_once(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = ShiftedMean(dim=3).sample(50, 20, stream="test")
+    monkeypatch.setattr(shifted_mean, "_BLOCK", block)
+    in_parts = ShiftedMean(dim=3).sample(50, 20, stream="test")
+    assert torch.equal(in_parts.context_x_BND, whole.context_x_BND)
+    assert torch.equal(in_parts.query_x_BD, whole.query_x_BD)
 
 
 def test_episodes_and_oracle_follow_the_law_of_x() -> None:
