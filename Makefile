@@ -81,7 +81,7 @@ audit: $(INSTALLED)  ## known vulnerabilities of what is installed; asks PyPI
 	$(BIN)/pip-audit --local --skip-editable
 
 test: check  ## every check and every test but the slow ones
-	$(RUN) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto -m "not slow"  # a process a core, one thread each
+	$(RUN) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow"  # one thread each
 
 test-slow: $(INSTALLED)  ## the tests that take minutes
 	$(RUN) $(BIN)/python -m pytest -q -m slow

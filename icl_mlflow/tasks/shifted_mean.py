@@ -84,12 +84,10 @@ class ShiftedMean(Task):
         shape = (*y_BS.shape, self.dim)
         x_BSD = torch.randn(shape, generator=rng, device=rng.device)
         n_rows = max(1, _BLOCK // x_BSD[0].numel())
-        for x, y, mu, shift in zip(
-            *(each.split(n_rows) for each in (x_BSD, y_BS, mu_B1D, shift_B1D)),
-            strict=True,
-        ):
+        parts = (torch.split(each, n_rows) for each in (x_BSD, y_BS, mu_B1D, shift_B1D))
+        for x, y, mu, shift in zip(*parts, strict=True):
             half_sign = (y - 0.5).unsqueeze(-1)
-            x += torch.addcmul(shift, half_sign, mu, value=2 * self.separation)
+            x.add_(torch.addcmul(shift, half_sign, mu, value=2 * self.separation))
         return x_BSD
 
     def log_likelihood(

@@ -36,7 +36,11 @@ def test_a_rate_typed_in_any_way_trains(store: Store) -> None:
     [
         ("task=Z", "Error: unknown task 'Z'; choose one of: A, B"),
         ("lr=abc", "Error: Invalid value for '--lr': 'abc' is not a valid float."),
-        ("task=", "Error: unknown task ''; choose one of: A, B"),
+        pytest.param(
+            "task=",
+            "Error: unknown task ''; choose one of: A, B",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_a_failed_run(
@@ -70,7 +74,9 @@ def test_the_description_and_tags_of_the_run_that_is_given_stay(store: Store) ->
     assert said.items() <= run.data.tags.items()
 
 
-@pytest.mark.parametrize("entry_point", ["train", "analyze"])
+@pytest.mark.parametrize(
+    "entry_point", ["train", pytest.param("analyze", marks=pytest.mark.slow)]
+)
 def test_a_dry_run_is_refused_in_one_line(store: Store, entry_point: str) -> None:
     needed = ["run_id=4f2a"] if entry_point == "analyze" else PARAMETERS
     result = mlflow_run(entry_point, "dry_run=true", *needed)

@@ -172,6 +172,7 @@ def test_a_suite_that_finds_the_disk_full_says_so_by_its_exit_code(
     counts.assert_clean()
 
 
+@pytest.mark.slow
 def test_a_full_temporary_folder_is_named_with_its_variable(
     work: Workplace, tmp_path: Path
 ) -> None:

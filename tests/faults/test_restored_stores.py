@@ -75,7 +75,7 @@ class Backup:
             self._server.start()
 
 
-@pytest.fixture(params=["database", "server"])
+@pytest.fixture(params=["database", pytest.param("server", marks=pytest.mark.slow)])
 def backup(
     request: pytest.FixtureRequest,
     new_folder: Path,
@@ -244,7 +244,10 @@ def test_a_suite_that_the_store_has_lost_is_still_one(backup: Backup) -> None:
 
 
 @pytest.mark.parametrize("backup", ["database"], indirect=True)
-@pytest.mark.parametrize("how", ["the same command", "what reap says"])
+@pytest.mark.parametrize(
+    "how",
+    ["the same command", pytest.param("what reap says", marks=pytest.mark.slow)],
+)
 def test_a_run_that_was_made_anew_and_killed_goes_on(
     backup: Backup, new_folder: Path, tally: Callable[..., Tally], how: str
 ) -> None:

@@ -111,7 +111,7 @@ def alone(
     [
         ("processes", 0.0),
         ("stacked", 1e-5),
-        pytest.param("ray", 0.0, marks=ON_RAY),
+        pytest.param("ray", 0.0, marks=[ON_RAY, pytest.mark.slow]),
     ],
 )
 def test_a_member_ends_as_a_single_training_does(

@@ -121,6 +121,7 @@ def test_all_means_every_listed_variant_that_the_task_can_have() -> None:
     assert set(VARIANTS) - set(choose_variants("all", "B")) == {"no_nuisance"}
 
 
+@pytest.mark.slow
 def test_one_killed_member_is_told_and_goes_on_alone(store: Store) -> None:
     command = [sys.executable, "-m", "icl_mlflow.cli.main", "ablate"]
     command += ["--preset", "smoke", "--variants", "no_labels", "--seeds", "0,1"]

@@ -33,7 +33,14 @@ def said(world: str, n_variants: int, n_seeds: int) -> dict[str, float]:
 
 
 @pytest.mark.parametrize(
-    ("n_variants", "n_seeds"), [(1, 2), (1, 5), (4, 3), (4, 10), (12, 5)]
+    ("n_variants", "n_seeds"),
+    [
+        (1, 2),
+        (1, 5),
+        (4, 3),
+        pytest.param(4, 10, marks=pytest.mark.slow),
+        pytest.param(12, 5, marks=pytest.mark.slow),
+    ],
 )
 @pytest.mark.parametrize("world", list(BY_NAME))
 def test_no_false_call_is_more_frequent_than_promised(

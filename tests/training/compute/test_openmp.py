@@ -126,7 +126,9 @@ for wanted in (0, 2):
 """
 
 
-@pytest.mark.parametrize("busy", [CORES - 1, 6 * CORES])
+@pytest.mark.parametrize(
+    "busy", [CORES - 1, pytest.param(6 * CORES, marks=pytest.mark.slow)]
+)
 def test_beside_neighbours_one_thread_is_taken_for_each_free_core(busy: int) -> None:
     environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
     with neighbours(busy):
