@@ -9,14 +9,11 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
-from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from benchmarks.frontier import pre_norm
 from benchmarks.frontier.muon import MuonOptimisation
-from icl_mlflow.evaluation import EvaluationSet, log_loss, predict, scores
-from icl_mlflow.models import Transformer
-from icl_mlflow.models.forward import logits
+from icl_mlflow.evaluation import log_loss, predict, scores
+from icl_mlflow.models import InContextModel
 from icl_mlflow.tasks import TASKS
 from icl_mlflow.tasks.base import with_parameters
 from icl_mlflow.training.compute.device import compute_threads
@@ -24,7 +21,7 @@ from icl_mlflow.training.fit import evaluation_episodes
 from icl_mlflow.training.member_state import snapshot
 from icl_mlflow.training.problem import Problem, initial_model, problem, training_batch
 from icl_mlflow.training.settings import TrainSettings
-from icl_mlflow.training.step import Forward, Optimisation
+from icl_mlflow.training.step import Optimisation
 from icl_mlflow.variants.context import flip_labels
 
 
@@ -58,12 +55,12 @@ def other_task(chosen: Problem, _progress: float, step: int) -> Problem:
     return replace(chosen, task=task, easing={})
 
 
-def untouched(_model: Transformer) -> None:
+def untouched(_model: InContextModel) -> None:
     """Start as the package does."""
 
 
 @torch.no_grad()
-def likeness(model: Transformer) -> None:
+def likeness(model: InContextModel) -> None:
     """Start where tokens attend to their like: W_K = W_Q, doubled (2506.13688)."""
     for name, weight in model.named_parameters():
         if name.endswith("in_proj_weight"):
@@ -77,7 +74,7 @@ class Alternative:
     """One change of how a model is trained.
 
     Attributes:
-        forward: the model itself.
+        variant: of the model, in place of the recipe's; empty for that.
         start: what is done to the initial model.
         uses_muon: whether Muon moves the hidden matrices, and AdamW the rest.
         averaged: how much of an exponential average of the weights every step keeps;
@@ -86,8 +83,8 @@ class Alternative:
             steps that curricula take, and at some step.
     """
 
-    forward: Forward = logits
-    start: Callable[[Transformer], None] = untouched
+    variant: str = ""
+    start: Callable[[InContextModel], None] = untouched
     uses_muon: bool = False
     averaged: float = 0.0
     eased: Callable[[Problem, float, int], Problem] = as_it_is
@@ -105,11 +102,13 @@ def excess_risk(
         alternative: what is changed.
         on_epoch: called after every validation.
     """
+    if alternative.variant:
+        settings = replace(settings, variant=alternative.variant)
     chosen = problem(settings)
     model = initial_model(settings)
     alternative.start(model)
     average = _average(model, alternative.averaged) if alternative.averaged else None
-    judged = cast("Transformer", average.module) if average else model
+    judged = cast("InContextModel", average.module) if average else model
     with compute_threads(settings.threads):
         validation = evaluation_episodes(settings, chosen, "validation")
         optimisation = _optimisation(settings, chosen, alternative, model)
@@ -119,29 +118,29 @@ def excess_risk(
             if average:
                 average.update_parameters(model)
             if step % settings.steps_per_epoch == 0:
-                logit_B = _answers(judged, alternative, validation)
+                logit_B = predict(judged, validation.seen)
                 loss = log_loss(logit_B, validation.label_B)
                 if loss < best_loss:
                     best, best_loss = snapshot(judged), loss
                 on_epoch()
         judged.load_state_dict(best)
         test = evaluation_episodes(settings, chosen, "test")
-        return scores(_answers(judged, alternative, test), test)["excess_risk"]
+        return scores(predict(judged, test.seen), test)["excess_risk"]
 
 
 def _optimisation(
     settings: TrainSettings,
     chosen: Problem,
     alternative: Alternative,
-    model: Transformer,
+    model: InContextModel,
 ) -> Optimisation | MuonOptimisation:
     if alternative.uses_muon:
         return MuonOptimisation(settings, model)
     frozen = chosen.variant.frozen
-    return Optimisation(settings, model, frozen, forward=alternative.forward)
+    return Optimisation(settings, model, frozen)
 
 
-def _average(model: Transformer, kept: float) -> AveragedModel:
+def _average(model: InContextModel, kept: float) -> AveragedModel:
     ema = get_ema_multi_avg_fn(kept)  # type: ignore[no-untyped-call]
     return AveragedModel(model, multi_avg_fn=ema)
 
@@ -159,19 +158,7 @@ def _step(
     optimisation.step(training_batch(settings, chosen, step, "cpu"))
 
 
-def _answers(
-    model: Transformer, alternative: Alternative, truth: EvaluationSet
-) -> Tensor:
-    parameters = dict(model.named_parameters())
-
-    def answer(x_BND: Tensor, y_BN: Tensor, query_x_BD: Tensor) -> Tensor:
-        features_BSF = model.features(x_BND, y_BN, query_x_BD)
-        return alternative.forward(parameters, model.architecture, features_BSF)
-
-    return predict(answer, truth.seen)
-
-
-PRE_NORM = Alternative(forward=pre_norm.logits)
+PRE_NORM = Alternative(variant="pre_norm")
 AVERAGED = Alternative(averaged=0.99)
 SHORT_CONTEXTS = Alternative(eased=short_contexts)
 NOISY_LABELS = Alternative(eased=noisy_labels)

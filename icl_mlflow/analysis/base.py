@@ -16,7 +16,7 @@ from torch import Tensor
 
 from icl_mlflow.analysis.findings import Conclusion, Findings
 from icl_mlflow.evaluation import EvaluationSet, Predictor, predict
-from icl_mlflow.models import Transformer
+from icl_mlflow.models import InContextModel, Transformer
 from icl_mlflow.statistics import Interval
 from icl_mlflow.tasks.base import Task
 from icl_mlflow.training.problem import Problem
@@ -42,12 +42,14 @@ class Subject:
     Attributes:
         name: of the run, such as ``A-baseline-seed0``.
         predictor: what answers; the transformer itself, or a stand-in such as Bayes.
-        transformer: for analyses of internals; None for a stand-in without any.
+        transformer: for analyses of internals; None for what has none that they know:
+            a stand-in, another family of models, other blocks.
         settings: of the training run.
         problem: what it was trained on: task, variant, architecture, context length.
         task: what it is asked about; the training task unless shifted.
         truth: the episodes of ``task``, with exact answers.
         seed: of every further random draw.
+        model: that was trained, of whatever family; None for a stand-in.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Subject:
     task: Task
     truth: EvaluationSet
     seed: int
+    model: InContextModel | None = None
     _found: dict[Callable[["Subject"], Any], Any] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )

@@ -1,10 +1,12 @@
 """The subjects of an analysis: trained models, with episodes and exact answers."""
 
 from collections.abc import Sequence
+from typing import cast
 
 from icl_mlflow.analysis.base import Subject
 from icl_mlflow.analysis.settings import EvaluationRequest
 from icl_mlflow.evaluation import EvaluationSet, evaluation_set
+from icl_mlflow.models import InContextModel, Transformer
 from icl_mlflow.streams import generator
 from icl_mlflow.tasks.base import Task, parameters, with_parameters
 from icl_mlflow.tasks.wrappers.wrapping import WRAPPER_PARAMETERS
@@ -38,7 +40,8 @@ def subjects(
             Subject(
                 name=trained_model.name,
                 predictor=model,
-                transformer=model,
+                transformer=looked_into(model),
+                model=model,
                 settings=trained_model.settings,
                 problem=chosen,
                 task=task,
@@ -47,6 +50,11 @@ def subjects(
             )
         )
     return found
+
+
+def looked_into(model: InContextModel) -> Transformer | None:
+    """The model, if analyses of internals know its parts."""
+    return cast("Transformer", model) if model.architecture.is_published else None
 
 
 def shifted_task(name: str, task: Task, shifts: dict[str, float]) -> Task:

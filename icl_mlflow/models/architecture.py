@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from icl_mlflow.models.families import FAMILIES
 from icl_mlflow.settings import check, setting
 
 
@@ -17,6 +18,12 @@ class Architecture:
         n_heads: attention heads H of a block; divides ``d_model``.
         embedding: how episodes become tokens.
         query_hidden: whether the context's tokens attend to each other alone.
+        norm: where a block normalises: after each addition (``post``), or before
+            attention and before the MLP (``pre``).
+        attention: how scores become weights: ``softmax``, or as they are, over the
+            number of tokens seen (``linear``).
+        family: of models, `icl_mlflow.models.families`; one without blocks is made as
+            large as the transformer of these numbers.
     """
 
     dim: int = setting(16, "Dimension of x.", minimum=1, maximum=65_536)
@@ -34,15 +41,37 @@ class Architecture:
     query_hidden: bool = setting(
         default=False, text="Whether the context's tokens attend to each other alone."
     )
+    norm: str = setting(
+        "post", "Where a block normalises.", choices=lambda: ("post", "pre")
+    )
+    attention: str = setting(
+        "softmax",
+        "How scores become weights.",
+        choices=lambda: ("softmax", "linear"),
+    )
+    family: str = setting(
+        "transformer", "Family of the model.", choices=lambda: FAMILIES
+    )
 
     def __post_init__(self) -> None:
         check(self)
+        if self.family != "transformer" and self.embedding != "summed":
+            raise ValueError(
+                f"family={self.family} reads points with their labels: embedding must "
+                f"be summed, not {self.embedding}"
+            )
         if self.d_model % self.n_heads:
             divisors = [n for n in range(1, self.d_model + 1) if self.d_model % n == 0]
             raise ValueError(
                 f"n_heads={self.n_heads} does not divide d_model={self.d_model}; "
                 f"choose one of: {', '.join(map(str, divisors))}"
             )
+
+    @property
+    def is_published(self) -> bool:
+        """Whether it is the published model: post-LN blocks with softmax attention."""
+        of_blocks = (self.family, self.norm, self.attention)
+        return of_blocks == ("transformer", "post", "softmax")
 
     @property
     def head_width(self) -> int:

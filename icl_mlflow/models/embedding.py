@@ -46,6 +46,10 @@ class Embedding(Protocol):
         """Position and bias of every token: (S, M)."""
         ...
 
+    def query_table(self, parameters: Parameters, n_tokens: int) -> Tensor:
+        """Position and bias of a query that is token 0, 1, ... of S: (S, M)."""
+        ...
+
 
 def _table(architecture: Architecture) -> Initial:
     return Initial((1, architecture.positions, architecture.d_model), normal=0.02)
@@ -113,6 +117,10 @@ class Summed:
             context_M, parameters["query_proj.bias"], n_tokens
         )
 
+    def query_table(self, parameters: Parameters, n_tokens: int) -> Tensor:
+        positions_SM = _positions(parameters["pos_emb"], n_tokens)
+        return positions_SM + parameters["query_proj.bias"]
+
 
 class XOnly:
     """The context without its labels: one token a point, x alone."""
@@ -144,6 +152,10 @@ class XOnly:
         return _positions(parameters["pos_emb"], n_tokens) + _bias_rows(
             parameters["x_proj.bias"], parameters["query_proj.bias"], n_tokens
         )
+
+    def query_table(self, parameters: Parameters, n_tokens: int) -> Tensor:
+        positions_SM = _positions(parameters["pos_emb"], n_tokens)
+        return positions_SM + parameters["query_proj.bias"]
 
 
 class Interleaved:
@@ -184,6 +196,10 @@ class Interleaved:
         bias_M = parameters["x_embed.bias"]
         is_x_S1 = (torch.arange(n_tokens, device=bias_M.device) % 2 == 0).unsqueeze(-1)
         return _positions(parameters["pos_embed"], n_tokens) + is_x_S1 * bias_M
+
+    def query_table(self, parameters: Parameters, n_tokens: int) -> Tensor:
+        positions_SM = _positions(parameters["pos_embed"], n_tokens)
+        return positions_SM + parameters["x_embed.bias"]
 
 
 def _bias_rows(context_M: Tensor, query_M: Tensor, n_tokens: int) -> Tensor:

@@ -26,6 +26,8 @@ from icl_mlflow.models.visibility import mask_of
 # backward pass is slow in bfloat16.
 _FUSED_ATTENTION_FROM = 128
 _FUSED_BF16_ATTENTION_FROM = 1024
+#: Axes of a mask that all episodes share.
+_SHARED = 2
 
 
 def layer_prefix(layer: int) -> str:
@@ -49,6 +51,7 @@ def logits(
     features_BSF: Tensor,
     *,
     n_queries: int = 1,
+    lengths_B: Tensor | None = None,
     may_fuse: bool = True,
 ) -> Tensor:
     """Log-odds of y_q = 1, in nats: (B,); (B Q,) of several queries to a context.
@@ -59,6 +62,8 @@ def logits(
         features_BSF: `Embedding.features` of the episodes.
         n_queries: Q, the last tokens of every episode. Several are answered by the
             model whose context does not attend to the query, whatever it was built for.
+        lengths_B: context points of each episode; what stands behind them is padding,
+            and the query has the position that it would have without. None without.
         may_fuse: take the fused attention kernel where it is faster; `torch.vmap` would
             call that once a model.
 
@@ -67,16 +72,31 @@ def logits(
     """
     n_tokens = features_BSF.shape[1]
     weight_FM, table_SM = embedding(parameters, architecture, n_tokens, n_queries)
+    n_seen_B = context_tokens(architecture, lengths_B)
+    query_BM = query_rows(parameters, architecture, n_tokens - n_queries + 1, n_seen_B)
     first = layer_parameters(parameters, 0)
     if architecture.n_layers == 1:
-        x_BSM = features_BSF @ weight_FM + table_SM
+        x_BSM = features_BSF @ weight_FM + with_queries(table_SM, query_BM, n_queries)
     else:
-        x_BSM, qkv_BSM = _embed_and_project(features_BSF, weight_FM, table_SM, first)
-        mask_SS = mask_of(x_BSM, hidden=architecture.query_hidden, n_queries=n_queries)
+        x_BSM, qkv_BSM = _embed_and_project(
+            features_BSF, weight_FM, table_SM, query_BM, first, n_queries=n_queries
+        )
+        mask = mask_of(
+            x_BSM,
+            hidden=architecture.query_hidden,
+            n_queries=n_queries,
+            n_seen_B=n_seen_B,
+        )
         n_heads = architecture.n_heads
-        x_BSM = _block(x_BSM, qkv_BSM, first, n_heads, mask_SS, may_fuse=may_fuse)
+        x_BSM = _block(x_BSM, qkv_BSM, first, n_heads, mask, may_fuse=may_fuse)
     return _logits_after(
-        parameters, architecture, 1, x_BSM, n_queries=n_queries, may_fuse=may_fuse
+        parameters,
+        architecture,
+        1,
+        x_BSM,
+        n_queries=n_queries,
+        n_seen_B=n_seen_B,
+        may_fuse=may_fuse,
     )
 
 
@@ -92,6 +112,42 @@ def embedding(
     if n_queries > 1:
         table_SM = torch.cat([table_SM[:-1], table_SM[-1:].expand(n_queries, -1)])
     return chosen.weight(parameters), table_SM
+
+
+def context_tokens(
+    architecture: Architecture, lengths_B: Tensor | None
+) -> Tensor | None:
+    """The context's tokens of each episode, by its points; None without padding."""
+    if lengths_B is None:
+        return None
+    return lengths_B * (EMBEDDINGS[architecture.embedding].n_tokens(1) - 1)
+
+
+def query_rows(
+    parameters: Parameters,
+    architecture: Architecture,
+    n_tokens: int,
+    n_seen_B: Tensor | None,
+) -> Tensor | None:
+    """Position and bias of the queries behind each context: (B, M); None if all alike.
+
+    Picked by a product and not by an index, whose gradient would be summed in any
+    order on a device.
+    """
+    if n_seen_B is None:
+        return None
+    table_SM = EMBEDDINGS[architecture.embedding].query_table(parameters, n_tokens)
+    place_S = torch.arange(n_tokens, device=n_seen_B.device)
+    return (n_seen_B.unsqueeze(-1) == place_S).to(table_SM.dtype) @ table_SM
+
+
+def with_queries(table_SM: Tensor, query_BM: Tensor | None, n_queries: int) -> Tensor:
+    """The table, its last rows replaced by the queries' own: (S, M) or (B, S, M)."""
+    if query_BM is None:
+        return table_SM
+    context_BSM = table_SM[:-n_queries].expand(len(query_BM), -1, -1)
+    query_BQM = query_BM.unsqueeze(1).expand(-1, n_queries, -1)
+    return torch.cat([context_BSM, query_BQM], dim=1)
 
 
 def logits_from_heads(
@@ -160,17 +216,20 @@ def _logits_after(
     x_BSM: Tensor,
     *,
     n_queries: int = 1,
+    n_seen_B: Tensor | None = None,
     may_fuse: bool = True,
 ) -> Tensor:
     """The logits from the residual stream after so many blocks; the last is to come."""
     n_heads, n_layers = architecture.n_heads, architecture.n_layers
-    mask_SS = mask_of(x_BSM, hidden=architecture.query_hidden, n_queries=n_queries)
+    mask = mask_of(
+        x_BSM, hidden=architecture.query_hidden, n_queries=n_queries, n_seen_B=n_seen_B
+    )
     for index in range(n_passed, n_layers - 1):
         layer = layer_parameters(parameters, index)
         qkv_BSM = project(x_BSM, layer)
-        x_BSM = _block(x_BSM, qkv_BSM, layer, n_heads, mask_SS, may_fuse=may_fuse)
+        x_BSM = _block(x_BSM, qkv_BSM, layer, n_heads, mask, may_fuse=may_fuse)
     last = layer_parameters(parameters, n_layers - 1)
-    query_AM = _query_block(x_BSM, last, n_heads, mask_SS, n_queries)
+    query_AM = _query_block(x_BSM, last, n_heads, mask, n_queries)
     return readout(parameters, query_AM)
 
 
@@ -211,13 +270,23 @@ def _norm(x_M: Tensor, layer: Parameters, name: str) -> Tensor:
 
 
 def _embed_and_project(
-    features_BSF: Tensor, weight_FM: Tensor, table_SM: Tensor, layer: Parameters
+    features_BSF: Tensor,
+    weight_FM: Tensor,
+    table_SM: Tensor,
+    query_BM: Tensor | None,
+    layer: Parameters,
+    *,
+    n_queries: int,
 ) -> tuple[Tensor, Tensor]:
     """Tokens (B, S, M) and their queries, keys and values (B, S, 3M), folded."""
     in_weight_M3M = layer["self_attn.in_proj_weight"].t()
-    x_BSM = features_BSF @ weight_FM + table_SM
-    table_S3M = table_SM @ in_weight_M3M + layer["self_attn.in_proj_bias"]
-    qkv_BS3M = features_BSF @ (weight_FM @ in_weight_M3M) + table_S3M
+    in_bias = layer["self_attn.in_proj_bias"]
+    x_BSM = features_BSF @ weight_FM + with_queries(table_SM, query_BM, n_queries)
+    table_S3M = table_SM @ in_weight_M3M + in_bias
+    query_B3M = None if query_BM is None else query_BM @ in_weight_M3M + in_bias
+    qkv_BS3M = features_BSF @ (weight_FM @ in_weight_M3M) + with_queries(
+        table_S3M, query_B3M, n_queries
+    )
     return x_BSM, qkv_BS3M
 
 
@@ -226,22 +295,24 @@ def _block(
     qkv_BSM: Tensor,
     layer: Parameters,
     n_heads: int,
-    mask_SS: Tensor | None,
+    mask: Tensor | None,
     *,
     may_fuse: bool,
 ) -> Tensor:
-    """One whole block, at every token: (B, S, M)."""
+    """One whole block, at every token: (B, S, M); the mask as `mask_of` gives it."""
+    if mask is not None and mask.ndim > _SHARED:
+        mask = mask.unsqueeze(1)  # the same for all heads
     query, key, value = split_heads(qkv_BSM, n_heads)
     is_slow = x_BSM.dtype == torch.bfloat16 and x_BSM.device.type == "cpu"
     fused_from = _FUSED_BF16_ATTENTION_FROM if is_slow else _FUSED_ATTENTION_FROM
     if not may_fuse or x_BSM.shape[1] < fused_from:
         query = query * (1 / math.sqrt(query.shape[-1]))
         score_BHSS = query @ key.transpose(-2, -1)
-        if mask_SS is not None:
-            score_BHSS = score_BHSS + mask_SS
+        if mask is not None:
+            score_BHSS = score_BHSS + mask
         mixed_BHSK = score_BHSS.softmax(-1) @ value
     else:
-        mixed_BHSK = F.scaled_dot_product_attention(query, key, value, mask_SS)
+        mixed_BHSK = F.scaled_dot_product_attention(query, key, value, mask)
     mixed_BSM = mixed_BHSK.transpose(1, 2).reshape(x_BSM.shape)
     return after_attention(x_BSM, mixed_BSM, layer)
 
@@ -250,7 +321,7 @@ def _query_block(
     x_BSM: Tensor,
     layer: Parameters,
     n_heads: int,
-    mask_SS: Tensor | None,
+    mask: Tensor | None,
     n_queries: int,
 ) -> Tensor:
     """The last block at the query tokens: (A, M), keys and values absorbed.
@@ -272,8 +343,10 @@ def _query_block(
     # The heads of all queries to a context are rows of one product.
     absorbed_BRM = absorbed_AHM.reshape(n_episodes, -1, d_model)
     score_BRS = absorbed_BRM @ x_BSM.transpose(1, 2)
-    if n_queries > 1 and mask_SS is not None:
-        score_BRS = score_BRS + mask_SS[-n_queries:].repeat_interleave(n_heads, 0)
+    # A single query sees all of its own context.
+    if mask is not None and (n_queries > 1 or mask.ndim > _SHARED):
+        mask_QS = mask[..., -n_queries:, :]
+        score_BRS = score_BRS + mask_QS.repeat_interleave(n_heads, -2)
     gathered_BRM = score_BRS.softmax(-1) @ x_BSM
     gathered_AHM = gathered_BRM.reshape(-1, n_heads, d_model)
     value_HMK = value_weight.view(n_heads, head_width, d_model).transpose(1, 2)

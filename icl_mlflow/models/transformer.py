@@ -1,29 +1,31 @@
 """The one transformer: parameters by their published names, and two ways through them.
 
 A post-LN encoder with GELU, learned positions and a linear read-out at the query token.
-What differs between variants is data: the embedding, what is frozen, what episodes are
-shown. Source: arXiv 2603.10573, whose checkpoints load by name.
+What differs between variants is data: the embedding, where blocks normalise, how they
+attend, what is frozen, what episodes are shown. Source: arXiv 2603.10573, whose
+checkpoints load by name.
 """
 
 from collections.abc import Callable, Collection
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor
 
+from icl_mlflow.models import forward
 from icl_mlflow.models.architecture import Architecture
 from icl_mlflow.models.attribution import Attribution, attribute
-from icl_mlflow.models.embedding import EMBEDDINGS
-from icl_mlflow.models.forward import layer_parameters, layer_prefix, logits
+from icl_mlflow.models.embedding import EMBEDDINGS, Parameters
+from icl_mlflow.models.families import unfolded
+from icl_mlflow.models.families.base import InContextModel
+from icl_mlflow.models.forward import layer_parameters, layer_prefix
 from icl_mlflow.models.initial import Layout, block, linear
-from icl_mlflow.models.inputs import checked_inputs
 from icl_mlflow.models.patching.activation import PairedRun
-from icl_mlflow.models.placement import place
 from icl_mlflow.models.sites import sites
 from icl_mlflow.models.torch_twin import TorchTwin
 from icl_mlflow.models.trace import Edit, Trace, cached, trace, unedited
 
 
-class Transformer(nn.Module):
+class Transformer(InContextModel):
     """Answers a query from labelled context points, without any weight update.
 
     Args:
@@ -33,20 +35,19 @@ class Transformer(nn.Module):
             ``torch.nn.TransformerEncoder`` does and the published model did.
     """
 
-    def __init__(
-        self,
-        architecture: Architecture,
-        *,
-        rng: Generator | None = None,
-        copied_layers: bool = True,
-    ) -> None:
-        super().__init__()
-        self.architecture = architecture
-        rng = rng if rng is not None else Generator().manual_seed(0)
-        for name, initial in layout(architecture).items():
-            place(self, name, nn.Parameter(initial.draw(rng)))
-        if copied_layers:
-            self._copy_first_layer()
+    @staticmethod
+    def layout(architecture: Architecture) -> Layout:
+        """Every parameter: its published name, its shape and how it starts.
+
+        The embedding comes last and its position table at the very end, so that models
+        that differ only there start with the same blocks and head from the same random
+        numbers.
+        """
+        found: Layout = {}
+        for index in range(architecture.n_layers):
+            found |= block(layer_prefix(index), architecture.d_model)
+        found |= linear("head", architecture.d_model, 1)
+        return found | EMBEDDINGS[architecture.embedding].layout(architecture)
 
     def features(
         self, context_x_BND: Tensor, context_y_BN: Tensor, query_x_BD: Tensor
@@ -55,22 +56,29 @@ class Transformer(nn.Module):
         embedding = EMBEDDINGS[self.architecture.embedding]
         return embedding.features(context_x_BND, context_y_BN, query_x_BD)
 
-    def forward(
-        self, context_x_BND: Tensor, context_y_BN: Tensor, query_x_BD: Tensor
+    def logits(
+        self,
+        parameters: Parameters,
+        features_BSF: Tensor,
+        *,
+        n_queries: int = 1,
+        lengths_B: Tensor | None = None,
+        may_fuse: bool = True,
     ) -> Tensor:
-        """Log-odds of y_q = 1: (B,), in nats, by the fast path.
-
-        Args:
-            context_x_BND: context points; any N that the position table has room for.
-            context_y_BN: their labels, 0 or 1.
-            query_x_BD: the query points.
-
-        Raises:
-            ValueError: shapes that do not fit, more tokens than positions, a label
-                other than 0 and 1, or a value that is not finite; see `checked_inputs`.
-        """
-        features_BSF = self._checked_features(context_x_BND, context_y_BN, query_x_BD)
-        return logits(dict(self.named_parameters()), self.architecture, features_BSF)
+        """Log-odds of y_q = 1, in nats, by the fast path where there is one."""
+        a = self.architecture
+        if a.is_published:
+            return forward.logits(
+                parameters,
+                a,
+                features_BSF,
+                n_queries=n_queries,
+                lengths_B=lengths_B,
+                may_fuse=may_fuse,
+            )
+        return unfolded.logits(
+            parameters, a, features_BSF, n_queries=n_queries, lengths_B=lengths_B
+        )
 
     def trace(
         self,
@@ -90,7 +98,7 @@ class Transformer(nn.Module):
         Raises:
             ValueError: as for `forward`.
         """
-        features_BSF = self._checked_features(context_x_BND, context_y_BN, query_x_BD)
+        features_BSF = self._traced_features(context_x_BND, context_y_BN, query_x_BD)
         parameters = dict(self.named_parameters())
         return trace(parameters, self.architecture, features_BSF, edit)
 
@@ -120,7 +128,7 @@ class Transformer(nn.Module):
         Raises:
             ValueError: as for `forward`, or a name that no hook has.
         """
-        features_BSF = self._checked_features(context_x_BND, context_y_BN, query_x_BD)
+        features_BSF = self._traced_features(context_x_BND, context_y_BN, query_x_BD)
         return cached(
             dict(self.named_parameters()),
             self.architecture,
@@ -142,7 +150,7 @@ class Transformer(nn.Module):
         Raises:
             ValueError: as for `forward`.
         """
-        features_BSF = self._checked_features(context_x_BND, context_y_BN, query_x_BD)
+        features_BSF = self._traced_features(context_x_BND, context_y_BN, query_x_BD)
         parameters = dict(self.named_parameters())
         return attribute(parameters, self.architecture, features_BSF)
 
@@ -171,7 +179,11 @@ class Transformer(nn.Module):
         """The same model of torch's modules: with its weights, for hooks.
 
         Changes of the one's weights are not seen by the other.
+
+        Raises:
+            ValueError: blocks that torch's encoder does not have.
         """
+        self._check_traced()
         twin = TorchTwin(self.architecture)
         twin.load_state_dict(self.state_dict())
         weight = next(self.parameters())
@@ -192,43 +204,29 @@ class Transformer(nn.Module):
             )
         return frozenset(names).__contains__
 
-    def _checked_features(
+    def _traced_features(
         self, context_x_BND: Tensor, context_y_BN: Tensor, query_x_BD: Tensor
     ) -> Tensor:
-        dtype = next(self.parameters()).dtype
-        return self.features(
-            *checked_inputs(
-                self.architecture, dtype, context_x_BND, context_y_BN, query_x_BD
+        self._check_traced()
+        return self._checked_features(context_x_BND, context_y_BN, query_x_BD)
+
+    def _check_traced(self) -> None:
+        """Refuse to go the full path through blocks that it does not know.
+
+        Raises:
+            ValueError: names how these blocks differ.
+        """
+        a = self.architecture
+        if not a.is_published:
+            raise ValueError(
+                "the full path goes through post-LN blocks with softmax attention, but "
+                f"this model has norm={a.norm} and attention={a.attention}"
             )
-        )
 
     @torch.no_grad()
-    def _copy_first_layer(self) -> None:
+    def copy_layers(self) -> None:
+        """Start every block with the weights of the first."""
         parameters = dict(self.named_parameters())
         for index in range(1, self.architecture.n_layers):
             for within, value in layer_parameters(parameters, 0).items():
                 parameters[layer_prefix(index) + within].copy_(value)
-
-    @property
-    def device(self) -> torch.device:
-        """Where its weights are."""
-        return next(self.parameters()).device
-
-    @property
-    def n_context(self) -> int:
-        """The most context points that the position table has room for."""
-        per_point = EMBEDDINGS[self.architecture.embedding].n_tokens(1) - 1
-        return (self.architecture.positions - 1) // per_point
-
-
-def layout(architecture: Architecture) -> Layout:
-    """Every parameter of the model: its published name, its shape and how it starts.
-
-    The embedding comes last and its position table at the very end, so that models that
-    differ only there start with the same blocks and head from the same random numbers.
-    """
-    found: Layout = {}
-    for index in range(architecture.n_layers):
-        found |= block(layer_prefix(index), architecture.d_model)
-    found |= linear("head", architecture.d_model, 1)
-    return found | EMBEDDINGS[architecture.embedding].layout(architecture)

@@ -18,7 +18,6 @@ import torch
 from torch import Tensor
 
 from icl_mlflow.models import EMBEDDINGS, Architecture, Transformer
-from icl_mlflow.models.transformer import layout
 from icl_mlflow.published.reading import content_of
 from icl_mlflow.registry import unknown_name
 from icl_mlflow.settings import check, is_required, required, setting
@@ -197,7 +196,7 @@ def _model(
 
 
 def _check_weights(architecture: Architecture, weights: Mapping[str, Any]) -> None:
-    expected = layout(architecture)
+    expected = Transformer.layout(architecture)
     if weights.keys() != expected.keys():
         different = sorted(map(repr, weights.keys() ^ expected.keys()))
         raise ValueError(f"weights missing or unknown: {', '.join(different)}")

@@ -19,7 +19,7 @@ from mlflow.protos.databricks_pb2 import BAD_REQUEST
 from mlflow.types import Schema, TensorSpec
 from numpy.typing import NDArray
 
-from icl_mlflow.models import Transformer
+from icl_mlflow.models import InContextModel
 from icl_mlflow.tracking.models.format import LoadedModel, read_package
 from icl_mlflow.version import VERSION
 
@@ -55,7 +55,7 @@ class Predictor:
             params: MLflow passes it; there are none.
 
         Raises:
-            InputError: an input that `Transformer` refuses, with its sentence, or one
+            InputError: an input that the model refuses, with its sentence, or one
                 that is no array of numbers.
         """
         del params
@@ -97,7 +97,7 @@ def _load_pyfunc(data_path: str) -> Predictor:
     return Predictor(read_package(Path(data_path)))
 
 
-def save(folder: Path, package: Path, model: Transformer, about: Model) -> None:
+def save(folder: Path, package: Path, model: InContextModel, about: Model) -> None:
     """Write an MLflow model into ``folder``: the package, signature, example, versions.
 
     Args:
@@ -123,7 +123,7 @@ def save(folder: Path, package: Path, model: Transformer, about: Model) -> None:
         )
 
 
-def _signature(model: Transformer) -> ModelSignature:
+def _signature(model: InContextModel) -> ModelSignature:
     dim = model.architecture.dim
     single = np.dtype(np.float32)
     # MLflow would cast to whole numbers first, 0.7 to 0; of an object it lets all pass.
@@ -140,7 +140,7 @@ def _signature(model: Transformer) -> ModelSignature:
     )
 
 
-def _example(model: Transformer) -> dict[str, NDArray[Any]]:
+def _example(model: InContextModel) -> dict[str, NDArray[Any]]:
     """Two points of either class around the query: a valid input, nothing more."""
     dim = model.architecture.dim
     return {

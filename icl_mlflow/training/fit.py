@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from icl_mlflow.evaluation import EvaluationSet, evaluation_set, predict, scores
-from icl_mlflow.models import Transformer
+from icl_mlflow.models import InContextModel
 from icl_mlflow.streams import generator
 from icl_mlflow.training.checkpoint import CheckpointNotWrittenError, Checkpoints
 from icl_mlflow.training.compute.device import (
@@ -48,7 +48,7 @@ class FittedModel:
     """
 
     settings: TrainSettings
-    model: Transformer
+    model: InContextModel
     history: tuple[Epoch, ...]
     best_epoch: int | None
     test: dict[str, float]
@@ -157,7 +157,7 @@ def fit(
 
 def tested(
     settings: TrainSettings,
-    model: Transformer,
+    model: InContextModel,
     history: Sequence[Epoch],
     best_epoch: int | None,
     *,

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from icl_mlflow.models import Transformer
+from icl_mlflow.models import InContextModel
 from icl_mlflow.training.checkpoint import Checkpoint, DamagedCheckpointError
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.training.step import Optimisation, Step
@@ -173,7 +173,7 @@ class MemberState:
         }
 
 
-def snapshot(model: Transformer) -> Weights:
+def snapshot(model: InContextModel) -> Weights:
     """A copy of the weights that later steps do not touch."""
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
 

@@ -11,7 +11,7 @@ from icl_mlflow.evaluation import (
     predict,
     scores,
 )
-from icl_mlflow.models import Transformer
+from icl_mlflow.models import InContextModel
 
 #: Metrics that a run may have in the store, so that its page can be read; whatever is
 #: beyond stands in its tables.
@@ -55,7 +55,7 @@ def training_metrics(
 
 
 def validation_metrics(
-    model: Transformer,
+    model: InContextModel,
     validation: EvaluationSet,
     elsewhere: Mapping[str, EvaluationSet],
 ) -> dict[str, float]:

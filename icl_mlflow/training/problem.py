@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from icl_mlflow.episodes import Episodes
-from icl_mlflow.models import EMBEDDINGS, Architecture, Transformer
+from icl_mlflow.models import EMBEDDINGS, FAMILIES, Architecture, InContextModel
 from icl_mlflow.settings import values_of
 from icl_mlflow.streams import generator
 from icl_mlflow.tasks import TASKS, curricula, shifts
@@ -100,6 +100,9 @@ def problem(settings: TrainSettings) -> Problem:
         n_heads=settings.n_heads,
         embedding=variant.embedding,
         query_hidden=variant.query_hidden,
+        norm=variant.norm,
+        attention=variant.attention,
+        family=variant.family,
     )
     easing = curricula.factors(task, settings.curriculum)
     chosen = Problem(task, variant, architecture, n_context, easing, elsewhere={})
@@ -122,10 +125,10 @@ def _positions(settings: TrainSettings, variant: Variant) -> int:
     return settings.positions
 
 
-def initial_model(settings: TrainSettings) -> Transformer:
+def initial_model(settings: TrainSettings) -> InContextModel:
     """The model before its first step, on the CPU; the seed decides its weights."""
     chosen = problem(settings)
-    model = Transformer(
+    model = FAMILIES[chosen.architecture.family](
         chosen.architecture,
         rng=generator(settings.seed, "weights"),
         copied_layers=settings.layer_init == "copied",
@@ -136,9 +139,12 @@ def initial_model(settings: TrainSettings) -> Transformer:
     return model
 
 
-def with_weights(settings: TrainSettings, weights: Mapping[str, Tensor]) -> Transformer:
+def with_weights(
+    settings: TrainSettings, weights: Mapping[str, Tensor]
+) -> InContextModel:
     """The model of settings with weights that training has given it, on the CPU."""
-    model = Transformer(problem(settings).architecture)
+    architecture = problem(settings).architecture
+    model = FAMILIES[architecture.family](architecture)
     model.load_state_dict(weights)
     return model.eval()
 

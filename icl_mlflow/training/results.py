@@ -8,7 +8,7 @@ import torch
 
 from icl_mlflow.estimators.ceilings import Ceilings
 from icl_mlflow.evaluation import excess_risk
-from icl_mlflow.models import Transformer
+from icl_mlflow.models import InContextModel
 from icl_mlflow.statistics import falling_at_end, take_off_epoch
 from icl_mlflow.statistics.sample import Sample
 from icl_mlflow.tasks.base import Chance
@@ -27,7 +27,7 @@ class TrainedModel:
     """
 
     name: str
-    model: Transformer
+    model: InContextModel
     settings: TrainSettings
 
 

@@ -1,6 +1,6 @@
 """One optimisation step: loss, gradient, clipping, AdamW."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -9,9 +9,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.nn.utils import clip_grad_norm_
 from torch.optim.lr_scheduler import LRScheduler
 
-from icl_mlflow.models import Architecture, Transformer
-from icl_mlflow.models.embedding import Parameters
-from icl_mlflow.models.forward import logits
+from icl_mlflow.models import InContextModel
 from icl_mlflow.training.flat_parameters import Packing
 from icl_mlflow.training.optimizer import optimizer_and_schedule
 from icl_mlflow.training.problem import Batch
@@ -20,9 +18,6 @@ from icl_mlflow.variants.base import Freeze
 
 #: AdamW's running means of the gradients and of their squares.
 _MEANS = ("exp_avg", "exp_avg_sq")
-
-#: Parameters, architecture and features (B, S, F) to log-odds (B,): what is trained.
-Forward = Callable[[Parameters, Architecture, Tensor], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,20 +57,12 @@ class Optimisation:
         model: trained in place: its parameters become views of the row that steps move,
             so it must not be moved or converted until training is over.
         frozen: which entries of the model stay as they are.
-        forward: from parameters to log-odds; another than the model's own trains
-            another model with the same parameters, on one query an episode.
     """
 
     def __init__(
-        self,
-        settings: TrainSettings,
-        model: Transformer,
-        frozen: Freeze,
-        *,
-        forward: Forward = logits,
+        self, settings: TrainSettings, model: InContextModel, frozen: Freeze
     ) -> None:
         self.model = model
-        self._forward = forward
         self._clip_norm = settings.clip_norm
         self._is_bf16 = settings.precision == "bf16"
         self._held = _Held(model, frozen)
@@ -178,13 +165,9 @@ class Optimisation:
             features_BSF, weights_P = features_BSF.bfloat16(), weights_P.bfloat16()
             fixed = {name: value.bfloat16() for name, value in fixed.items()}
         parameters = {**self._packing.views(weights_P), **fixed}
-        architecture, n_queries = self.model.architecture, batch.label_BQ.shape[1]
-        if self._forward is logits:
-            logit_A = logits(
-                parameters, architecture, features_BSF, n_queries=n_queries
-            )
-        else:
-            logit_A = self._forward(parameters, architecture, features_BSF)
+        logit_A = self.model.logits(
+            parameters, features_BSF, n_queries=batch.label_BQ.shape[1]
+        )
         logit_BQ = logit_A.view(batch.label_BQ.shape)
         return logit_BQ.float() if self._is_bf16 else logit_BQ
 
@@ -197,7 +180,7 @@ class _Held:
     whose weight decay would still move it, the start is put back.
     """
 
-    def __init__(self, model: Transformer, frozen: Freeze) -> None:
+    def __init__(self, model: InContextModel, frozen: Freeze) -> None:
         self._parts: list[tuple[str, Tensor, Tensor, Tensor]] = []
         for name, parameter in model.named_parameters():
             mask = frozen(name, parameter)

@@ -75,6 +75,8 @@ class Variant:
         frozen: which entries of which parameters never move.
         embedding: how episodes become tokens.
         query_hidden: whether the context's tokens attend to each other alone.
+        norm, attention, family: of the architecture, see
+            `icl_mlflow.models.Architecture`.
         task_parameters: changes of the task, for training and evaluation alike.
         context_factor: context points of every episode, as a multiple of ``n_context``.
         table_factor: context points that the position table has room for, as a multiple
@@ -91,6 +93,9 @@ class Variant:
     frozen: Freeze = nothing_frozen
     embedding: str = "summed"
     query_hidden: bool = False
+    norm: str = "post"
+    attention: str = "softmax"
+    family: str = "transformer"
     task_parameters: Mapping[str, float] = field(default_factory=dict)
     context_factor: int = 1
     table_factor: int = 1

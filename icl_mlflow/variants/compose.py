@@ -13,11 +13,16 @@ import torch
 from torch import Generator, Tensor
 
 from icl_mlflow.episodes import Episodes
-from icl_mlflow.models import EMBEDDINGS, Architecture
-from icl_mlflow.models.transformer import layout
+from icl_mlflow.models import EMBEDDINGS, Architecture, Transformer
 from icl_mlflow.variants.base import Intervention, Variant
 
 _BASELINE = Variant(question="")
+
+#: What a variant has at most one of, whatever its parts.
+_FIELDS = (
+    *("embedding", "query_hidden", "norm", "attention", "family"),
+    *("context_factor", "table_factor"),
+)
 
 
 def compose(parts: Mapping[str, Variant]) -> Variant:
@@ -70,7 +75,9 @@ def _changed_settings(part: Variant) -> set[str]:
     found = {f"the {aspect}" for aspect in aspects} | set(part.task_parameters)
     if not reads_labels(part.embedding):
         found.add("the labels")
-    for name in ("embedding", "query_hidden", "context_factor", "table_factor"):
+    if part.family != _BASELINE.family:  # it has nothing of what these change
+        found |= {"embedding", "query_hidden", "norm", "attention"}
+    for name in _FIELDS:
         if getattr(part, name) != getattr(_BASELINE, name):
             found.add(name)
     return found
@@ -82,8 +89,11 @@ def _changed_entries(part: Variant, embedding: str) -> dict[str, Tensor]:
         dim=1, positions=1, d_model=1, n_layers=1, n_heads=1, embedding=embedding
     )
     masks = {}
-    for name, initial in layout(smallest).items():
+    for name, initial in Transformer.layout(smallest).items():
         value = torch.ones(initial.shape)
+        if part.family != _BASELINE.family:  # none of these entries is left
+            masks[name] = torch.ones_like(value, dtype=torch.bool)
+            continue
         held = part.frozen(name, value)
         is_set = part.on_init(name, value) != value
         masks[name] = is_set if held is None else is_set | held
@@ -92,8 +102,14 @@ def _changed_entries(part: Variant, embedding: str) -> dict[str, Tensor]:
 
 def _merged_embedding(parts: Sequence[Variant]) -> str:
     """The one embedding that is not the baseline's, if there is one."""
-    changed = [p.embedding for p in parts if p.embedding != _BASELINE.embedding]
-    return changed[0] if changed else _BASELINE.embedding
+    return _merged_field(parts, "embedding")
+
+
+def _merged_field(parts: Sequence[Variant], name: str) -> str:
+    """The one value that is not the baseline's, if there is one."""
+    usual: str = getattr(_BASELINE, name)
+    changed = [getattr(p, name) for p in parts if getattr(p, name) != usual]
+    return changed[0] if changed else usual
 
 
 def _merged(parts: Sequence[Variant]) -> Variant:
@@ -118,6 +134,9 @@ def _merged(parts: Sequence[Variant]) -> Variant:
         frozen=frozen,
         embedding=_merged_embedding(parts),
         query_hidden=any(part.query_hidden for part in parts),
+        norm=_merged_field(parts, "norm"),
+        attention=_merged_field(parts, "attention"),
+        family=_merged_field(parts, "family"),
         task_parameters=task_parameters,
         context_factor=math.prod(part.context_factor for part in parts),
         table_factor=math.prod(part.table_factor for part in parts),

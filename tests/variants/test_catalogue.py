@@ -24,6 +24,7 @@ def test_the_papers_table_and_one_more_are_listed() -> None:
     assert set(VARIANTS) == {
         "baseline",
         "hidden_query",
+        *("pre_norm", "linear_attention", "mlp", "lstm"),
         "interleaved",
         "no_labels",
         "shuffled_labels",

@@ -9,6 +9,8 @@ stands the same head at its initial weights. Layer norms and MLPs lie between, s
 is a reading of weights, not an effect. Source: arXiv 2603.10573, part III.
 """
 
+from typing import cast
+
 import pandas as pd
 import seaborn
 import torch
@@ -101,7 +103,8 @@ def measure(subject: Subject) -> pd.DataFrame:
     transformer = transformer_of(subject)
     rng = generator(subject.seed, f"{STREAM} read-outs")
     p_LH = by_permutation(transformer, rng)
-    initial_LH = alignment(initial_model(subject.settings))
+    before = cast("Transformer", initial_model(subject.settings))
+    initial_LH = alignment(before)
     places = [(i, j) for i in range(len(p_LH)) for j in range(p_LH.shape[1])]
     found_LH = alignment(transformer)
     return pd.DataFrame(

@@ -34,7 +34,7 @@ def lengths(n_trained: int, n_most: int) -> list[int]:
 def measure(subject: Subject) -> pd.DataFrame:
     """One row per length and predictor; the columns of `curves.point`."""
     task, n_trained = subject.task, subject.problem.n_context
-    model = subject.transformer
+    model = subject.model or subject.transformer
     n_most = n_trained if model is None else max(n_trained, model.n_context)
     episodes = episodes_for(subject, task, most=_MOST, n_context=n_most).episodes
     rows = []

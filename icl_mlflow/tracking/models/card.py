@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from icl_mlflow.escaping import markdown_code
-from icl_mlflow.models import Transformer
+from icl_mlflow.models import Architecture, InContextModel
 from icl_mlflow.settings import values_of
 from icl_mlflow.tasks.base import parameters
 from icl_mlflow.tracking.models.versions import rounded
@@ -38,6 +38,9 @@ _FURTHER = {
     "test/entropy_mae_bits": "error of the answer's entropy (bits)",
 }
 
+#: What readers call the families of models.
+_KINDS = {"transformer": "a transformer", "mlp": "an MLP", "lstm": "an LSTM"}
+
 
 def about_models(
     settings: TrainSettings,
@@ -54,7 +57,7 @@ def about_models(
     chosen = problem(settings)
     bayes = _bayes(metrics, bayes_accuracy)
     what = (
-        f"Transformers for task {settings.task}, variant "
+        f"Models for task {settings.task}, variant "
         f"{markdown_code(settings.variant)}: shown labelled points and a query, they "
         "answer the log-odds of label 1 of the query, in nats, without any update of "
         "their weights. Excess risk is their log-loss above that of exact Bayes on the "
@@ -72,7 +75,7 @@ def about_models(
 
 def version_card(
     settings: TrainSettings,
-    model: Transformer,
+    model: InContextModel,
     metrics: Mapping[str, float],
     bayes_accuracy: float | None = None,
 ) -> str:
@@ -109,16 +112,22 @@ def loading(uri: str) -> str:
     )
 
 
-def _what(settings: TrainSettings, chosen: Problem, model: Transformer) -> str:
+def _what(settings: TrainSettings, chosen: Problem, model: InContextModel) -> str:
     shape = model.architecture
     n_parameters = sum(value.numel() for value in model.parameters())
     own = ", ".join(f"{k}={v:g}" for k, v in parameters(chosen.task).items())
     return (
         f"Task {settings.task} ({own}), variant {markdown_code(settings.variant)}, "
-        f"seed {settings.seed}: a transformer of {n_parameters:,} parameters "
-        f"({shape.n_layers} blocks, {shape.n_heads} heads, width {shape.d_model}), "
+        f"seed {settings.seed}: {_KINDS.get(shape.family, shape.family)} of "
+        f"{n_parameters:,} parameters ({_shape(shape)}), "
         f"shown {chosen.n_context} labelled points."
     )
+
+
+def _shape(shape: Architecture) -> str:
+    if shape.family != "transformer":
+        return "as many as the transformer of these settings"
+    return f"{shape.n_layers} blocks, {shape.n_heads} heads, width {shape.d_model}"
 
 
 def _scores(

@@ -16,9 +16,8 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from icl_mlflow.models import Architecture, Transformer
+from icl_mlflow.models import FAMILIES, Architecture, InContextModel
 from icl_mlflow.models.initial import Layout
-from icl_mlflow.models.transformer import layout
 from icl_mlflow.settings import values_of
 from icl_mlflow.tasks.base import Task
 from icl_mlflow.tracking.local.safe_read import (
@@ -52,7 +51,7 @@ class LoadedModel:
         sha256: of the weights file, in hexadecimal.
     """
 
-    model: Transformer
+    model: InContextModel
     settings: TrainSettings
     sha256: str
 
@@ -68,12 +67,12 @@ class LoadedModel:
     def __call__(
         self, context_x_BND: Tensor, context_y_BN: Tensor, query_x_BD: Tensor
     ) -> Tensor:
-        """The model's log-odds of y_q = 1: (B,), nats; see `Transformer.forward`."""
+        """The model's log-odds of y_q = 1: (B,), nats; see `InContextModel.forward`."""
         logit_B: Tensor = self.model(context_x_BND, context_y_BN, query_x_BD)
         return logit_B
 
 
-def write_package(folder: Path, model: Transformer, settings: TrainSettings) -> str:
+def write_package(folder: Path, model: InContextModel, settings: TrainSettings) -> str:
     """Write a model's two files into ``folder`` and return the weights' SHA-256."""
     state = model.state_dict()
     tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
@@ -101,7 +100,8 @@ def read_package(folder: Path) -> LoadedModel:
     """
     described = _description(folder / DESCRIPTION_FILE)
     settings, architecture = _recipe(described)
-    expected = layout(architecture)
+    family = FAMILIES[architecture.family]
+    expected = family.layout(architecture)
     # Before anything is made: a few bytes may describe more than there is memory for.
     weights = _read(folder / WEIGHTS_FILE, _longest_weights(expected))
     found = hashlib.sha256(weights).hexdigest()
@@ -117,7 +117,7 @@ def read_package(folder: Path) -> LoadedModel:
             f"{WEIGHTS_FILE} is not a safetensors file of torch: {error}"
         ) from error
     _check_weights(tensors, expected)
-    model = Transformer(architecture)
+    model = family(architecture)
     model.load_state_dict(tensors)
     return LoadedModel(model.eval(), settings, found)
 
@@ -129,7 +129,8 @@ def longest_weights(folder: Path) -> int:
         ModelError: names what is wrong with the description.
     """
     _, architecture = _recipe(_description(folder / DESCRIPTION_FILE))
-    return min(_longest_weights(layout(architecture)), _LARGEST_WEIGHTS)
+    expected = FAMILIES[architecture.family].layout(architecture)
+    return min(_longest_weights(expected), _LARGEST_WEIGHTS)
 
 
 def _longest_weights(expected: Layout) -> int:

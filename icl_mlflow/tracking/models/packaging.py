@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mlflow.models import Model
 
-from icl_mlflow.models import Transformer
+from icl_mlflow.models import InContextModel
 from icl_mlflow.tracking import pyfunc
 from icl_mlflow.tracking.models.format import write_package
 from icl_mlflow.tracking.models.versions import STANDARD
@@ -23,7 +23,7 @@ def registered_name(settings: TrainSettings) -> str:
 def packaged(
     folder: Path,
     run_id: str,
-    model: Transformer,
+    model: InContextModel,
     settings: TrainSettings,
 ) -> tuple[Path, dict[str, str]]:
     """Write the model that MLflow is to store; its folder, and what is known of it.

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
-from icl_mlflow.models import Transformer
+from icl_mlflow.models import InContextModel
 from icl_mlflow.settings import values_of
 from icl_mlflow.tables import csv
 from icl_mlflow.tracking.local.temporary import temporary_folder
@@ -208,7 +208,7 @@ class RunLog:
 
     def model(
         self,
-        model: Transformer,
+        model: InContextModel,
         settings: TrainSettings,
         metrics: Mapping[str, float],
         *,
@@ -248,7 +248,7 @@ class RunLog:
         return self._writer.registered
 
     def checkpoint(
-        self, model: Transformer, settings: TrainSettings, epoch: int
+        self, model: InContextModel, settings: TrainSettings, epoch: int
     ) -> None:
         """Store the weights after an epoch as a model, with the metrics of that step.
 
@@ -274,7 +274,7 @@ class RunLog:
         )
 
     def _package(
-        self, model: Transformer, settings: TrainSettings
+        self, model: InContextModel, settings: TrainSettings
     ) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
         """Keep the files of a model; these, what is known of it, and its params."""
         with temporary_folder() as folder:

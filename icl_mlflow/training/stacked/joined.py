@@ -14,7 +14,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from icl_mlflow.models import Transformer
+from icl_mlflow.models import InContextModel
 from icl_mlflow.training.problem import Batch
 
 
@@ -57,7 +57,7 @@ class JoinedBatches:
         for mine, theirs in zip(self.tensors(), other.tensors(), strict=True):
             mine.copy_(theirs, non_blocking=True)
 
-    def features(self, model: Transformer) -> Tensor:
+    def features(self, model: InContextModel) -> Tensor:
         """What the tokens of every model are linear in: (R, B, S, F), float32.
 
         Args:

@@ -1,6 +1,6 @@
 """One optimisation step of many models at once, each as if it were alone.
 
-The forward pass is `icl_mlflow.models.forward.logits`, mapped over stacked parameters;
+The forward pass is the model's own `logits`, mapped over stacked parameters;
 the gradient of the summed loss is each model's own gradient, for none depends on
 another. Clipping is by each model's own norm, and AdamW is elementwise with torch's own
 schedule of each model, so that rates, decays and clipping may differ within a stack.
@@ -17,8 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from icl_mlflow.models import Transformer
-from icl_mlflow.models.forward import logits
+from icl_mlflow.models import InContextModel
 from icl_mlflow.training.flat_parameters import Packing
 from icl_mlflow.training.optimizer import optimizer_and_schedule
 from icl_mlflow.training.problem import problem
@@ -58,7 +57,7 @@ class StackedOptimisation:
     """
 
     def __init__(
-        self, members: Sequence[TrainSettings], models: Sequence[Transformer]
+        self, members: Sequence[TrainSettings], models: Sequence[InContextModel]
     ) -> None:
         first, settings = models[0], members[0]
         self._models = models
@@ -130,7 +129,7 @@ class StackedOptimisation:
         """Where the stack is."""
         return self._weights_RP.device
 
-    def model(self, index: int) -> Transformer:
+    def model(self, index: int) -> InContextModel:
         """One of the models, with its weights of now; the next call may change them."""
         model = self._models[index]
         model.load_state_dict(self.weights(index))
@@ -174,12 +173,12 @@ class StackedOptimisation:
         features_RBSF = seen.features(self._models[0]).to(weights_RP.dtype)
         if self._is_bf16:  # all between the weights and the loss, as a step alone does
             weights_RP, features_RBSF = weights_RP.bfloat16(), features_RBSF.bfloat16()
-        answer = partial(logits, n_queries=seen.n_queries, may_fuse=False)
-        logit_RA = torch.vmap(answer, in_dims=(0, None, 0))(
-            self._packing.views(weights_RP),
-            self._models[0].architecture,
-            features_RBSF,
-        ).to(self._weights_RP.dtype)
+        answer = partial(
+            self._models[0].logits, n_queries=seen.n_queries, may_fuse=False
+        )
+        parameters = self._packing.views(weights_RP)
+        logit_RA = torch.vmap(answer)(parameters, features_RBSF)
+        logit_RA = logit_RA.to(self._weights_RP.dtype)
         loss_R = binary_cross_entropy_with_logits(
             logit_RA, seen.target_RA.to(logit_RA.dtype), reduction="none"
         ).mean(1)

@@ -11,7 +11,7 @@ from icl_mlflow.analysis.report.answer import Measurement
 from icl_mlflow.analysis.settings import EvaluationRequest
 from icl_mlflow.analysis.subject import subjects
 from icl_mlflow.evaluation import guesses
-from icl_mlflow.models import Architecture, Transformer
+from icl_mlflow.models import FAMILIES, Architecture
 from icl_mlflow.suite.engines.process_pool import (
     Outcome,
     run_in_processes,
@@ -105,9 +105,9 @@ def measure(
 def _processes_that_pay(asked_subjects: Sequence[Subject]) -> int:
     """One a core for long measurements on the CPU, otherwise this one alone."""
     first = asked_subjects[0]
-    transformer = first.transformer
-    assert transformer is not None
-    parameters = list(transformer.parameters())
+    model = first.model
+    assert model is not None
+    parameters = list(model.parameters())
     n_parameters = sum(parameter.numel() for parameter in parameters)
     n_tokens = first.problem.architecture.positions
     is_long = len(first.truth) * n_tokens * n_parameters >= _WORTH_A_PROCESS
@@ -118,13 +118,13 @@ def _processes_that_pay(asked_subjects: Sequence[Subject]) -> int:
 def _piece(
     subject: Subject, asked: EvaluationRequest, names: tuple[str, ...]
 ) -> _Piece:
-    transformer = subject.transformer
-    assert transformer is not None
-    state = {k: v.cpu().contiguous() for k, v in transformer.state_dict().items()}
+    model = subject.model
+    assert model is not None
+    state = {k: v.cpu().contiguous() for k, v in model.state_dict().items()}
     return _Piece(
         name=subject.name,
         settings=subject.settings,
-        architecture=transformer.architecture,
+        architecture=model.architecture,
         weights=safetensors.torch.save(state),
         asked=asked,
         analyses=names,
@@ -133,7 +133,7 @@ def _piece(
 
 def _measure_piece(piece: _Piece, send: Callable[[None], None]) -> Answered:
     """Measure one model in a worker process, on one thread."""
-    model = Transformer(piece.architecture)
+    model = FAMILIES[piece.architecture.family](piece.architecture)
     model.load_state_dict(safetensors.torch.load(piece.weights))
     trained_model = TrainedModel(
         name=piece.name, model=model.eval(), settings=piece.settings

@@ -4,9 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import nn
 
-from benchmarks.frontier import pre_norm
 from benchmarks.frontier.alternatives import (
     ATTENTION_BY_LIKENESS,
     AVERAGED,
@@ -23,7 +21,6 @@ from benchmarks.frontier.alternatives import (
     short_contexts,
 )
 from benchmarks.frontier.muon import MuonOptimisation
-from icl_mlflow.models.forward import logits
 from icl_mlflow.tasks import TASKS
 from icl_mlflow.training.fit import fit
 from icl_mlflow.training.problem import (
@@ -50,46 +47,6 @@ def test_an_average_that_keeps_next_to_nothing_is_the_weights() -> None:
     followed = excess_risk(SETTINGS, Alternative(averaged=1e-9))
     assert followed == pytest.approx(excess_risk(SETTINGS, Alternative()), abs=1e-6)
     assert excess_risk(SETTINGS, AVERAGED) != pytest.approx(followed, abs=1e-6)
-
-
-@pytest.mark.parametrize("n_layers", [1, 2, 3])
-def test_pre_norm_is_torchs(n_layers: int) -> None:
-    settings = replace(SETTINGS, n_layers=n_layers, layer_init="independent")
-    model = initial_model(settings).double()
-    seen = training_batch(settings, problem(settings), 0, "cpu").seen
-    parameters = dict(model.named_parameters())
-    features_BSF = model.features(
-        seen.context_x_BND.double(), seen.context_y_BN, seen.query_x_BD.double()
-    )
-    ours = pre_norm.logits(parameters, model.architecture, features_BSF)
-
-    width = settings.d_model
-    layer = nn.TransformerEncoderLayer(
-        width,
-        settings.n_heads,
-        4 * width,
-        dropout=0.0,
-        activation="gelu",
-        batch_first=True,
-        norm_first=True,
-    )
-    encoder = nn.TransformerEncoder(
-        layer,
-        n_layers,
-        norm=nn.LayerNorm(width, elementwise_affine=False),
-        enable_nested_tensor=False,
-    ).double()
-    names = dict(encoder.named_parameters())
-    encoder.load_state_dict({n: parameters[f"transformer.{n}"] for n in names})
-    tokens_BSM = model.trace(
-        seen.context_x_BND.double(), seen.context_y_BN, seen.query_x_BD.double()
-    ).residual_BSM[0]
-    query_BM = encoder(tokens_BSM)[:, -1]
-    theirs = query_BM @ parameters["head.weight"][0] + parameters["head.bias"]
-    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
-    assert not torch.allclose(
-        ours, logits(parameters, model.architecture, features_BSF)
-    )
 
 
 def test_pre_norm_is_what_is_trained_and_tested() -> None:
