@@ -15,6 +15,7 @@ from icl_mlflow.settings import values_of
 from icl_mlflow.streams import generator
 from icl_mlflow.tasks import TASKS, curricula, shifts
 from icl_mlflow.tasks.base import Task, parameters, with_parameters
+from icl_mlflow.training.lengths import drawn_lengths, posterior, shown
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants import VARIANTS
 from icl_mlflow.variants.applicable import check_applicable
@@ -47,19 +48,22 @@ class Batch:
     """The episodes of one step and what they teach.
 
     Attributes:
-        seen: as the model is to see them; with the last of their queries.
+        seen: as the model is to see them; with the last of their queries. What stands
+            behind the length of a context is padding.
         query_x_BQD: all queries of each context.
         label_BQ: their labels, int64, 0 or 1.
         target_BQ: the probability of y_q = 1 that the model is to answer, float32: the
             sampled label, or Bayes' posterior given the context as it was drawn. Both
             have the same best answer, since the label is a draw from the posterior; the
             posterior's gradients are far less noisy.
+        lengths_B: context points of each episode, int64; None where all have all.
     """
 
     seen: Episodes
     query_x_BQD: Tensor
     label_BQ: Tensor
     target_BQ: Tensor
+    lengths_B: Tensor | None = None
 
     def to(self, device: torch.device | str) -> Self:
         """The same batch on ``device``."""
@@ -69,6 +73,7 @@ class Batch:
             query_x_BQD=self.query_x_BQD.to(device),
             label_BQ=self.label_BQ.to(device),
             target_BQ=self.target_BQ.to(device),
+            lengths_B=None if self.lengths_B is None else self.lengths_B.to(device),
         )
 
 
@@ -182,7 +187,8 @@ def training_batches(
         batch, intervention = known[lesson], its_problem.variant.on_train
         if intervention is not unchanged:
             rng = generator(lesson.seed, "train intervention", step)
-            batch = replace(batch, seen=intervention(batch.seen, rng))
+            seen = shown(intervention, batch.seen, batch.lengths_B, rng)
+            batch = replace(batch, seen=seen)
         batches.append(batch)
     return batches
 
@@ -198,6 +204,7 @@ class _Lesson:
     is_bayes: bool
     seed: int
     step: int
+    n_context_min: int | None
 
     def batch(self) -> Batch:
         """The episodes as they are drawn, and what they teach."""
@@ -215,17 +222,24 @@ class _Lesson:
         last_x_B1D, last_y_B1 = drawn.query_x_BD.unsqueeze(1), drawn.query_y_B[:, None]
         query_x_BQD = torch.cat([drawn.context_x_BND[:, n_context:], last_x_B1D], dim=1)
         label_BQ = torch.cat([drawn.context_y_BN[:, n_context:], last_y_B1], dim=1)
+        lengths_B = self._lengths()
         target_BQ = label_BQ.float()
         if self.is_bayes:
-            asked = episodes.for_queries(query_x_BQD, label_BQ)
-            posterior_A = self.task.bayes_logit(asked).sigmoid()
-            target_BQ = posterior_A.float().view(label_BQ.shape)
+            target_BQ = posterior(self.task, episodes, query_x_BQD, label_BQ, lengths_B)
         return Batch(
             seen=episodes,
             query_x_BQD=query_x_BQD,
             label_BQ=label_BQ,
             target_BQ=target_BQ,
+            lengths_B=lengths_B,
         )
+
+    def _lengths(self) -> Tensor | None:
+        """The context points of each episode, where they vary."""
+        if self.n_context_min is None:
+            return None
+        rng = generator(self.seed, "context lengths", self.step)
+        return drawn_lengths(self.n_episodes, self.n_context_min, self.n_context, rng)
 
 
 def _lesson(settings: TrainSettings, chosen: Problem, step: int) -> _Lesson:
@@ -238,6 +252,7 @@ def _lesson(settings: TrainSettings, chosen: Problem, step: int) -> _Lesson:
         is_bayes=settings.target == "bayes",
         seed=data_seed(settings),
         step=step,
+        n_context_min=settings.n_context_min if settings.varies_length else None,
     )
 
 
@@ -266,6 +281,8 @@ def data_digest(settings: TrainSettings) -> str:
         "steps": settings.total_steps,
         "seed": data_seed(settings),
     }
+    if settings.varies_length:
+        sampling |= {"n_context_min": settings.n_context_min}
     if settings.queries > 1:
         sampling |= {"queries": settings.queries, "share": settings.queries_share}
     text = json.dumps(sampling, sort_keys=True)

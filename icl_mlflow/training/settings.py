@@ -141,6 +141,13 @@ class TrainSettings:
         decides=_eases,
     )
 
+    n_context_min: int | None = setting(
+        None,
+        "Train on contexts of any length from this one to n_context, all as likely (of "
+        "n_context alone if not given).",
+        minimum=0,
+        decides=_trains,
+    )
     queries: int = setting(
         1, "Queries of a training episode.", minimum=1, maximum=1_000, decides=_trains
     )
@@ -265,6 +272,11 @@ class TrainSettings:
             from icl_mlflow.training.compute.precision import suited_precision  # noqa: PLC0415
 
             object.__setattr__(self, "precision", suited_precision(self.device).name)
+        if self.n_context_min is not None and self.n_context_min > self.n_context:
+            raise ValueError(
+                f"n_context_min={self.n_context_min} is more than "
+                f"n_context={self.n_context}"
+            )
         if self.epochs and self.steps_per_epoch == 0:
             raise ValueError(
                 f"train_episodes={self.train_episodes} is less than one batch of "
@@ -308,6 +320,11 @@ class TrainSettings:
         return self.batch_size * sum(self.queries_at(step) for step in steps)
 
     @property
+    def varies_length(self) -> bool:
+        """Whether training shows contexts of several lengths."""
+        return self.n_context_min not in {None, self.n_context}
+
+    @property
     def run_name(self) -> str:
         """The name of the run: ``A-baseline-seed0``."""
         return f"{self.task}-{self.variant}-seed{self.seed}"
@@ -339,6 +356,7 @@ class TrainSettings:
         meant = {
             "curriculum": self.curricula,
             "data_seed": None if self.data_seed == self.seed else self.data_seed,
+            "n_context_min": self.n_context_min if self.varies_length else None,
         }
         given = self.task_parameters
         own = decisive(TASKS[self.task], given)

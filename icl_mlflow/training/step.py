@@ -166,7 +166,10 @@ class Optimisation:
             fixed = {name: value.bfloat16() for name, value in fixed.items()}
         parameters = {**self._packing.views(weights_P), **fixed}
         logit_A = self.model.logits(
-            parameters, features_BSF, n_queries=batch.label_BQ.shape[1]
+            parameters,
+            features_BSF,
+            n_queries=batch.label_BQ.shape[1],
+            lengths_B=batch.lengths_B,
         )
         logit_BQ = logit_A.view(batch.label_BQ.shape)
         return logit_BQ.float() if self._is_bf16 else logit_BQ

@@ -1,9 +1,10 @@
 """Performance by context length: what each further point brings.
 
 The same episodes, seen with their first n points only, from none to as many as the
-position table has room for; beside it the exact Bayes predictor of the same n. Models
-were trained at one length: at others the query stands at a position, and the attention
-among a number of tokens, that training never showed.
+position table has room for; beside it the exact Bayes predictor of the same n. Unless a
+model was trained on contexts of several lengths (``n_context_min``), at others than its
+own the query stands at a position, and the attention among a number of tokens, that
+training never showed.
 """
 
 import pandas as pd

@@ -29,6 +29,8 @@ class JoinedBatches:
         context_y_RBN: labels as each model sees them, int64.
         label_RA: the queries' labels, int64.
         target_RA: probabilities that are to be answered, float32.
+        lengths_RB: context points of each episode of each model, int64; None where all
+            have all.
     """
 
     context_x_UBND: Tensor
@@ -37,6 +39,7 @@ class JoinedBatches:
     context_y_RBN: Tensor
     label_RA: Tensor
     target_RA: Tensor
+    lengths_RB: Tensor | None = None
 
     @property
     def n_queries(self) -> int:
@@ -76,14 +79,15 @@ class JoinedBatches:
         return features_BSF.view(n_models, -1, *features_BSF.shape[1:])
 
     def tensors(self) -> list[Tensor]:
-        """All of it, always in the same order."""
-        return [getattr(self, field.name) for field in fields(self)]
+        """All that there is, always in the same order."""
+        every = [getattr(self, field.name) for field in fields(self)]
+        return [tensor for tensor in every if tensor is not None]
 
     @classmethod
     def of_tensors(cls, tensors: Iterable[Tensor]) -> Self:
         """What `tensors` gave."""
         names = [field.name for field in fields(cls)]
-        return cls(**dict(zip(names, tensors, strict=True)))
+        return cls(**dict(zip(names, tensors, strict=False)))  # lengths may be missing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,4 +148,10 @@ def joined(batches: Sequence[Batch]) -> JoinedBatches:
         context_y_RBN=torch.stack([one.seen.context_y_BN for one in batches]),
         label_RA=torch.stack([one.label_BQ.flatten() for one in batches]),
         target_RA=torch.stack([one.target_BQ.flatten() for one in batches]),
+        lengths_RB=_lengths(batches),
     )
+
+
+def _lengths(batches: Sequence[Batch]) -> Tensor | None:
+    lengths = [one.lengths_B for one in batches if one.lengths_B is not None]
+    return torch.stack(lengths) if lengths else None

@@ -1,8 +1,9 @@
 """Which models train together, and how many of them fit into memory?
 
 Models stack whose tensors have equal shapes at every step and whose epochs end at equal
-steps: one architecture, context length, batch size, length, precision and device. All
-else may differ: the task, the variant, the seed, rates, decay, clipping.
+steps: one architecture, context length, batch size, length, precision and device, and
+all contexts padded or none. All else may differ: the task, the variant, the seed,
+rates, decay, clipping, the shortest context.
 """
 
 import os
@@ -32,6 +33,7 @@ def stack_key(settings: TrainSettings) -> Hashable:
     return (
         chosen.architecture,
         chosen.n_context,
+        settings.varies_length,
         settings.batch_size,
         settings.epochs,
         settings.steps_per_epoch,
@@ -53,7 +55,8 @@ def check_stackable(members: Sequence[TrainSettings]) -> None:
     if len({stack_key(member) for member in members}) > 1:
         raise ValueError(
             "members of one stack have equal architecture, n_context, batch_size, "
-            "epochs, train_episodes, queries, queries_share, precision and device"
+            "epochs, train_episodes, queries, queries_share, precision and device, and "
+            "all an n_context_min or none"
         )
 
 

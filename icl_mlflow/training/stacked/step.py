@@ -177,7 +177,14 @@ class StackedOptimisation:
             self._models[0].logits, n_queries=seen.n_queries, may_fuse=False
         )
         parameters = self._packing.views(weights_RP)
-        logit_RA = torch.vmap(answer)(parameters, features_RBSF)
+        if seen.lengths_RB is None:
+            logit_RA = torch.vmap(answer)(parameters, features_RBSF)
+        else:
+            logit_RA = torch.vmap(
+                lambda weights, features_BSF, lengths_B: answer(
+                    weights, features_BSF, lengths_B=lengths_B
+                )
+            )(parameters, features_RBSF, seen.lengths_RB)
         logit_RA = logit_RA.to(self._weights_RP.dtype)
         loss_R = binary_cross_entropy_with_logits(
             logit_RA, seen.target_RA.to(logit_RA.dtype), reduction="none"

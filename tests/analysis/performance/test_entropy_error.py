@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -48,3 +49,27 @@ def test_the_training_prior_stands_beside_a_shift(stand_in_of: StandInOf) -> Non
     )
     frame = ENTROPY_ERROR.measure(shifted)
     assert set(frame["predictor"]) == {"model", "Bayes, training prior"}
+
+
+def test_a_model_of_several_lengths_must_keep_to_the_bar_at_each(
+    stand_in_of: StandInOf,
+) -> None:
+    """Of one that is exact but for its shortest contexts."""
+    subject = stand_in_of(
+        lambda task, seen: (2 if seen.n_context < 3 else 1) * task.bayes_logit(seen),
+        episodes=2_000,
+    )
+    for low, said in (
+        (None, "Yes: at the trained"),
+        (3, "Yes: it was trained on 3 to 5 points, and at 3 of these 3 lengths"),
+        (2, "No: it was trained on 2 to 5 points, and at 3 of these 4 lengths"),
+    ):
+        settings = replace(subject.settings, n_context_min=low)
+        frame = ENTROPY_ERROR.measure(replace(subject, settings=settings))
+        assert concluded(ENTROPY_ERROR, frame).startswith(said)
+        numbers = ENTROPY_ERROR.summarise(frame)
+        assert (numbers["worst_entropy_mae_bits"] > 1e-3) == (low == 2)
+        assert numbers["excess_risk_at_1"] > numbers["excess_risk_at_3"] == 0
+    entropy, risk = ENTROPY_ERROR.draw(frame.assign(model="A-baseline-seed0")).axes
+    assert entropy.get_ylabel() == "entropy error (bits)"
+    assert risk.get_ylabel() == "excess risk (nats)"

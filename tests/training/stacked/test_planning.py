@@ -33,7 +33,7 @@ def test_most_of_the_papers_suite_trains_as_one_stack() -> None:
     alone = {m.variant for group in groups[1:] for m in group}
     assert alone == {
         *("interleaved", "no_labels", "context_increase", "wide_position_table"),
-        "hidden_query",
+        *("hidden_query", "pre_norm", "linear_attention", "mlp", "lstm"),
     }
     assert {len(group) for group in groups[1:]} == {3}
 
@@ -51,6 +51,7 @@ def test_most_of_the_papers_suite_trains_as_one_stack() -> None:
         {"train_episodes": 2_560},
         {"precision": "bf16"},
         {"queries": 4},
+        {"n_context_min": 2},
     ],
 )
 def test_other_shapes_and_lengths_train_apart(change: dict[str, Any]) -> None:
