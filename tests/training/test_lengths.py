@@ -125,4 +125,4 @@ def test_short_contexts_are_learned_that_training_at_one_length_never_shows() ->
                 episodes.context_x_BND, episodes.context_y_BN, episodes.query_x_BD
             ).double()
         risks.append(float((logit_B.sigmoid() - bayes_B.sigmoid()).square().mean()))
-    assert risks[1] < 0.5 * risks[0]
+    assert risks[1] < 0.7 * risks[0]

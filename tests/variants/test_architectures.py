@@ -87,7 +87,7 @@ def test_it_is_asked_how_good_it_is_and_not_how_its_attention_works(
     why = no_internals(subject)
     assert why is not None
     assert why.startswith(f"A-{variant}-seed0 ")
-    assert "attention" in why
+    assert ("is not a transformer" in why) == (variant in {"mlp", "lstm"})
     for name in ("logit_lens", "head_ablation", "ov_alignment", "logit_attribution"):
         assert ANALYSES[name].refuses(subject) == why
 

@@ -29,9 +29,9 @@ def no_internals(subject: Subject) -> str | None:
     """Why a subject cannot be looked into, in one line, or None."""
     if subject.transformer is not None:
         return None
-    if subject.model is None or subject.model.architecture.family != "transformer":
-        return f"{subject.name} is not a transformer: it has no attention to look into"
-    a = subject.model.architecture
+    a = None if subject.model is None else subject.model.architecture
+    if a is None or a.is_published or a.family != "transformer":
+        return f"{subject.name} is not a transformer: it has no layers to look into"
     return (
         f"{subject.name} has norm={a.norm} and attention={a.attention}: its blocks are "
         "not the post-LN ones with softmax attention that this looks into"
