@@ -22,9 +22,8 @@ import math
 import torch
 from torch import Tensor
 
-from icl_mlflow.models import Architecture
+from icl_mlflow.models import Architecture, Transformer
 from icl_mlflow.models.forward import layer_prefix
-from icl_mlflow.models.transformer import layout
 
 #: Suits float32: larger costs more by rounding than it saves by the norms.
 _OFFSET = 8192.0
@@ -253,7 +252,7 @@ def _blank(architecture: Architecture, offset: float) -> dict[str, Tensor]:
     """Parameters of a model that leaves its stream as it is."""
     found = {
         name: torch.zeros(initial.shape, dtype=torch.float64)
-        for name, initial in layout(architecture).items()
+        for name, initial in Transformer.layout(architecture).items()
     }
     scale = math.sqrt(2 * offset**2 / architecture.d_model + _EPSILON)
     for name, value in found.items():

@@ -171,8 +171,8 @@ class Transformer(InContextModel):
         return PairedRun(
             dict(self.named_parameters()),
             self.architecture,
-            self._checked_features(*target),
-            self._checked_features(*source),
+            self._traced_features(*target),
+            self._traced_features(*source),
         )
 
     def as_torch(self) -> TorchTwin:

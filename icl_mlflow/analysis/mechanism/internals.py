@@ -1,12 +1,14 @@
 """Access to a model's internals: its trace, in chunks of bounded size."""
 
 from collections.abc import Iterator
+from typing import cast
 
 import torch
 
 from icl_mlflow.analysis.base import Subject
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.models import Trace, Transformer
+from icl_mlflow.training.problem import initial_model
 
 #: Points traced at once, 256 episodes of the paper's, and the largest number of pairs
 #: of points: of each pair there is an attention weight, in every head and layer.
@@ -23,6 +25,16 @@ def transformer_of(subject: Subject) -> Transformer:
     if subject.transformer is None:
         raise ValueError(no_internals(subject))
     return subject.transformer
+
+
+def untrained(subject: Subject) -> Transformer:
+    """The transformer of a subject as it was before training.
+
+    Raises:
+        ValueError: as for `transformer_of`.
+    """
+    here = transformer_of(subject).device
+    return cast("Transformer", initial_model(subject.settings)).to(here)
 
 
 def no_internals(subject: Subject) -> str | None:

@@ -9,8 +9,6 @@ stands the same head at its initial weights. Layer norms and MLPs lie between, s
 is a reading of weights, not an effect. Source: arXiv 2603.10573, part III.
 """
 
-from typing import cast
-
 import pandas as pd
 import seaborn
 import torch
@@ -22,14 +20,17 @@ from torch.nn.functional import cosine_similarity
 from icl_mlflow.analysis import style
 from icl_mlflow.analysis.base import Analysis, Subject, Topic
 from icl_mlflow.analysis.findings import Conclusion, Findings
-from icl_mlflow.analysis.mechanism.internals import no_internals, transformer_of
+from icl_mlflow.analysis.mechanism.internals import (
+    no_internals,
+    transformer_of,
+    untrained,
+)
 from icl_mlflow.analysis.side_by_side import panels, seed_points
 from icl_mlflow.analysis.subject import STREAM
 from icl_mlflow.models import EMBEDDINGS, Transformer
 from icl_mlflow.models.forward import layer_parameters
 from icl_mlflow.statistics import holm
 from icl_mlflow.streams import generator
-from icl_mlflow.training.problem import initial_model
 from icl_mlflow.variants.compose import reads_labels
 
 #: Read-outs of permuted coordinates.
@@ -103,8 +104,7 @@ def measure(subject: Subject) -> pd.DataFrame:
     transformer = transformer_of(subject)
     rng = generator(subject.seed, f"{STREAM} read-outs")
     p_LH = by_permutation(transformer, rng)
-    before = cast("Transformer", initial_model(subject.settings))
-    initial_LH = alignment(before)
+    initial_LH = alignment(untrained(subject))
     places = [(i, j) for i in range(len(p_LH)) for j in range(p_LH.shape[1])]
     found_LH = alignment(transformer)
     return pd.DataFrame(

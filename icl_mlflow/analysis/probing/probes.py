@@ -34,7 +34,11 @@ from matplotlib.figure import Figure
 from icl_mlflow.analysis import style
 from icl_mlflow.analysis.base import Analysis, Subject, Topic
 from icl_mlflow.analysis.findings import Conclusion, Findings, all_of
-from icl_mlflow.analysis.mechanism.internals import no_internals, transformer_of
+from icl_mlflow.analysis.mechanism.internals import (
+    no_internals,
+    transformer_of,
+    untrained,
+)
 from icl_mlflow.analysis.probing.places import Place, answers, raw_features, streams
 from icl_mlflow.analysis.probing.targets import Targets, targets_of
 from icl_mlflow.analysis.side_by_side import group_of
@@ -46,7 +50,6 @@ from icl_mlflow.statistics import (
     slope_interval,
     t_interval,
 )
-from icl_mlflow.training.problem import initial_model
 
 #: Episodes that probes are fitted to, and those of which the stream is moved.
 _MOST, _MOST_MOVED = 2_000, 500
@@ -66,8 +69,7 @@ def measure(subject: Subject) -> pd.DataFrame:
     transformer = transformer_of(subject)
     asked = targets_of(subject, _MOST)
     seen = subject.truth.seen.rows(0, asked.n_episodes)
-    untrained = initial_model(subject.settings).to(transformer.device)
-    controls = streams(untrained, seen)
+    controls = streams(untrained(subject), seen)
     raw = {
         role: Ridge(found.numpy())
         for role, found in raw_features(transformer, seen).items()
