@@ -21,8 +21,8 @@ from statistics import median
 import click
 from mlflow.tracking import MlflowClient
 
+from benchmarks.frontier.alternatives import PUBLISHED
 from benchmarks.frontier.log import add_line, read_lines
-from benchmarks.frontier.report import PUBLISHED
 from benchmarks.machine import load, now, this_machine
 from icl_mlflow.suite.grid import parse_seeds
 from icl_mlflow.tasks import TASKS

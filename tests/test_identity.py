@@ -30,6 +30,10 @@ GOLDEN: tuple[tuple[str, str], ...] = (
     ("f1d9c47635edecfa", "precision=bf16 batch_size=32"),
     ("9171a7a191cd0564", "epochs=0"),
     ("9971edcc74e8e37a", "data_seed=7 eval_seed=2"),
+    ("7bbc2063b7686860", "task=C"),
+    ("ef3e72095c5a2bc0", "task=D"),
+    ("34b093e8bac2690d", "task=E"),
+    ("66e953637301b139", "task=F"),
 )
 
 #: The first default of every setting that decides a result. A default may change; what
@@ -65,6 +69,10 @@ FIRST_DEFAULTS: dict[str, Any] = {
 FIRST_TASK_DEFAULTS: dict[str, dict[str, Any]] = {
     "A": {"dim": 16, "tau": 3.0, "separation": 1.0},
     "B": {"dim": 16, "sigma_min": 0.5, "sigma_max": 3.0},
+    "C": {"dim": 16, "rho_max": 0.9},
+    "D": {"dim": 16, "sigma_min": 0.5, "sigma_max": 3.0},
+    "E": {"dim": 16, "nonzero": 2, "tau": 3.0, "separation": 1.0},
+    "F": {"dim": 16, "slope": 1.0, "sigma": 0.5},
 }
 
 

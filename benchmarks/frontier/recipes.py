@@ -11,10 +11,10 @@ from benchmarks.frontier.alternatives import (
     NOISY_LABELS,
     OTHER_TASK_FIRST,
     PRE_NORM,
+    PUBLISHED,
     SHORT_CONTEXTS,
     Alternative,
 )
-from icl_mlflow.tasks import TASKS
 from icl_mlflow.training.settings import PRESETS, TrainSettings
 
 #: In bf16 whatever the machine, so that what was recorded counts on any other one.
@@ -113,7 +113,7 @@ def trials(
     """What is planned of these; a seed of everything before the next seed."""
     for budget in budgets:
         for seed in seeds:
-            for task in TASKS:
+            for task in PUBLISHED:
                 for recipe in PLAN[budget]:
                     if recipe in recipes and _differs(recipe, task):
                         yield Trial(recipe, task, seed, budget)

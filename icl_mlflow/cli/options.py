@@ -172,9 +172,9 @@ def _of_tasks(otherwise: str, taken: Collection[str]) -> list[Field[Any]]:
     for name, by_task in declared_by_any().items():
         if name in taken:
             _logger.warning(
-                "parameter %s of task %s cannot be given: another option has that name",
+                "parameter %s of %s cannot be given: another option has that name",
                 name,
-                " and ".join(by_task),
+                " and ".join(f"task {task}" for task in by_task),
             )
             continue
         kinds = {value_type(field) for field in by_task.values()}

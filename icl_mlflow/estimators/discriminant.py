@@ -43,7 +43,7 @@ class IdentityDiscriminant:
 
     def __call__(self, task: Task, episodes: Episodes) -> Tensor:
         """(m_1 - m_0) . (x - (m_0 + m_1) / 2): (B,) float64, nats."""
-        mean_B2D = _class_means(episodes)[1]
+        mean_B2D = class_means(episodes)[1]
         apart_BD, middle_BD = mean_B2D[:, 1] - mean_B2D[:, 0], mean_B2D.mean(1)
         if self.distance is not None:
             apart_BD = self.distance * normalize(apart_BD, dim=-1)
@@ -109,7 +109,7 @@ class QuadraticDiscriminant:
         return logit_B + told_by_labels(task, episodes)
 
 
-def _class_means(episodes: Episodes) -> tuple[Tensor, Tensor, Tensor]:
+def class_means(episodes: Episodes) -> tuple[Tensor, Tensor, Tensor]:
     """Membership (B, 2, N), class means (B, 2, D), context (B, N, D), all float64."""
     label_BN = episodes.context_y_BN.double()
     member_B2N = torch.stack([1 - label_BN, label_BN], dim=1)
@@ -120,7 +120,7 @@ def _class_means(episodes: Episodes) -> tuple[Tensor, Tensor, Tensor]:
 
 def _class_moments(episodes: Episodes) -> tuple[Tensor, Tensor, Tensor]:
     """Counts (B, 2), means (B, 2, D) and sums of squares about them (B, 2, D, D)."""
-    member_B2N, mean_B2D, x_BND = _class_means(episodes)
+    member_B2N, mean_B2D, x_BND = class_means(episodes)
     offset_B2ND = x_BND.unsqueeze(1) - mean_B2D.unsqueeze(2)
     weighted_B2ND = offset_B2ND * member_B2N.unsqueeze(-1)
     scatter_B2DD = weighted_B2ND.transpose(-2, -1) @ offset_B2ND

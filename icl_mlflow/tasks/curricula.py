@@ -6,6 +6,7 @@ a straight line to 1: with ``{"tau": 0.0}`` the nuisance grows from nothing, wit
 """
 
 from collections.abc import Mapping
+from dataclasses import fields
 
 from icl_mlflow.tasks.base import T, Task, parameters, with_parameters
 from icl_mlflow.tasks.offered import canonical_names, listed
@@ -41,6 +42,8 @@ def factors(task: Task, name: str) -> dict[str, float]:
 def eased(task: T, start: Mapping[str, float], progress: float) -> T:
     """The task at some progress through a curriculum.
 
+    Nothing goes beyond what the parameter may be at most.
+
     Args:
         task: as it is to be at the end.
         start: from `factors`.
@@ -53,8 +56,10 @@ def eased(task: T, start: Mapping[str, float], progress: float) -> T:
     if not start or progress >= 1:
         return task
     own = parameters(task)
-    changes = {
-        name: own[name] * (factor + (1 - factor) * progress)
-        for name, factor in start.items()
-    }
+    most = {field.name: field.metadata["maximum"] for field in fields(task.core)}
+    changes = {}
+    for name, factor in start.items():
+        eased_value = own[name] * (factor + (1 - factor) * progress)
+        largest = most.get(name)
+        changes[name] = eased_value if largest is None else min(eased_value, largest)
     return with_parameters(task, changes)

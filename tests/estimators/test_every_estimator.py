@@ -12,7 +12,12 @@ from icl_mlflow.episodes import Episodes
 from icl_mlflow.estimators import ESTIMATORS
 from icl_mlflow.estimators.base import Estimator, estimate
 from icl_mlflow.estimators.tuning import Calibrated
-from icl_mlflow.evaluation import evaluation_set, excess_risk, log_loss
+from icl_mlflow.evaluation import (
+    evaluation_set,
+    excess_risk,
+    expected_loss,
+    log_loss,
+)
 from icl_mlflow.tasks import TASKS
 from icl_mlflow.tasks.base import NotKnownError, Task, with_parameters
 
@@ -38,12 +43,17 @@ def is_offered(name: str, task_name: str) -> bool:
     return True
 
 
+#: Every task has its own of these. Of the other rules each is tried on a third of the
+#: tasks, and each task by a third of the rules: they look at no task.
+OF_THE_TASK = ("bayes", "oracle", "plug_in")
+
 pytestmark = pytest.mark.parametrize(
     ("name", "task_name"),
     [
         (name, task)
-        for name in ESTIMATORS.working()
-        for task in TASKS.working()
+        for row, name in enumerate(ESTIMATORS.working())
+        for column, task in enumerate(TASKS.working())
+        if name in OF_THE_TASK or (row + column) % 3 == 0
         if is_offered(name, task)
     ],
 )
@@ -164,6 +174,11 @@ def test_no_learner_beats_bayes(name: str, task_name: str) -> None:
 
 
 def test_calibrated_answers_are_no_worse_than_none(name: str, task_name: str) -> None:
-    episodes = drawn(task_name, 4_000)
-    logit_B = estimate(calibrated(name), small(task_name), episodes)
-    assert log_loss(logit_B, episodes.query_y_B) < math.log(2) + 0.001
+    task, episodes = small(task_name), drawn(task_name, 4_000)
+    logit_B = estimate(calibrated(name), task, episodes)
+    loss = log_loss(logit_B, episodes.query_y_B)
+    if name != "oracle":  # what a context allows to expect is known without chance
+        bayes_B = task.bayes_logit(episodes)
+        loss_B = expected_loss(bayes_B) + excess_risk(logit_B, bayes_B)
+        loss = float(loss_B.mean())
+    assert loss < math.log(2) + 0.001

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,18 @@ CASES: dict[str, Task] = {
 }
 
 every_task = pytest.mark.parametrize("name", CASES)
+
+
+def of_dims(*dims: int) -> pytest.MarkDecorator:
+    """Every task in those of these dimensions that it can have."""
+    possible = []
+    for name, task in CASES.items():
+        for dim in dims:
+            with suppress(ValueError):
+                possible.append((name, with_parameters(task, {"dim": dim}).dim))
+    return pytest.mark.parametrize(("name", "dim"), possible)
+
+
 every_shift = pytest.mark.parametrize(
     ("name", "shift"), [(name, shift) for name in CASES for shift in CASES[name].shifts]
 )

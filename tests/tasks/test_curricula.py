@@ -4,7 +4,7 @@ import pytest
 
 from icl_mlflow.evaluation import expected_loss
 from icl_mlflow.tasks import TASKS
-from icl_mlflow.tasks.base import parameters
+from icl_mlflow.tasks.base import parameters, with_parameters
 from icl_mlflow.tasks.curricula import canonical, eased, factors
 from tests.tasks.contract import CASES, every_task
 
@@ -32,6 +32,13 @@ def test_it_ends_at_the_task_itself(name: str) -> None:
     assert eased(task, {}, 0.0) is task
     almost = parameters(eased(task, start, 1 - 1e-9))
     assert almost == pytest.approx(parameters(task))
+
+
+def test_nothing_is_eased_beyond_what_the_parameter_may_be() -> None:
+    strong = with_parameters(TASKS["C"], {"rho_max": 0.95})
+    start = factors(strong, "correlation")
+    assert eased(strong, start, 0.0).rho_max == 0.999
+    assert 0.95 < eased(strong, start, 0.9).rho_max < 0.999
 
 
 def test_parameters_move_in_a_straight_line() -> None:

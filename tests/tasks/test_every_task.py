@@ -12,17 +12,23 @@ from torch import Tensor
 
 from icl_mlflow.evaluation import EvaluationSet, accuracy, auc
 from icl_mlflow.tasks.base import Task, parameters, with_parameters
-from tests.tasks.contract import CASES, assert_zero_mean, every_shift, every_task
+from tests.tasks.contract import (
+    CASES,
+    assert_zero_mean,
+    every_shift,
+    every_task,
+    of_dims,
+)
 
 
 @every_task
 @pytest.mark.parametrize("n_context", [0, 1, 7])
 def test_shapes_and_types(name: str, n_context: int) -> None:
-    task = with_parameters(CASES[name], {"dim": 5})
+    task = with_parameters(CASES[name], {"dim": 6})
     episodes = task.sample(9, n_context)
-    assert episodes.context_x_BND.shape == (9, n_context, 5)
+    assert episodes.context_x_BND.shape == (9, n_context, 6)
     assert episodes.context_y_BN.shape == (9, n_context)
-    assert episodes.query_x_BD.shape == (9, 5)
+    assert episodes.query_x_BD.shape == (9, 6)
     assert episodes.query_y_B.shape == (9,)
     assert episodes.context_x_BND.dtype == episodes.query_x_BD.dtype == torch.float32
     assert episodes.context_y_BN.dtype == episodes.query_y_B.dtype == torch.int64
@@ -128,8 +134,7 @@ def assert_oracle_constants(task: Task) -> None:
     assert auc(llr_B, label_B) == pytest.approx(exact.auc, abs=3 * error)
 
 
-@every_task
-@pytest.mark.parametrize("dim", [1, 4, 16, 64])
+@of_dims(1, 4, 16, 64)
 def test_the_oracle_reaches_its_exact_constants(name: str, dim: int) -> None:
     assert_oracle_constants(with_parameters(CASES[name], {"dim": dim}))
 

@@ -102,7 +102,7 @@ def test_a_parameter_named_as_another_option_is_said_to_have_none(
 ) -> None:
     (found,) = declarations([Taken])
     assert [field.name for field in found].count("tau") == 1
-    assert "parameter tau of task A cannot be given: another option" in caplog.text
+    assert "parameter tau of task A and task E cannot be given: anoth" in caplog.text
 
 
 def test_an_analysis_takes_the_parameters_of_any_task() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from icl_mlflow.tasks import TASKS
 from icl_mlflow.training.problem import problem
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants import VARIANTS
@@ -12,7 +13,7 @@ from icl_mlflow.variants.applicable import applicable_tasks, check_applicable
 def test_task_b_has_no_nuisance_to_remove(variant: str) -> None:
     check_applicable(variant, "A")
     with pytest.raises(
-        ValueError, match=r"changes tau, which task B does not have; it is for: A$"
+        ValueError, match=r"changes tau, which task B does not have; it is for: A, E$"
     ):
         check_applicable(variant, "B")
     with pytest.raises(ValueError, match="task B does not have"):
@@ -21,7 +22,7 @@ def test_task_b_has_no_nuisance_to_remove(variant: str) -> None:
 
 def test_every_other_variant_is_for_every_task() -> None:
     for variant in VARIANTS:
-        expected = ("A",) if variant == "no_nuisance" else ("A", "B")
+        expected = ("A", "E") if variant == "no_nuisance" else tuple(TASKS)
         assert applicable_tasks(variant) == expected
 
 

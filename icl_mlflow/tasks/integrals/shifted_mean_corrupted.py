@@ -16,11 +16,14 @@ the draws below.
 Shape suffixes: P = directions drawn, C = numbers of ones; others as always.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Generator, Tensor
 
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.tasks.integrals.sphere import directions
+from icl_mlflow.tasks.integrals.two_means import TwoMeans
 from icl_mlflow.tasks.labels import KnownLabels, count_probabilities
 
 #: Pairs of opposite directions an episode. At the paper's size they leave an error of
@@ -52,32 +55,76 @@ def corrupted_logit(
     Returns:
         (B,) float64, nats.
     """
+    means = TwoMeans(tau, separation)
+
+    def answer(part: Episodes, seen: KnownLabels) -> Tensor:
+        half_BDP, log_density_BP = _proposals(_points(separation, part), seen, rng)
+        return _logit(means, half_BDP, log_density_BP, part, seen)
+
+    return _in_chunks(answer, episodes, known, _CHUNK)
+
+
+def logit_of_directions(
+    tau: float,
+    separation: float,
+    unit_PD: Tensor,
+    episodes: Episodes,
+    known: KnownLabels,
+) -> Tensor:
+    """The same, exactly, where mu is one of these directions or of their opposites.
+
+    Args:
+        tau: standard deviation of the shift.
+        separation: half the distance between the means.
+        unit_PD: all that mu may be, equally probable, float64.
+        episodes: their context labels are not looked at.
+        known: what is known instead.
+
+    Returns:
+        (B,) float64, nats.
+    """
+    means = TwoMeans(tau, separation)
+
+    def answer(part: Episodes, seen: KnownLabels) -> Tensor:
+        unit_BDP = unit_PD.t().to(part.query_x_BD.device).expand(len(part), -1, -1)
+        log_density_BP = torch.zeros_like(unit_BDP[:, 0])
+        return _logit(means, unit_BDP, log_density_BP, part, seen)
+
+    size = max(1, _CHUNK * _PAIRS // len(unit_PD))
+    return _in_chunks(answer, episodes, known, size)
+
+
+def _in_chunks(
+    answer: Callable[[Episodes, KnownLabels], Tensor],
+    episodes: Episodes,
+    known: KnownLabels,
+    size: int,
+) -> Tensor:
     parts = [
-        _logit(
-            tau,
-            separation,
-            episodes.rows(start, start + _CHUNK),
-            known.rows(start, start + _CHUNK),
-            rng,
-        )
-        for start in range(0, len(episodes), _CHUNK)
+        answer(episodes.rows(start, start + size), known.rows(start, start + size))
+        for start in range(0, len(episodes), size)
     ]
     return torch.cat(parts)
 
 
-def _logit(
-    tau: float,
-    separation: float,
-    episodes: Episodes,
-    known: KnownLabels,
-    rng: Generator,
-) -> Tensor:
-    n_context = episodes.n_context
-    c = tau**2 / (1 + (n_context + 1) * tau**2)
+def _points(separation: float, episodes: Episodes) -> Tensor:
+    """All points, the query last, times the separation: (B, S, D) float64."""
     context_BND = episodes.context_x_BND.double()
     query_B1D = episodes.query_x_BD.double().unsqueeze(1)
-    x_BSD = separation * torch.cat([context_BND, query_B1D], dim=1)
-    half_BDP, log_density_BP = _proposals(x_BSD, known, rng)
+    return separation * torch.cat([context_BND, query_B1D], dim=1)
+
+
+def _logit(
+    means: TwoMeans,
+    half_BDP: Tensor,
+    log_density_BP: Tensor,
+    episodes: Episodes,
+    known: KnownLabels,
+) -> Tensor:
+    n_context = episodes.n_context
+    c = means.tau**2 / (1 + (n_context + 1) * means.tau**2)
+    separation = means.separation
+    x_BSD = _points(separation, episodes)
     along_BSP = x_BSD @ half_BDP
     along_BSP = torch.cat([along_BSP, -along_BSP], dim=-1)
     log_density_BP = torch.cat([log_density_BP, log_density_BP], dim=-1)

@@ -25,6 +25,15 @@ def test_it_is_the_sum_over_all_labellings(task: Variance, what: str) -> None:
     torch.testing.assert_close(found_B, expected_B, rtol=0, atol=1e-8)
 
 
+def test_the_nodes_resolve_a_wide_range() -> None:
+    """Labels that hardly lie are labels: the answer is that of the Bayes predictor."""
+    task = Variance(sigma_min=0.05, sigma_max=20.0)
+    episodes = task.sample(2, 32)
+    known = known_when_flipped(episodes, 1e-12)
+    found_B = corrupted_logit(task.sigma_min, task.sigma_max, episodes, known)
+    torch.testing.assert_close(found_B, task.bayes_logit(episodes), rtol=0, atol=1e-3)
+
+
 def on_a_grid(task: Variance, x_SD: Tensor, rate: float, label_N: Tensor) -> Tensor:
     """The answer to one episode by the midpoint rule, 300 sigmas a class."""
     width = (task.sigma_max - task.sigma_min) / 300
