@@ -13,7 +13,7 @@ from torch import Tensor
 
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.evaluation import auc
-from icl_mlflow.tasks import shifted_mean
+from icl_mlflow.tasks.integrals import two_means
 from icl_mlflow.tasks.shifted_mean import ShiftedMean
 from tests.tasks.contract import (
     assert_log_likelihood_is_that_of_the_law,
@@ -229,7 +229,7 @@ def test_points_are_the_same_however_many_are_moved_at_once(
     block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = ShiftedMean(dim=3).sample(50, 20, stream="test")
-    monkeypatch.setattr(shifted_mean, "_BLOCK", block)
+    monkeypatch.setattr(two_means, "_BLOCK", block)
     in_parts = ShiftedMean(dim=3).sample(50, 20, stream="test")
     assert torch.equal(in_parts.context_x_BND, whole.context_x_BND)
     assert torch.equal(in_parts.query_x_BD, whole.query_x_BD)
