@@ -9,6 +9,7 @@ Each answers log-odds of y_q = 1 in nats for a context and its query, so `predic
 """
 
 import copy
+import warnings
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -81,6 +82,8 @@ def of_classifier(classifier: Classifier, least: float = _LEAST) -> _Predictor:
             "log-odds; wrap it, as by sklearn.calibration.CalibratedClassifierCV"
         )
 
+    said: set[str] = set()
+
     def one(x: _Floats, y: NDArray[np.int64], query: _Floats) -> float:
         if len(np.unique(y)) < 2:  # noqa: PLR2004 (classes)
             return float((y.sum() + 1) / (len(y) + 2))
@@ -90,7 +93,12 @@ def of_classifier(classifier: Classifier, least: float = _LEAST) -> _Predictor:
         return float(np.asarray(fitted.predict_proba(query[None]))[0, column])
 
     def answer(x: _Floats, y: NDArray[np.int64], query: _Floats) -> _Floats:
-        p = np.array([one(*episode) for episode in zip(x, y, query, strict=True)])
+        with warnings.catch_warnings(record=True) as heard:
+            p = np.array([one(*episode) for episode in zip(x, y, query, strict=True)])
+        for warning in heard:  # what one fit complains of, thousands do
+            if (text := str(warning.message)) not in said:
+                said.add(text)
+                warnings.warn(text, warning.category, stacklevel=2)
         p = p.clip(least, 1 - least)
         log_odds: _Floats = np.log(p) - np.log1p(-p)
         return log_odds

@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.special import logit
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
@@ -63,6 +63,14 @@ def test_a_classifier_is_fitted_to_every_context_alone(classifier: Any) -> None:
 def test_certainty_is_bounded() -> None:
     found = predict(of_classifier(KNeighborsClassifier(1), least=1e-3), EPISODES)
     np.testing.assert_allclose(found.abs(), math.log(999))
+
+
+def test_a_complaint_of_all_fits_is_heard_once() -> None:
+    hurried = of_classifier(LogisticRegression(max_iter=1))
+    with pytest.warns(ConvergenceWarning) as heard:
+        predict(hurried, EPISODES)
+        predict(hurried, EPISODES)
+    assert len(heard) == 1
 
 
 def test_a_context_of_one_class_is_answered_by_laplace() -> None:
