@@ -69,8 +69,8 @@ def test_a_complaint_of_all_fits_is_heard_once() -> None:
     hurried = of_classifier(LogisticRegression(max_iter=1))
     with pytest.warns(ConvergenceWarning) as heard:
         predict(hurried, EPISODES)
-        predict(hurried, EPISODES)
     assert len(heard) == 1
+    predict(hurried, EPISODES)  # no more is said: a warning would fail this test
 
 
 def test_a_context_of_one_class_is_answered_by_laplace() -> None:
