@@ -1,6 +1,7 @@
 """Predictors of other kinds answer as they do where they come from."""
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,10 @@ def test_a_complaint_of_all_fits_is_heard_once() -> None:
     with pytest.warns(ConvergenceWarning) as heard:
         predict(hurried, EPISODES)
     assert len(heard) == 1
-    predict(hurried, EPISODES)  # no more is said: a warning would fail this test
+    with warnings.catch_warnings(record=True) as more:
+        warnings.simplefilter("always")
+        predict(hurried, EPISODES)
+    assert more == []
 
 
 def test_a_context_of_one_class_is_answered_by_laplace() -> None:
