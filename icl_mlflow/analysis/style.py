@@ -1,10 +1,12 @@
 """The style of every figure: one palette that colour-blind readers can tell apart."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
@@ -52,6 +54,51 @@ def small_multiples(
     for spare in panels[n_panels:]:
         spare.remove()
     return drawn, panels[:n_panels]
+
+
+def interval_points(
+    axes: Axes,
+    places: Sequence[float],
+    frame: pd.DataFrame,
+    column: str,
+    *,
+    color: str,
+    label: str | None = None,
+    marker: str = "o",
+    across: bool = False,
+) -> None:
+    """A point a row with its interval, as error bars.
+
+    Args:
+        axes: of a panel.
+        places: of each row.
+        frame: with ``column`` and the ends of its interval, ``_low`` and ``_high``.
+        column: what is drawn.
+        color: of points and bars.
+        label: in the legend.
+        marker: of the points.
+        across: values along the horizontal axis, and places along the vertical one.
+    """
+    value = frame[column]
+    # An ECE may lie above its interval, which chance's share was taken off.
+    ends = [
+        (value - frame[f"{column}_low"]).clip(lower=0),
+        (frame[f"{column}_high"] - value).clip(lower=0),
+    ]
+    x, y = (value, places) if across else (places, value)
+    axes.errorbar(
+        x,
+        y,
+        xerr=ends if across else None,
+        yerr=None if across else ends,
+        color=color,
+        marker=marker,
+        markersize=4,
+        linestyle="none",
+        elinewidth=1,
+        capsize=2,
+        label=label,
+    )
 
 
 def save(figure: Figure, file: Path) -> None:

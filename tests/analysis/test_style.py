@@ -3,6 +3,8 @@
 import io
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 
@@ -61,3 +63,19 @@ def test_zero_has_a_place_where_the_axis_is_linear_near_it() -> None:
     found = labels(near_zero=0.01)
     assert "0" in found
     assert not any("^" in text or "e" in text for text in found)
+
+
+@pytest.mark.parametrize("across", [False, True])
+def test_points_stand_at_their_places_with_their_intervals(across: bool) -> None:
+    frame = pd.DataFrame(
+        {"cost": [0.2, 0.5], "cost_low": [0.1, 0.6], "cost_high": [0.4, 0.9]}
+    )
+    _, (axes,) = style.figure()
+    style.interval_points(axes, [3, 7], frame, "cost", color="C0", across=across)
+    points, *_ = axes.lines
+    drawn = [list(points.get_xdata()), list(points.get_ydata())]
+    assert drawn == ([[0.2, 0.5], [3, 7]] if across else [[3, 7], [0.2, 0.5]])
+    (bars,) = axes.collections
+    along = [segment[:, 0 if across else 1] for segment in bars.get_segments()]
+    # A value outside its interval has no bar at the side that it lies beyond.
+    np.testing.assert_allclose(along, [[0.1, 0.4], [0.5, 0.9]])

@@ -122,16 +122,13 @@ def _scatter(axes: Axes, frame: pd.DataFrame, harm: str) -> None:
     for index, (model, part) in enumerate(models):
         marker = _MARKERS[index % len(_MARKERS)]
         for layer, heads in part.groupby("layer"):
-            impact = heads[harm]
-            axes.errorbar(
-                heads["alignment"],
-                impact,
-                yerr=[impact - heads[f"{harm}_low"], heads[f"{harm}_high"] - impact],
+            style.interval_points(
+                axes,
+                heads["alignment"].tolist(),
+                heads,
+                harm,
                 color=style.CYCLE[(int(str(layer)) - 1) % len(style.CYCLE)],
                 marker=marker,
-                linestyle="none",
-                markersize=6,
-                elinewidth=0.8,
                 label=f"{model}, layer {layer}",
             )
 

@@ -157,16 +157,13 @@ def _points(axes: Axes, frame: pd.DataFrame) -> None:
     places = range(len(frame))
     looks = {"evidence": (style.BLUE, "o", -0.15), "effect": (style.RED, "s", 0.15)}
     for column, (color, marker, aside) in looks.items():
-        value = frame[column]
-        axes.errorbar(
+        style.interval_points(
+            axes,
             [place + aside for place in places],
-            value,
-            yerr=[value - frame[f"{column}_low"], frame[f"{column}_high"] - value],
+            frame,
+            column,
             color=color,
             marker=marker,
-            markersize=4,
-            linestyle="none",
-            capsize=2,
             label=_COLUMNS[column],
         )
     axes.set_xticks(places, frame["part"], rotation=60, ha="right", fontsize="small")

@@ -188,18 +188,14 @@ def draw(frame: pd.DataFrame) -> Figure:
         places = {candidate: place for place, candidate in enumerate(present)}
         palette = itertools.cycle(style.CYCLE)
         for model, rows in part.groupby("model", sort=False):
-            value = rows["distance"]
-            axes.errorbar(
-                value,
-                rows["candidate"].map(places),
-                xerr=[value - rows["distance_low"], rows["distance_high"] - value],
+            style.interval_points(
+                axes,
+                [places[one] for one in rows["candidate"]],
+                rows,
+                "distance",
                 color=next(palette),
-                marker="o",
-                markersize=4,
-                linestyle="none",
-                capsize=2,
-                alpha=0.7,
                 label=str(model),
+                across=True,
             )
         axes.axvline(_FAR, color=style.GREY, linewidth=1, linestyle="--")
         axes.set_yticks(list(places.values()), list(places), fontsize="small")

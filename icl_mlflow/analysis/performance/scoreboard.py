@@ -6,9 +6,8 @@ calibrated; what they leave open is tuned on the training task, which is where t
 learned too. They see what the model sees.
 """
 
-from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -117,10 +116,10 @@ def draw(frame: pd.DataFrame) -> Figure:
     places = {name: -place for place, name in enumerate(order)}
     drawn, panels = style.figure(2, 3, panel=(4.6, 1.6 + 0.24 * len(order)))
     for axes, metric in zip(panels, METRICS, strict=True):
-        for row in once.to_dict("records"):
+        for name, rows in once.groupby("name", sort=False):
             # What the oracle gains by knowing the latents is no excess: a table's fact.
-            if (row["predictor"], metric) != ("oracle", "excess_risk"):
-                _point(axes, row, metric, places[row["name"]])
+            if (name, metric) != ("oracle", "excess_risk"):
+                _points(axes, rows, metric, places[name])
         axes.set(xlabel=_UNITS[metric], ylabel="predictor")
         axes.set_yticks(list(places.values()), list(places), fontsize="small")
     risk = panels[METRICS.index("excess_risk")]
@@ -129,22 +128,19 @@ def draw(frame: pd.DataFrame) -> Figure:
     return drawn
 
 
-def _point(axes: Axes, row: Mapping[Any, Any], metric: str, place: int) -> None:
-    is_model = row["predictor"] == MODEL
-    look = (style.MODEL, "o") if is_model else (style.GREY, "o")
-    color, marker = _LOOKS.get(row["predictor"], look)
-    value, low, high = (
-        float(row[name]) for name in (metric, f"{metric}_low", f"{metric}_high")
-    )
-    axes.errorbar(
-        [value],
-        [place],
-        # An ECE may lie above its interval, which chance's share was taken off.
-        xerr=[[max(value - low, 0.0)], [max(high - value, 0.0)]],
+def _points(axes: Axes, rows: pd.DataFrame, metric: str, place: int) -> None:
+    """The score of a predictor wherever it differs: once, or of every model's task."""
+    predictor = rows["predictor"].iloc[0]
+    look = (style.MODEL if predictor == MODEL else style.GREY, "o")
+    color, marker = _LOOKS.get(predictor, look)
+    style.interval_points(
+        axes,
+        [place] * len(rows),
+        rows,
+        metric,
         color=color,
         marker=marker,
-        markersize=5,
-        capsize=2,
+        across=True,
     )
 
 

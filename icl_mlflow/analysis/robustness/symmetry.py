@@ -206,16 +206,12 @@ def _points(axes: Axes, frame: pd.DataFrame) -> None:
         if is_new:
             colors[group] = next(palette)
         aside = 0.5 * (index - (len(models) - 1) / 2) / len(models)
-        value = rows["cost"]
-        axes.errorbar(
+        style.interval_points(
+            axes,
             [repairs.index(repair) + aside for repair in rows["repair"]],
-            value,
-            yerr=[value - rows["cost_low"], rows["cost_high"] - value],
+            rows,
+            "cost",
             color=colors[group],
-            marker="o",
-            markersize=4,
-            linestyle="none",
-            capsize=2,
             label=group if is_new else None,
         )
     axes.set_xticks(range(len(repairs)), repairs, rotation=30, ha="right")
