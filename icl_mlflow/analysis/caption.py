@@ -55,7 +55,9 @@ seeds. 5,000 episodes.
 def _models(names: Sequence[str]) -> str:
     """How many models, and what the bands around them are."""
     seeds = Counter(map(group_of, dict.fromkeys(names)))
-    most = max(seeds.values())
+    most = max(seeds.values(), default=0)
+    if most == 0:
+        return "No model has finished"
     if most == 1:
         told = "One model" if len(seeds) == 1 else f"{len(seeds)} models"
         return f"{told}; intervals: 95 % over episodes"

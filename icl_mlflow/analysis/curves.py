@@ -110,7 +110,7 @@ def draw_curves(frame: pd.DataFrame, x: str, label: str, scale: str) -> Figure:
     """Accuracy and excess risk along ``x``: groups of models, and the references."""
     drawn, panels = style.figure(1, 2, panel=(5.6, 4.2))
     draw_pair(panels, frame, x, label, scale)
-    panels[0].legend(fontsize="small")
+    style.legend(panels[0])
     return drawn
 
 
@@ -164,7 +164,7 @@ def draw_beside(frame: pd.DataFrame, x: str, label: str, scale: str) -> Figure:
         style.logarithmic(axes, "y", near_zero=_SMALL_RISK)
         axes.set_ylim(bottom=-_SMALL_RISK / 4)
         if scale == "symlog":
-            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], fontsize="x-small")
+            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
             axes.minorticks_off()
 
     return panels(frame, paint, xlabel=label, ylabel=_METRICS["excess_risk"])

@@ -42,7 +42,7 @@ def draw(trials: pd.DataFrame, axes: Mapping[str, bool], title: str) -> Figure:
         )
     first.set_xlabel("trial")
     first.set_ylabel(_Y)
-    first.legend(fontsize="small")
+    style.legend(first)
     for panel, (name, is_logarithmic) in zip(rest, axes.items(), strict=True):
         _points(panel, trials, name)
         panel.set(xlabel=name, ylabel=_Y)
@@ -51,7 +51,7 @@ def draw(trials: pd.DataFrame, axes: Mapping[str, bool], title: str) -> Figure:
     for panel in panels:
         if _spans_decades(trials["excess_risk"]):
             style.logarithmic(panel, "y")
-    drawn.suptitle(title)
+    style.heading(drawn, title)
     return drawn
 
 

@@ -4,7 +4,6 @@ A variant is known by the names of its models, which are those of their runs.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,9 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from icl_mlflow.analysis import style
-
-if TYPE_CHECKING:
-    from matplotlib.artist import Artist
 
 #: Panel to variant to one value a seed.
 Numbers = Mapping[str, Mapping[str, Sequence[float]]]
@@ -74,13 +70,13 @@ def panels(
         paint(one, part)
         n_seeds = part["model"].nunique()
         seeds = f" ({n_seeds} seeds)" if n_seeds > 1 else " (1 seed)"
-        one.set_title(name + seeds, fontsize="small")
+        style.title(one, name + seeds)
     _level(axes)
     for one in axes[::_COLUMNS]:
-        one.set_ylabel(ylabel, fontsize="small")
+        one.set_ylabel(ylabel)
     for one in axes[-_COLUMNS:]:
-        one.set_xlabel(xlabel, fontsize="small")
-    _legend(drawn, axes)
+        one.set_xlabel(xlabel)
+    style.legend_below(drawn, axes)
     return drawn
 
 
@@ -119,7 +115,7 @@ def seed_points(
     )
     means = frame.groupby(place, sort=False)[y].mean()
     axes.plot(range(len(names)), means[names], "_", color=color, ms=11, mew=1.8)
-    axes.set_xticks(range(len(names)), [str(name) for name in names], fontsize="small")
+    axes.set_xticks(range(len(names)), [str(name) for name in names])
 
 
 def dots(
@@ -157,7 +153,7 @@ def dots(
         ):
             one.axvline(value, color=color, linestyle="--", lw=1.2, label=name)
         one.set(xlabel=f"{label}\n(dots: seeds; bars: their means)")
-        one.set_yticks(list(places.values()), list(places), fontsize="small")
+        one.set_yticks(list(places.values()), list(places))
         one.set_ylim(-len(variants) + 0.4, 0.6)
         if label in logarithmic:
             style.logarithmic(one, "x", near_zero=_NEAR_ZERO)
@@ -165,7 +161,7 @@ def dots(
             one.set_xlim(left=min(1.2 * smallest, -_NEAR_ZERO / 4))
     for one in axes[1:]:
         one.set_yticklabels([])
-    _legend(drawn, axes)
+    style.legend_below(drawn, axes)
     return drawn
 
 
@@ -187,19 +183,3 @@ def _level(axes: Sequence[Axes]) -> None:
         low, high = min(lo for lo, _ in limits), max(hi for _, hi in limits)
         for one in axes:
             getattr(one, put)(low, high)
-
-
-def _legend(drawn: Figure, axes: Sequence[Axes]) -> None:
-    """What all panels show, each once, below them."""
-    found: dict[str, Artist] = {}
-    for one in axes:
-        handles, labels = one.get_legend_handles_labels()
-        found |= dict(zip(labels, handles, strict=True))
-    if found:
-        drawn.legend(
-            list(found.values()),
-            list(found),
-            loc="outside lower center",
-            ncols=min(4, len(found)),
-            fontsize="small",
-        )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import matplotlib
 import numpy as np
@@ -10,6 +10,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
 
 # Okabe and Ito's palette (https://jfly.uni-koeln.de/color/).
 BLUE: Final = "#0072B2"
@@ -20,6 +23,10 @@ PURPLE: Final = "#CC79A7"
 SKY: Final = "#56B4E9"
 GREY: Final = "#555555"
 CYCLE: Final = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, GREY)
+
+#: Sizes of text in points, the same in every figure: above all panels, above one, of
+#: axes, and of ticks and legends.
+_HEADING, _TITLE, _LABEL, SMALL = 11.0, 10.0, 9.0, 8.5
 
 #: Dots an inch of what is a picture within vector graphics.
 _RASTER = 300
@@ -41,6 +48,9 @@ def figure(
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(visible=True, alpha=0.25, linewidth=0.6)
         axes.set_axisbelow(True)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.label.set_fontsize(_LABEL)
+        axes.tick_params(labelsize=SMALL)
     return drawn, panels
 
 
@@ -54,6 +64,42 @@ def small_multiples(
     for spare in panels[n_panels:]:
         spare.remove()
     return drawn, panels[:n_panels]
+
+
+def heading(figure: Figure, text: str) -> None:
+    """What stands above all panels."""
+    figure.suptitle(text, fontsize=_HEADING)
+
+
+def title(axes: Axes, text: str) -> None:
+    """What stands above one panel."""
+    axes.set_title(text, fontsize=_TITLE)
+
+
+def legend(axes: Axes, **how: Any) -> None:
+    """What is shown in one panel.
+
+    Args:
+        axes: of the panel.
+        how: as ``Axes.legend`` takes it, such as ``loc``.
+    """
+    axes.legend(fontsize=SMALL, title_fontsize=SMALL, framealpha=0.9, **how)
+
+
+def legend_below(figure: Figure, panels: Sequence[Axes], most_columns: int = 4) -> None:
+    """What all panels show, each once, below them."""
+    found: dict[str, Artist] = {}
+    for axes in panels:
+        handles, labels = axes.get_legend_handles_labels()
+        found |= dict(zip(labels, handles, strict=True))
+    if found:
+        figure.legend(
+            list(found.values()),
+            list(found),
+            loc="outside lower center",
+            ncols=min(most_columns, len(found)),
+            fontsize=SMALL,
+        )
 
 
 def interval_points(

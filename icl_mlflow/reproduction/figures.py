@@ -33,8 +33,8 @@ _WORDS = {
 
 def forest(rows: Sequence[Row], title: str) -> Figure:
     """The paper's intervals, our seeds and exact Bayes, a line an experiment."""
-    drawn = Figure(figsize=(9.6, 2.0 + _LINE_HEIGHT * len(rows)), layout="constrained")
-    axes = drawn.subplots()
+    drawn, (axes,) = style.figure(panel=(9.6, 2.0 + _LINE_HEIGHT * len(rows)))
+    axes.grid(visible=False, axis="y")
     axes.axvline(_CHANCE, color=style.CHANCE, linestyle="-.", lw=1, label="chance")
     for height, row in enumerate(reversed(rows)):
         _line(axes, row, height, is_first=height == 0)
@@ -43,11 +43,8 @@ def forest(rows: Sequence[Row], title: str) -> Figure:
         label.set_color(_WORDS[row.judgement.kind])
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel("validation accuracy")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(visible=True, axis="x", alpha=0.25, linewidth=0.6)
-    handles, labels = axes.get_legend_handles_labels()
-    drawn.legend(handles, labels, loc="outside lower center", ncols=3)
-    drawn.suptitle(title, fontsize="medium")
+    style.legend_below(drawn, [axes], most_columns=3)
+    style.heading(drawn, title)
     return drawn
 
 
@@ -121,31 +118,23 @@ def learning_curves(
         members: of each row.
         title: above the figure.
     """
-    n_rows = -(-len(rows) // _COLUMNS)
-    drawn, panels = style.figure(n_rows, _COLUMNS, panel=(3.3, 2.7))
-    for axes in panels[len(rows) :]:
-        axes.remove()
-    for axes, row, trained in zip(panels, rows, members, strict=False):
-        _curves(axes, row, trained)
-    for axes in panels[: len(rows) : _COLUMNS]:
-        axes.set_ylabel("accuracy")
-    for axes in panels[max(0, len(rows) - _COLUMNS) : len(rows)]:
-        axes.set_xlabel("epoch")
-    by_label = {
-        label: handle
-        for axes in panels[: len(rows)]
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    drawn.legend(
-        by_label.values(), by_label.keys(), loc="outside lower center", ncols=3
+    drawn, panels = style.small_multiples(
+        len(rows), panel=(3.3, 2.7), most_columns=_COLUMNS
     )
-    drawn.suptitle(title)
+    for axes, row, trained in zip(panels, rows, members, strict=True):
+        _curves(axes, row, trained)
+    for axes in panels[::_COLUMNS]:
+        axes.set_ylabel("accuracy")
+    for axes in panels[-_COLUMNS:]:
+        axes.set_xlabel("epoch")
+    style.legend_below(drawn, panels, most_columns=3)
+    style.heading(drawn, title)
     return drawn
 
 
 def _curves(axes: Axes, row: Row, members: Sequence[Course]) -> None:
     name = row.published.name.removeprefix("task_A_ablation_")
-    axes.set_title(name, fontsize="small")
+    style.title(axes, name)
     axes.axhline(_CHANCE, color=style.CHANCE, linestyle="-.", lw=1.0, label="chance")
     axes.axhline(row.bayes, color=style.BAYES, linestyle="--", lw=1.2, label="Bayes")
     n_epochs = max((len(member.history) for member in members), default=1)

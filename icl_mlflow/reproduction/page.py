@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
-from matplotlib.figure import Figure
 
+from icl_mlflow.analysis.caption import CaptionedFigure, caption
 from icl_mlflow.analysis.report.answer import Answer
 from icl_mlflow.analysis.report.page import (
     Command,
@@ -38,21 +38,30 @@ def counted(rows: Sequence[Row]) -> str:
     return f"of {len(judged)} experiments {', '.join(told)}"
 
 
-def drawn(found: Found, rows: Sequence[Row], title: str) -> dict[str, Figure]:
+def drawn(found: Found, rows: Sequence[Row], title: str) -> dict[str, CaptionedFigure]:
     """The figures that are the reproduction's own, by file name."""
     judged = [row for row in rows if row.selection == LAST]
     members = [
         found.members[row.published.experiment.task, row.published.experiment.variant]
         for row in judged
     ]
+    models = [
+        f"{task}-{variant}-seed{course.seed}"
+        for (task, variant), courses in found.members.items()
+        for course in courses
+    ]
+    forest, curves = figures.forest, figures.learning_curves
+    n, kind = found.n_episodes, "validation episodes"
     return {
-        FOREST: figures.forest(rows, title),
-        CURVES: figures.learning_curves(judged, members, title),
+        FOREST: CaptionedFigure(forest(rows, title), caption(forest, models, n, kind)),
+        CURVES: CaptionedFigure(
+            curves(judged, members, title), caption(curves, models, n, kind)
+        ),
     }
 
 
 def sections(
-    own: Mapping[str, Figure],
+    own: Mapping[str, CaptionedFigure],
     rows: Sequence[Row],
     answers: Mapping[str, Sequence[Answer]],
 ) -> list[Section]:
@@ -71,10 +80,10 @@ def sections(
         ),
     }
     first = []
-    for name, figure in own.items():
+    for name, shown in own.items():
         question, said = told[name]
         verdicts = {"": said[0].upper() + said[1:]}
-        first.append(figure_section(name, question, verdicts, figure))
+        first.append(figure_section(name, question, verdicts, shown))
     return first + [section(one) for each in answers.values() for one in each]
 
 

@@ -1,6 +1,7 @@
 """Figures have as many panels as asked for, and axes with numbers that people read."""
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,10 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from icl_mlflow.analysis import style
+
+
+#: What sets the size of text, or draws what would have a size of its own.
+_OWN_TEXT = r"fontsize|labelsize|set_title|suptitle|(?<!style)\.legend\("
 
 
 def test_colours_are_told_apart_in_grey_too() -> None:
@@ -44,6 +49,16 @@ def test_the_same_figure_is_the_same_file(tmp_path: Path, ending: str) -> None:
         style.save(drawn, file)
     one, other = (file.read_bytes() for file in files)
     assert one == other
+
+
+def test_text_has_the_sizes_of_the_style_and_no_figure_has_its_own() -> None:
+    package = Path(style.__file__).parents[1]
+    own = [
+        file.relative_to(package).as_posix()
+        for file in package.rglob("*.py")
+        if re.search(_OWN_TEXT, file.read_text())
+    ]
+    assert own == ["analysis/style.py"]
 
 
 def labels(*, near_zero: float | None) -> list[str]:

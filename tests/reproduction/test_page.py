@@ -14,6 +14,17 @@ def test_experiments_are_counted_once_each() -> None:
     assert page.counted(judged) == "of 15 experiments 1 reproduced, 14 missing"
 
 
+def test_every_figure_has_its_caption_before_anything_has_finished_too() -> None:
+    judged = rows(found())
+    own = page.drawn(found(), judged, "title")
+    shown = page.sections(own, judged, {})
+    assert [one.anchor for one in shown] == [page.FOREST, page.CURVES]
+    assert all(
+        one.caption.endswith("No model has finished. 5,000 validation episodes.")
+        for one in shown
+    )
+
+
 def test_the_notes_tell_the_rule_the_leak_and_the_seeds() -> None:
     told = " ".join(page.notes(found()))
     for words in (

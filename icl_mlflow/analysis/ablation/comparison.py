@@ -172,7 +172,7 @@ def draw(table: pd.DataFrame, pairs: pd.DataFrame, title: str) -> Figure:
         axes.set_xlabel(f"{name}, second minus first ({row['unit']})")
     for axes in panels[1:]:
         axes.set_yticklabels([])
-    drawn.suptitle(title, fontsize="medium")
+    style.heading(drawn, title)
     return drawn
 
 

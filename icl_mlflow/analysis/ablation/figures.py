@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,12 +12,17 @@ from matplotlib.ticker import MaxNLocator
 from icl_mlflow.analysis import style
 from icl_mlflow.analysis.ablation.decision import SMALLEST_OF_INTEREST
 from icl_mlflow.analysis.ablation.grid import heat_maps, labels
+from icl_mlflow.analysis.caption import CaptionedFigure, Drawing, caption
 from icl_mlflow.analysis.sentences import band_meaning
 from icl_mlflow.estimators.ceilings import Ceilings
 from icl_mlflow.statistics import order_interval
+from icl_mlflow.training.settings import TrainSettings
 
+#: The figures that set all variants side by side, by file name.
+FOREST, CURVES = "differences", "learning_curves"
 #: What the names of the heat maps of a grid begin with; the variant follows.
 HEAT_MAP = "heat_map"
+_TEST, _VALIDATION = "test episodes", "validation episodes"
 
 _COLUMNS = 4
 _LINE_HEIGHT = 0.34
@@ -36,51 +42,54 @@ _COLOURS = {
 def drawn(
     table: pd.DataFrame,
     history: pd.DataFrame,
+    settings: TrainSettings,
     ceilings: Mapping[str, Ceilings],
     title: str,
+    *,
     axes: Mapping[str, Sequence[object]] | None = None,
-) -> dict[str, Figure]:
+) -> dict[str, CaptionedFigure]:
     """Every figure of an ablation by name.
 
     Args:
         table: of `ablation.measure`, with the columns of `verdict.with_verdicts`.
-        history: one row a variant, seed and epoch; in a grid, by the labels of rows.
+        history: one row a variant, seed and epoch; in a grid, of every cell.
+        settings: of every member, but for variant and seed.
         ceilings: by variant; in a grid, by label.
         title: above each figure.
         axes: of the grid, if there is one, name to values.
     """
-    if axes:
-        return _of_grid(table, history, ceilings, title, axes)
-    found = {
-        "differences": forest(table, title),
-        "learning_curves": small_multiples(history, ceilings, title),
-    }
-    for name in table["variant"]:
-        rows = history[history["variant"] == name]
-        found[f"learning_curve-{name}"] = one_variant(
-            rows, ceilings[name], f"{title}: {name}"
-        )
+    asked = {_TEST: settings.test_episodes, _VALIDATION: settings.val_episodes}
+    labelled = history.assign(variant=labels(history))
+
+    def shown(
+        figure: Figure, draw: Drawing, kind: str, rows: pd.DataFrame = history
+    ) -> CaptionedFigure:
+        models = _models(rows, settings)
+        return CaptionedFigure(figure, caption(draw, models, asked[kind], kind))
+
+    named = table.assign(variant=labels(table))
+    curves = small_multiples(labelled, ceilings, title)
+    found = {CURVES: shown(curves, small_multiples, _VALIDATION)}
+    if not axes or "difference" in table:
+        found[FOREST] = shown(forest(named, title), forest, _TEST)
+    for name in table["variant"].unique():
+        rows, above = history[history["variant"] == name], f"{title}: {name}"
+        if axes:
+            maps = heat_maps(table[table["variant"] == name], axes, above)
+            found[f"{HEAT_MAP}-{name}"] = shown(maps, heat_maps, _TEST, rows)
+        else:
+            one = one_variant(rows, ceilings[name], above)
+            found[f"learning_curve-{name}"] = shown(one, one_variant, _VALIDATION, rows)
     return found
 
 
-def _of_grid(
-    table: pd.DataFrame,
-    history: pd.DataFrame,
-    ceilings: Mapping[str, Ceilings],
-    title: str,
-    axes: Mapping[str, Sequence[object]],
-) -> dict[str, Figure]:
-    """A heat map of every variant, and the cells side by side."""
-    found = {
-        f"{HEAT_MAP}-{name}": heat_maps(
-            table[table["variant"] == name], axes, f"{title}: {name}"
-        )
-        for name in table["variant"].unique()
-    }
-    if "difference" in table:
-        found["differences"] = forest(table.assign(variant=labels(table)), title)
-    found["learning_curves"] = small_multiples(history, ceilings, title)
-    return found
+def _models(history: pd.DataFrame, settings: TrainSettings) -> list[str]:
+    """The names of all members that have a history."""
+    members = history[["variant", "seed"]].drop_duplicates().to_numpy()
+    return [
+        replace(settings, variant=str(variant), seed=int(seed)).run_name
+        for variant, seed in members
+    ]
 
 
 def forest(table: pd.DataFrame, title: str) -> Figure:
@@ -93,8 +102,8 @@ def forest(table: pd.DataFrame, title: str) -> Figure:
         title: above the figure.
     """
     rows = table[table["difference"].notna()] if "difference" in table else table[:0]
-    drawn = Figure(figsize=(9.5, 1.7 + _LINE_HEIGHT * len(rows)), layout="constrained")
-    axes = drawn.subplots()
+    drawn, (axes,) = style.figure(panel=(9.5, 1.7 + _LINE_HEIGHT * len(rows)))
+    axes.grid(visible=False, axis="y")
     axes.axvline(0, color="black", linewidth=1)
     near = (-SMALLEST_OF_INTEREST, SMALLEST_OF_INTEREST)
     axes.axvspan(*near, color=style.GREY, alpha=0.12, lw=0)
@@ -113,9 +122,7 @@ def forest(table: pd.DataFrame, title: str) -> Figure:
         f"dots: seeds; bars: their means; grey: within {SMALLEST_OF_INTEREST}, "
         "which counts as none"
     )
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(visible=True, axis="x", alpha=0.25, linewidth=0.6)
-    drawn.suptitle(title, fontsize="medium")
+    style.heading(drawn, title)
     return drawn
 
 
@@ -124,23 +131,20 @@ def small_multiples(
 ) -> Figure:
     """Validation accuracy of every variant against the epoch, on common axes."""
     variants = [name for name in ceilings if name in set(history["variant"])]
-    n_columns = min(_COLUMNS, len(variants))
-    n_rows = -(-len(variants) // n_columns)
-    drawn, panels = style.figure(n_rows, n_columns, panel=(3.3, 2.7))
+    drawn, panels = style.small_multiples(
+        len(variants), panel=(3.3, 2.7), most_columns=_COLUMNS
+    )
     limits = _limits(history, [ceilings[name] for name in variants])
-    for axes, name in zip(panels, variants, strict=False):
+    for axes, name in zip(panels, variants, strict=True):
         curve(axes, history[history["variant"] == name], ceilings[name])
-        axes.set_title(name, fontsize="small")
+        style.title(axes, name)
         axes.set_ylim(limits)
-    for axes in panels[len(variants) :]:
-        axes.set_visible(False)
-    for axes in panels[: len(variants) : n_columns]:
+    for axes in panels[::_COLUMNS]:
         axes.set_ylabel("validation accuracy")
-    for axes in panels[len(variants) - n_columns : len(variants)]:
+    for axes in panels[-_COLUMNS:]:
         axes.set_xlabel("epoch")
-    handles, labels = panels[0].get_legend_handles_labels()
-    drawn.legend(handles, labels, loc="outside lower center", ncols=len(labels))
-    drawn.suptitle(title)
+    style.legend_below(drawn, panels, most_columns=5)
+    style.heading(drawn, title)
     return drawn
 
 
@@ -149,9 +153,10 @@ def one_variant(history: pd.DataFrame, found: Ceilings, title: str) -> Figure:
     drawn, (axes,) = style.figure(panel=(5.8, 4.2))
     seeds(axes, history, "train/accuracy", "training", style.TRAINING)
     curve(axes, history, found)
-    axes.set(xlabel="epoch", ylabel="accuracy", title=title)
+    axes.set(xlabel="epoch", ylabel="accuracy")
+    style.title(axes, title)
     axes.set_ylim(_limits(history, [found], ("train/accuracy", "val/accuracy")))
-    axes.legend(fontsize="x-small", loc="best", framealpha=0.9)
+    style.legend(axes, loc="best")
     return drawn
 
 
@@ -164,7 +169,7 @@ def _limits(
     tops = [c.accuracy for found in ceilings for c in (found.shown, found.ideal)]
     tops = [top for top in tops if not math.isnan(top)]
     ends = [end for name in columns for end in history[name].agg(["min", "max"])]
-    shown = [*(found.shown.chance.accuracy for found in ceilings), *tops, *ends]
+    shown = [0.5, *tops, *ends]
     margin = 0.06 * (max(shown) - min(shown)) + 0.005
     return min(shown) - margin, max(shown) + margin
 
@@ -179,8 +184,7 @@ def curve(axes: Axes, history: pd.DataFrame, found: Ceilings) -> None:
             continue
         line, color = looks[name]
         axes.axhline(ceiling.accuracy, color=color, linestyle=line, lw=1.2, label=name)
-    chance = found.shown.chance.accuracy
-    axes.axhline(chance, color=style.CHANCE, linestyle="-.", lw=1.0, label="chance")
+    axes.axhline(0.5, color=style.CHANCE, linestyle="-.", lw=1.0, label="chance")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 

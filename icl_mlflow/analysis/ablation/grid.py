@@ -95,8 +95,8 @@ def heat_maps(
             texts = _square(_shown(part, column), column, down, across, axes)
             highest = max(float(table[column].max()), lowest + 1e-6)
             _paint(each, values, texts, colors, (lowest, highest))
-            each.set_title("\n".join(filter(None, [what, name])), fontsize="small")
-    drawn.suptitle(title)
+            style.title(each, "\n".join(filter(None, [what, name])))
+    style.heading(drawn, title)
     return drawn
 
 
@@ -161,7 +161,7 @@ def _paint(
     sns.heatmap(
         values.astype(float),
         annot=texts.astype(object).where(texts.notna(), "").to_numpy(),
-        annot_kws={"fontsize": "x-small"},
+        annot_kws={"size": style.SMALL},
         fmt="",
         vmin=ends[0],
         vmax=ends[1],

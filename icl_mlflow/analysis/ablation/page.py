@@ -5,17 +5,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from icl_mlflow.analysis.ablation.decision import SMALLEST_OF_INTEREST, Kind
+from icl_mlflow.analysis.ablation.figures import CURVES, FOREST
 from icl_mlflow.analysis.ablation.grid import CELL, labels
 from icl_mlflow.analysis.ablation.grid import headline as grid_headline
 from icl_mlflow.analysis.ablation.grid import sentences as grid_sentences
 from icl_mlflow.analysis.ablation.table import readable
+from icl_mlflow.analysis.caption import CaptionedFigure
 from icl_mlflow.analysis.report.page import Command, Report, Results, Source
 from icl_mlflow.analysis.report.section import Section, figure_section
-
-FOREST, CURVES = "differences", "learning_curves"
 
 _QUESTIONS = {
     FOREST: "What does each variant cost, seed by seed?",
@@ -51,12 +50,14 @@ def headline(table: pd.DataFrame) -> str:
     return f"Of {n_variants} variants beside the baseline: {counted(table)}"
 
 
-def sections(table: pd.DataFrame, figures: Mapping[str, Figure]) -> list[Section]:
+def sections(
+    table: pd.DataFrame, figures: Mapping[str, CaptionedFigure]
+) -> list[Section]:
     """The figures, each with its question and the verdicts on all variants.
 
     Args:
         table: of `icl_mlflow.analysis.ablation.verdict.with_verdicts`.
-        figures: by file name.
+        figures: of `icl_mlflow.analysis.ablation.figures.drawn`.
     """
     names = labels(table)
     took_off = {

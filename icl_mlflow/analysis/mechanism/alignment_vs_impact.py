@@ -103,15 +103,13 @@ def draw(frame: pd.DataFrame) -> Figure:
             if harm == "impact":
                 told = (
                     f"Pearson {r:+.2f}, "
-                    f"Spearman {_ends(pooled[f'pooled_{way}_spearman'])}, "
+                    f"Spearman {_ends(pooled[f'pooled_{way}_spearman'])}\n"
                     f"of its size {_ends(pooled[f'pooled_{way}_size_spearman'])}"
                 )
             axes.set(xlabel="OV alignment: cosine of label written with read-out")
             axes.set_ylabel(named)
-            axes.set_title(
-                f"replaced by {label}; {len(part)} heads\n{told}", fontsize="small"
-            )
-    panels[0].legend(fontsize="x-small")
+            style.title(axes, f"replaced by {label}; {len(part)} heads\n{told}")
+    style.legend(panels[0])
     return drawn
 
 

@@ -95,12 +95,12 @@ def _scatter(
         slope, intercept = np.polyfit(vote, logit, 1)
         axes.axline((0, intercept), slope=slope, color="black", label="least squares")
     axes.set(xlabel=f"kernel vote by {label}", ylabel="model logit (nats)")
-    axes.set_title(
+    style.title(
+        axes,
         f"{model}: Pearson {pearson_interval(vote, logit).mean:.3f}\n"
         f"(exact Bayes: {pearson_interval(vote, frame['bayes']).mean:.3f})",
-        fontsize="small",
     )
-    axes.legend(fontsize="x-small", loc="upper left", markerscale=2)
+    style.legend(axes, loc="upper left", markerscale=2)
 
 
 def _beside(frame: pd.DataFrame) -> Figure:

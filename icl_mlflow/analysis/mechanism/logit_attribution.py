@@ -146,9 +146,9 @@ def draw(frame: pd.DataFrame) -> Figure:
     drawn, panels = style.small_multiples(len(models), panel=panel, most_columns=2)
     for axes, (model, part) in zip(panels, models, strict=True):
         _points(axes, part)
-        axes.set_title(str(model), fontsize="medium")
+        style.title(axes, str(model))
         axes.set(ylabel="evidence for the right answer (nats)", xlabel="part")
-    panels[0].legend(fontsize="small")
+    style.legend(panels[0])
     return drawn
 
 
@@ -166,7 +166,7 @@ def _points(axes: Axes, frame: pd.DataFrame) -> None:
             marker=marker,
             label=_COLUMNS[column],
         )
-    axes.set_xticks(places, frame["part"], rotation=60, ha="right", fontsize="small")
+    axes.set_xticks(places, frame["part"], rotation=60, ha="right")
 
 
 def _verdict(found: Findings) -> Conclusion:

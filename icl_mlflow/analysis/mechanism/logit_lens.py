@@ -103,14 +103,14 @@ def draw(frame: pd.DataFrame) -> Figure:
         n_models = part["model"].nunique()
         several = f"{n_models} models; bars: {band_meaning(n_models)}"
         bars = several if n_models > 1 else "bars: 95 % over episodes"
-        axes.set_title(f"{group} ({bars})", fontsize="medium")
+        style.title(axes, f"{group} ({bars})")
         _lines(axes, part)
         axes.set(
             xlabel="where the head reads the residual stream",
             ylabel="correlation with the statistic",
             ylim=(-0.25, 1.05),
         )
-        axes.legend(fontsize="small", loc="upper left")
+        style.legend(axes, loc="upper left")
     return drawn
 
 

@@ -158,7 +158,7 @@ def draw(frame: pd.DataFrame) -> Figure:
             cbar_kws={"label": "cosine"},
         )
         beyond = int((part["p"] <= _SIGNIFICANCE).sum())
-        axes.set_title(f"{model}\n{beyond} beyond chance (Holm)", fontsize="medium")
+        style.title(axes, f"{model}\n{beyond} beyond chance (Holm)")
         axes.set(xlabel="head", ylabel="layer")
     return drawn
 

@@ -76,7 +76,7 @@ def draw(frame: pd.DataFrame) -> Figure:
     drawn, panels = style.small_multiples(len(models), panel=(4.6, 4.6))
     for axes, (model, bins) in zip(panels, models, strict=True):
         _reliability(axes, bins)
-        axes.set_title(str(model), fontsize="medium")
+        style.title(axes, str(model))
     return drawn
 
 
@@ -111,7 +111,7 @@ def _reliability(axes: Axes, frame: pd.DataFrame) -> None:
         ylim=(-0.02, 1.02),
         aspect="equal",
     )
-    axes.legend(loc="upper left", fontsize="small")
+    style.legend(axes, loc="upper left")
 
 
 def _ask(subject: Subject) -> pd.DataFrame:

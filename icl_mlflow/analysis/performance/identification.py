@@ -198,12 +198,11 @@ def draw(frame: pd.DataFrame) -> Figure:
                 across=True,
             )
         axes.axvline(_FAR, color=style.GREY, linewidth=1, linestyle="--")
-        axes.set_yticks(list(places.values()), list(places), fontsize="small")
-        axes.set_title(str(name), fontsize="medium")
+        axes.set_yticks(list(places.values()), list(places))
+        style.title(axes, str(name))
         axes.set(xlabel="distance from the model (nats)", ylabel="candidate")
         style.logarithmic(axes, "x")
-    handles, labels = panels[0].get_legend_handles_labels()
-    drawn.legend(handles, labels, loc="outside lower center", ncols=5, fontsize="small")
+    style.legend_below(drawn, panels)
     return drawn
 
 

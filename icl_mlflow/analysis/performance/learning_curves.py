@@ -154,9 +154,9 @@ def draw(frame: pd.DataFrame, lines: References, title: str = "") -> Figure:
     for panel in panels:
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     for panel in panels:
-        panel.legend(fontsize="small", framealpha=0.9)
+        style.legend(panel)
     if title:
-        drawn.suptitle(title)
+        style.heading(drawn, title)
     return drawn
 
 

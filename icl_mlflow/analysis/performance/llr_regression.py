@@ -139,7 +139,7 @@ def draw(frame: pd.DataFrame) -> Figure:
                 where = distribution.replace("_", " ")
                 _scatter(axes, frame[is_here], statistic, f"{model}, {where}")
     # The last panel has all there is: out of distribution, the training prior's too.
-    panels[-1].legend(fontsize="small", loc="upper left", markerscale=2)
+    style.legend(panels[-1], loc="upper left", markerscale=2)
     return drawn
 
 
@@ -169,17 +169,17 @@ def _scatter(axes: Axes, frame: pd.DataFrame, statistic: str, title: str) -> Non
             rasterized=True,
         )
     if frame.empty:  # a model that was not asked about this distribution
-        axes.set_title(f"{title}: not asked", fontsize="small")
+        style.title(axes, f"{title}: not asked")
         return
     r, rho, slope = (
         interval_of(frame[statistic], frame["logit"])
         for interval_of in _ASSOCIATIONS.values()
     )
     near = _near_slope(frame, statistic)
-    axes.set_title(
+    style.title(
+        axes,
         f"{title}\nPearson {r.mean:.3f}, Spearman {rho.mean:.3f}\n"
         f"slope {slope.mean:.2f} ({near.mean:.2f} within {_UNDECIDED} nats)",
-        fontsize="small",
     )
 
 

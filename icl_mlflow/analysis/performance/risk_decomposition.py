@@ -91,9 +91,9 @@ def draw(frame: pd.DataFrame) -> Figure:
             axes.plot(places, height, "_", color="black", ms=14, mew=2, label=label)
         axes.set_xticks(places, [str(n) for n in means.index])
         several = f" (mean of {n_models} seeds)" if n_models > 1 else ""
-        axes.set_title(f"{group}{several}", fontsize="medium")
+        style.title(axes, f"{group}{several}")
         axes.set(xlabel="context points n", ylabel="log-loss (nats)")
-        axes.legend(fontsize="small", loc="upper right", framealpha=0.9)
+        style.legend(axes, loc="upper right")
     return drawn_figure
 
 
@@ -113,8 +113,8 @@ def _beside(frame: pd.DataFrame) -> Figure:
         axes.plot([place] * len(sums), sums, "o", color="black", ms=3.5, alpha=0.6)
     axes.set_xticks(range(len(groups)), list(groups), rotation=20, ha="right")
     axes.set_ylabel("log-loss (nats)")
-    axes.set_title("bars: means over seeds; dots: every seed", fontsize="small")
-    drawn_figure.legend(loc="outside lower center", ncols=len(_PARTS), fontsize="small")
+    style.title(axes, "bars: means over seeds; dots: every seed")
+    style.legend_below(drawn_figure, [axes])
     return drawn_figure
 
 

@@ -121,7 +121,7 @@ def draw(frame: pd.DataFrame) -> Figure:
             if (name, metric) != ("oracle", "excess_risk"):
                 _points(axes, rows, metric, places[name])
         axes.set(xlabel=_UNITS[metric], ylabel="predictor")
-        axes.set_yticks(list(places.values()), list(places), fontsize="small")
+        axes.set_yticks(list(places.values()), list(places))
     risk = panels[METRICS.index("excess_risk")]
     style.logarithmic(risk, "x", near_zero=_SMALL_RISK)
     risk.set_xlim(left=-_SMALL_RISK / 4, right=2 * max(once["excess_risk"]))

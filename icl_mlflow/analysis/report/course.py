@@ -94,11 +94,11 @@ def draw(frame: pd.DataFrame) -> Figure:
                 color=style.CYCLE[index % len(style.CYCLE)],
                 label=for_figure(run),
             )
-        axes.set_title(for_figure(number), fontsize="small")
+        style.title(axes, for_figure(number))
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if 1 < len(runs) <= _MOST_NAMED:
-        panels[0].legend(fontsize="x-small")
+        style.legend(panels[0])
     return figure
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from icl_mlflow.analysis.base import Topic
-from icl_mlflow.analysis.caption import caption
+from icl_mlflow.analysis.caption import CaptionedFigure, caption
 from icl_mlflow.analysis.report.answer import Answer
 from icl_mlflow.analysis.sentences import band_meaning
 from icl_mlflow.analysis.side_by_side import dots
@@ -99,7 +99,7 @@ class Section:
 
 
 def figure_section(
-    anchor: str, question: str, verdicts: Mapping[str, str], figure: Figure
+    anchor: str, question: str, verdicts: Mapping[str, str], shown: CaptionedFigure
 ) -> Section:
     """A section that is a figure and what it says: its numbers stand elsewhere.
 
@@ -107,18 +107,19 @@ def figure_section(
         anchor: within the page, and the name of the figure's file.
         question: in a sentence.
         verdicts: as `Section` has them.
-        figure: to be shown.
+        shown: the figure and its caption.
     """
     return Section(
         anchor=anchor,
         question=question,
         verdicts=verdicts,
         numbers={},
-        png=png(figure),
-        width=css_width(figure),
+        png=png(shown.figure),
+        width=css_width(shown.figure),
         figure_file=anchor,
         table_file="",
         table=pd.DataFrame(),
+        caption=shown.caption,
     )
 
 

@@ -69,9 +69,9 @@ def draw(frame: pd.DataFrame) -> Figure:
         panels, frame, "place", "shift of the task", "linear", joined=False
     )
     for axes in panels:
-        axes.set_xticks(range(len(places)), list(places), fontsize="small")
+        axes.set_xticks(range(len(places)), list(places))
         axes.set_xlim(-0.5, len(places) - 0.5)
-    panels[0].legend(fontsize="small")
+    style.legend(panels[0])
     return drawn_figure
 
 

@@ -91,7 +91,7 @@ def draw(frame: pd.DataFrame) -> Figure:
         curves.draw_pair(pair, part, "value", label, "symlog")
         for axes in pair:
             curves.mark(axes, part["trained"].unique().tolist(), "trained here")
-    panels[0].legend(fontsize="small")
+    style.legend(panels[0])
     return drawn_figure
 
 

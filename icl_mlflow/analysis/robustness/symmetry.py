@@ -188,9 +188,9 @@ def draw(frame: pd.DataFrame) -> Figure:
     drawn, panels = style.small_multiples(len(places), panel=(4.8, 4.0))
     for axes, (place, part) in zip(panels, places, strict=True):
         _points(axes, part)
-        axes.set_title(str(place).replace("_", " "), fontsize="medium")
+        style.title(axes, str(place).replace("_", " "))
         axes.set(xlabel="answers averaged over, or points centred", ylabel="nats saved")
-    panels[0].legend(fontsize="small")
+    style.legend(panels[0])
     return drawn
 
 

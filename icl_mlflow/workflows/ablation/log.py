@@ -101,17 +101,18 @@ def log_comparison(
     log.text(HISTORY, csv(history))
     drawn = figures.drawn(
         table,
-        history.assign(variant=grid.labels(history)),
+        history,
+        request.settings,
         ceilings_by_label(cells),
         title,
-        request.axes,
+        axes=request.axes,
     )
-    for name, figure in drawn.items():
-        log.figure(name, figure)
-    first = {page.FOREST, page.CURVES}
+    for name, one in drawn.items():
+        log.figure(name, one.figure)
+    first = {figures.FOREST, figures.CURVES}
     shown = {
-        name: figure
-        for name, figure in drawn.items()
+        name: one
+        for name, one in drawn.items()
         if name in first or name.startswith(figures.HEAT_MAP)
     }
     report = page.report(

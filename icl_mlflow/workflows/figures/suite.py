@@ -2,15 +2,11 @@
 
 from dataclasses import replace
 
-import pandas as pd
-
 from icl_mlflow.analysis.ablation import figures, grid
 from icl_mlflow.analysis.ablation.ceilings import ceilings
 from icl_mlflow.analysis.ablation.effects import CellMembers
-from icl_mlflow.analysis.caption import CaptionedFigure, Drawing, caption
+from icl_mlflow.analysis.caption import CaptionedFigure
 from icl_mlflow.reproduction import page
-from icl_mlflow.reproduction.figures import forest
-from icl_mlflow.reproduction.figures import learning_curves as curves
 from icl_mlflow.reproduction.table import rows
 from icl_mlflow.suite.axes import axes_of, cells_of, in_cell, shown_cell
 from icl_mlflow.suite.execution import Execution
@@ -20,7 +16,6 @@ from icl_mlflow.tracking.models.download import MissingFileError
 from icl_mlflow.tracking.runs.history import HISTORY
 from icl_mlflow.tracking.runs.query import MEMBERS
 from icl_mlflow.tracking.runs.results import EndedRun
-from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.workflows.ablation.cells import ceilings_by_label
 from icl_mlflow.workflows.ablation.log import title_of
 from icl_mlflow.workflows.figures.analysis import answer
@@ -56,29 +51,7 @@ def figures_of_ablation(run: EndedRun) -> dict[str, CaptionedFigure]:
         ]
     )
     title = title_of(settings.task, parse_seeds(params["seeds"]))
-    labelled = history.assign(variant=grid.labels(history))
-    drawn = figures.drawn(table, labelled, tops, title, axes)
-    return {
-        name: CaptionedFigure(figure, _of_ablation(name, history, settings))
-        for name, figure in drawn.items()
-    }
-
-
-def _of_ablation(name: str, history: pd.DataFrame, settings: TrainSettings) -> str:
-    """The caption of one figure."""
-    variant = name.partition("-")[2]
-    of_grid = name.startswith(figures.HEAT_MAP)
-    rows = history[history["variant"] == variant] if variant else history
-    models = [
-        replace(settings, variant=str(which), seed=int(seed)).run_name
-        for which, seed in rows[["variant", "seed"]].drop_duplicates().to_numpy()
-    ]
-    if name == "differences":
-        return caption(figures.forest, models, settings.test_episodes, "test episodes")
-    if of_grid:
-        return caption(grid.heat_maps, models, settings.test_episodes, "test episodes")
-    draw = figures.one_variant if variant else figures.small_multiples
-    return caption(draw, models, settings.val_episodes, "validation episodes")
+    return figures.drawn(table, history, settings, tops, title, axes=axes)
 
 
 def figures_of_reproduction(run: EndedRun) -> dict[str, CaptionedFigure]:
@@ -99,16 +72,7 @@ def figures_of_reproduction(run: EndedRun) -> dict[str, CaptionedFigure]:
     found = evidence(store, request, run_ids, baselines(store, request, run_ids))
     judged = rows(found)
     own = page.drawn(found, judged, title_of_reproduction(request.seeds))
-    models = [one.run_name for one in request.members if one.identity in run_ids]
-    draws: dict[str, Drawing] = {page.FOREST: forest, page.CURVES: curves}
-    captioned = {
-        name: CaptionedFigure(
-            figure,
-            caption(draws[name], models, found.n_episodes, "validation episodes"),
-        )
-        for name, figure in own.items()
-    }
-    return captioned | _answers(run, min(EPISODES, settings.test_episodes))
+    return own | _answers(run, min(EPISODES, settings.test_episodes))
 
 
 def _answers(run: EndedRun, episodes: int) -> dict[str, CaptionedFigure]:

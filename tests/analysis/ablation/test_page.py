@@ -4,7 +4,9 @@ import pandas as pd
 
 from icl_mlflow.analysis import style
 from icl_mlflow.analysis.ablation import effects, page
+from icl_mlflow.analysis.ablation.figures import CURVES, FOREST
 from icl_mlflow.analysis.ablation.verdict import with_verdicts
+from icl_mlflow.analysis.caption import CaptionedFigure
 from icl_mlflow.analysis.report.page import Report, render
 from tests.analysis.ablation.planted import CHANCE, FULL, member, pair
 
@@ -17,7 +19,10 @@ def judged() -> pd.DataFrame:
 
 
 def made(table: pd.DataFrame) -> Report:
-    figures = {name: style.figure()[0] for name in (page.FOREST, page.CURVES)}
+    figures = {
+        name: CaptionedFigure(style.figure()[0], f"What {name} shows.")
+        for name in (FOREST, CURVES)
+    }
     return page.report(
         title="Task A, seeds 0-4",
         table=table,
@@ -48,4 +53,5 @@ def test_the_page_has_every_sentence_and_names_what_failed() -> None:
         assert sentence.partition(":")[0] in text
     assert "A-hurt-seed3 did not finish" in text
     assert text.count("data:image/png;base64,") == 2
+    assert all(f"<figcaption>What {name} shows." in text for name in (FOREST, CURVES))
     assert "took off" in text
