@@ -18,6 +18,7 @@ Numbers = Mapping[str, Mapping[str, Sequence[float]]]
 _PANEL = (3.3, 2.7)
 _COLUMNS = 4
 _LINE_HEIGHT = 0.3
+_NAME_HEIGHT = 0.24
 #: Below it a logarithmic axis is linear, so that 0 and less have a place.
 _NEAR_ZERO = 1e-3
 
@@ -53,6 +54,7 @@ def panels(
     *,
     xlabel: str,
     ylabel: str,
+    names: Sequence[str] = (),
 ) -> Figure:
     """A panel a variant, all with the same limits; the legend once, below.
 
@@ -61,18 +63,28 @@ def panels(
         paint: draws the rows of one variant.
         xlabel: of the panels at the bottom.
         ylabel: of the panels at the left.
+        names: the lines of every panel from the top, as `seed_marks` has them; said at
+            the left alone. Without them the vertical axis has numbers.
     """
     groups = by_variant(frame)
+    width, height = _PANEL
     drawn, axes = style.small_multiples(
-        len(groups), panel=_PANEL, most_columns=_COLUMNS
+        len(groups),
+        panel=(width, 1.2 + _NAME_HEIGHT * len(names) if names else height),
+        most_columns=_COLUMNS,
     )
     for one, (name, part) in zip(axes, groups.items(), strict=True):
         paint(one, part)
         n_seeds = part["model"].nunique()
         seeds = f" ({n_seeds} seeds)" if n_seeds > 1 else " (1 seed)"
         style.title(one, name + seeds)
+        if names:
+            one.set_ylim(0.5 - len(names), 0.5)
+            one.set_yticks([-place for place in range(len(names))], names)
+            one.tick_params(labelleft=False)
     _level(axes)
     for one in axes[::_COLUMNS]:
+        one.tick_params(labelleft=True)
         one.set_ylabel(ylabel)
     for one in axes[-_COLUMNS:]:
         one.set_xlabel(xlabel)
@@ -116,6 +128,42 @@ def seed_points(
     means = frame.groupby(place, sort=False)[y].mean()
     axes.plot(range(len(names)), means[names], "_", color=color, ms=11, mew=1.8)
     axes.set_xticks(range(len(names)), [str(name) for name in names])
+
+
+def seed_marks(
+    axes: Axes,
+    frame: pd.DataFrame,
+    names: Sequence[str],
+    x: str,
+    *,
+    label: str,
+    color: str,
+    aside: float = 0.0,
+) -> None:
+    """Every seed as a point on the line of its name, and their mean as a bar.
+
+    Args:
+        axes: of one variant.
+        frame: its rows, with the column ``name``.
+        names: of all lines, from the top.
+        x: what is drawn along them.
+        label: of the points.
+        color: of points and bars.
+        aside: how far above its line they stand, of the distance of two lines.
+    """
+    places = {name: aside - place for place, name in enumerate(names)}
+    axes.plot(
+        frame[x],
+        frame["name"].map(places),
+        "o",
+        color=color,
+        markersize=3.5,
+        alpha=0.55,
+        label=f"{label}: every seed; bar: their mean",
+    )
+    means = frame.groupby("name", sort=False)[x].mean()
+    heights = [places[name] for name in means.index]
+    axes.plot(means, heights, "|", color=color, ms=9, mew=1.8)
 
 
 def dots(

@@ -53,6 +53,35 @@ def test_points_stand_above_their_places_with_their_mean() -> None:
     ]
 
 
+def test_marks_stand_on_the_lines_of_their_names_which_the_left_panel_says() -> None:
+    names = ["p2", "p0", "p1", "p3"]
+
+    def paint(axes: Axes, part: pd.DataFrame) -> None:
+        beside.seed_marks(axes, part, names, "y", label="m", color="C0", aside=0.1)
+
+    named = frame().rename(columns={"place": "name"})
+    drawn = beside.panels(named, paint, xlabel="", ylabel="", names=names)
+    first, second = drawn.axes
+    seeds, means = first.lines
+    assert sorted(seeds.get_xdata()[seeds.get_ydata() == 0.1]) == [2, 3, 4]  # p2
+    assert dict(zip(means.get_ydata(), means.get_xdata(), strict=True)) == {
+        0.1: 3,
+        -0.9: 1,
+        -1.9: 2,
+        -2.9: 4,
+    }
+    drawn.draw_without_rendering()
+    said = [
+        [
+            tick.label1.get_text()
+            for tick in axes.yaxis.majorTicks
+            if tick.label1.get_visible()
+        ]
+        for axes in (first, second)
+    ]
+    assert said == [names, []]
+
+
 def test_variants_of_two_tasks_keep_their_tasks() -> None:
     models = pd.DataFrame({"model": ["A-baseline-seed0", "B-baseline-seed0"]})
     assert list(beside.by_variant(models)) == ["A-baseline", "B-baseline"]

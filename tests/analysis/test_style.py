@@ -11,7 +11,6 @@ from matplotlib.colors import to_rgb
 
 from icl_mlflow.analysis import style
 
-
 #: What sets the size of text, or draws what would have a size of its own.
 _OWN_TEXT = r"fontsize|labelsize|set_title|suptitle|(?<!style)\.legend\("
 

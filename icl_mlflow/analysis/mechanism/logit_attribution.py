@@ -28,6 +28,7 @@ from icl_mlflow.analysis.mechanism.internals import (
     parts_to_trace,
     transformer_of,
 )
+from icl_mlflow.analysis.side_by_side import panels, seed_marks
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.models import Edit, Site, Transformer
 from icl_mlflow.models.interventions import replaced
@@ -39,6 +40,8 @@ _MOST = 500
 _TELLS = 0.9
 
 _COLUMNS = {"evidence": "in the ledger", "effect": "lost without it"}
+#: Of each: colour, marker, and how far aside of its part it is drawn.
+_LOOKS = {"evidence": (style.BLUE, "o", -0.15), "effect": (style.RED, "s", 0.15)}
 
 
 @torch.no_grad()
@@ -155,8 +158,7 @@ def draw(frame: pd.DataFrame) -> Figure:
 def _points(axes: Axes, frame: pd.DataFrame) -> None:
     axes.axhline(0, color="black", linewidth=0.8)
     places = range(len(frame))
-    looks = {"evidence": (style.BLUE, "o", -0.15), "effect": (style.RED, "s", 0.15)}
-    for column, (color, marker, aside) in looks.items():
+    for column, (color, marker, aside) in _LOOKS.items():
         style.interval_points(
             axes,
             [place + aside for place in places],
@@ -167,6 +169,29 @@ def _points(axes: Axes, frame: pd.DataFrame) -> None:
             label=_COLUMNS[column],
         )
     axes.set_xticks(places, frame["part"], rotation=60, ha="right")
+
+
+def _beside(frame: pd.DataFrame) -> Figure:
+    """Evidence and effect of every head and MLP, of every variant and seed."""
+    parts = frame.dropna(subset=["effect"])
+    parts = parts.assign(name=parts["part"])
+    names = list(parts["name"].unique())
+
+    def paint(axes: Axes, part: pd.DataFrame) -> None:
+        axes.axvline(0, color="black", linewidth=0.8)
+        for column, (color, _, aside) in _LOOKS.items():
+            label = _COLUMNS[column]
+            seed_marks(
+                axes, part, names, column, label=label, color=color, aside=-aside
+            )
+
+    return panels(
+        parts,
+        paint,
+        xlabel="evidence for the right answer (nats)",
+        ylabel="part",
+        names=names,
+    )
 
 
 def _verdict(found: Findings) -> Conclusion:
@@ -191,6 +216,7 @@ LOGIT_ATTRIBUTION = Analysis(
     summarise=summarise,
     draw=draw,
     verdict=_verdict,
+    beside=_beside,
     refuses=no_internals,
     most_episodes=_MOST,
 )

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -21,6 +22,7 @@ from icl_mlflow.analysis import style
 from icl_mlflow.analysis.base import Analysis, Subject, Topic
 from icl_mlflow.analysis.episodes import as_shown
 from icl_mlflow.analysis.findings import Conclusion, Findings
+from icl_mlflow.analysis.side_by_side import panels, seed_marks
 from icl_mlflow.analysis.subject import STREAM
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.estimators import ESTIMATORS
@@ -206,6 +208,28 @@ def draw(frame: pd.DataFrame) -> Figure:
     return drawn
 
 
+def _beside(frame: pd.DataFrame) -> Figure:
+    """The distance of every candidate at the trained length, of every seed."""
+    models = frame.groupby("model", sort=False)
+    ordinary = pd.concat([_last_two(part)[0] for _, part in models])
+    ordinary = ordinary.assign(name=ordinary["candidate"])
+    names = list(ordinary.groupby("name")["distance"].median().sort_values().index)
+
+    def paint(axes: Axes, part: pd.DataFrame) -> None:
+        far = f"from {_FAR} nats on: none of them"
+        axes.axvline(_FAR, color=style.GREY, linewidth=1, linestyle="--", label=far)
+        seed_marks(axes, part, names, "distance", label="candidate", color=style.MODEL)
+        style.logarithmic(axes, "x", near_zero=_ALIKE)
+
+    return panels(
+        ordinary,
+        paint,
+        xlabel="distance from the model (nats)",
+        ylabel="candidate",
+        names=names,
+    )
+
+
 def _verdict(found: Findings) -> Conclusion:
     each = [identified(part) for _, part in found.frame.groupby("model", sort=False)]
     names = {name for name, _ in each}
@@ -234,5 +258,6 @@ IDENTIFICATION = Analysis(
     summarise=summarise,
     draw=draw,
     verdict=_verdict,
+    beside=_beside,
     most_episodes=_MOST,
 )

@@ -30,7 +30,7 @@ from icl_mlflow.analysis.ablation.decision import SMALLEST_OF_INTEREST
 from icl_mlflow.analysis.base import Analysis, Subject, Topic
 from icl_mlflow.analysis.episodes import episodes_for
 from icl_mlflow.analysis.findings import Conclusion, Findings, all_of
-from icl_mlflow.analysis.side_by_side import group_of
+from icl_mlflow.analysis.side_by_side import group_of, panels, seed_marks
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.evaluation import (
     EvaluationSet,
@@ -217,6 +217,35 @@ def _points(axes: Axes, frame: pd.DataFrame) -> None:
     axes.set_xticks(range(len(repairs)), repairs, rotation=30, ha="right")
 
 
+def _beside(frame: pd.DataFrame) -> Figure:
+    """What every repair saves in every place, of every variant and seed."""
+    frame = frame.assign(name=frame["repair"])
+    names, places = (list(frame[column].unique()) for column in ("name", "place"))
+    step = 0.7 / len(places)
+
+    def paint(axes: Axes, part: pd.DataFrame) -> None:
+        axes.axvline(0, color="black", linewidth=0.8)
+        for index, place in enumerate(places):
+            seed_marks(
+                axes,
+                part[part["place"] == place],
+                names,
+                "cost",
+                label=str(place).replace("_", " "),
+                color=style.CYCLE[index % len(style.CYCLE)],
+                aside=step * ((len(places) - 1) / 2 - index),
+            )
+        style.logarithmic(axes, "x", near_zero=SMALLEST_OF_INTEREST)
+
+    return panels(
+        frame,
+        paint,
+        xlabel="nats saved",
+        ylabel="averaged over, or centred",
+        names=names,
+    )
+
+
 def _verdict(found: Findings) -> Conclusion:
     here = _AS_TRAINED.replace(" ", "_")
     costs = {
@@ -258,5 +287,6 @@ SYMMETRY = Analysis(
     summarise=summarise,
     draw=draw,
     verdict=_verdict,
+    beside=_beside,
     most_episodes=_MOST,
 )

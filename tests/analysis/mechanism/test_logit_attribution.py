@@ -1,5 +1,6 @@
 """The ledger sums to the answer; what is lost without a part is computed anew."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -84,3 +85,20 @@ def test_the_verdict_is_whether_the_ledger_tells_what_is_missed() -> None:
     said = concluded(LOGIT_ATTRIBUTION, crossed)
     assert said.startswith("No: ")
     assert "layer 1 head 1 is missed most" in said
+
+
+def test_every_seed_of_a_suite_is_drawn_with_what_can_be_missed() -> None:
+    parts = {"layer 1 head 1": 0.4, "layer 1 MLP": 0.1, "embedding": math.nan}
+    frame = pd.DataFrame(
+        [
+            {"model": model, "part": part, "evidence": 1.0 + seed, "effect": effect}
+            for seed, model in enumerate(("A-x-seed0", "A-x-seed1", "A-y-seed0"))
+            for part, effect in parts.items()
+        ]
+    )
+    assert LOGIT_ATTRIBUTION.beside is not None
+    x, _ = LOGIT_ATTRIBUTION.beside(frame).axes
+    assert [text.get_text() for text in x.get_yticklabels()] == list(parts)[:2]
+    evidence, effect = (line for line in x.lines if line.get_marker() == "o")
+    assert sorted(evidence.get_xdata()) == [1, 1, 2, 2]
+    assert sorted(effect.get_xdata()) == [0.1, 0.1, 0.4, 0.4]

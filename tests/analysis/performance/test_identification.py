@@ -99,6 +99,26 @@ def court(p_split: float, p_other: float, near: float = 0.01) -> pd.DataFrame:
     return frame.assign(distance_low=low, distance_high=high, nearest=frame["p"].isna())
 
 
+def test_every_seed_of_a_suite_is_drawn_on_the_line_of_its_candidate() -> None:
+    near = {"A-x-seed0": 0.01, "A-x-seed1": 0.02, "A-y-seed0": 0.03}
+    frame = pd.concat(court(0.01, 0.01, d).assign(model=m) for m, d in near.items())
+    assert IDENTIFICATION.beside is not None
+    x, y = IDENTIFICATION.beside(frame).axes
+    assert [text.get_text() for text in x.get_yticklabels()] == [
+        *("bayes", "plug_in", "lda"),
+    ]
+    drawn = {
+        name: [
+            sorted(line.get_xdata()) for line in axes.lines if line.get_marker() == "o"
+        ]
+        for name, axes in (("x", x), ("y", y))
+    }
+    assert drawn == {
+        "x": [pytest.approx([0.01, 0.011, 0.02, 0.02, 0.022, 0.04])],
+        "y": [pytest.approx([0.03, 0.033, 0.06])],
+    }
+
+
 @pytest.mark.parametrize(
     ("frame", "found", "said"),
     [

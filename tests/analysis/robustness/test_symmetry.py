@@ -125,3 +125,30 @@ def test_orbits_are_what_they_are_called() -> None:
     torch.testing.assert_close(
         middle.query_x_BD - middle.context_x_BND[:, 0], gap, rtol=0, atol=1e-5
     )
+
+
+def test_every_seed_and_place_of_a_suite_is_drawn() -> None:
+    models, places = ("A-x-seed0", "A-x-seed1", "A-y-seed0"), ("as trained", "far")
+    frame = pd.DataFrame(
+        [
+            {"model": model, "place": place, "repair": repair, "cost": cost + at}
+            for cost, model in enumerate(models)
+            for at, place in zip((0.1, 0.5), places, strict=True)
+            for repair in ("label flip", "centring")
+        ]
+    )
+    assert SYMMETRY.beside is not None
+    figure = SYMMETRY.beside(frame)
+    x, y = figure.axes
+    drawn = {
+        name: {
+            line.get_label().partition(":")[0]: sorted(set(line.get_xdata()))
+            for line in axes.lines
+            if line.get_marker() == "o"
+        }
+        for name, axes in (("x", x), ("y", y))
+    }
+    assert drawn == {
+        "x": {"as trained": [0.1, 1.1], "far": [0.5, 1.5]},
+        "y": {"as trained": [2.1], "far": [2.5]},
+    }
