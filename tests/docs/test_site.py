@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.test_reference import LISTED
+
 ROOT = Path(__file__).parents[2]
 #: What a browser would fetch, rather than what a reader may click.
 FETCHED = re.compile(r"<(?:script|img|iframe)[^>]*\ssrc=\"https?:|url\(\"?https?:")
@@ -28,6 +30,10 @@ def test_the_site_is_built_without_a_warning_and_fetches_nothing(
     assert "TOY = Sign()" in re.sub(
         "<[^>]+>", "", pages[tmp_path / "how_to" / "task.html"]
     )
+    reference = "".join(
+        text for path, text in pages.items() if path.parent.name == "reference"
+    )
+    assert [name for name in LISTED if f'id="{name}"' not in reference] == []
     for path, text in pages.items():
         assert not FETCHED.search(text), path
         assert "fonts.googleapis" not in text, path
