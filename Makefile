@@ -18,7 +18,7 @@ ADD = $(BIN)/python -m pip install --disable-pip-version-check --editable
 endif
 CPU_TORCH := https://download.pytorch.org/whl/cpu
 
-.PHONY: help install train check docs audit test test-slow test-server test-browser test-faults ui server clean
+.PHONY: help install train check docs gallery notebooks audit test test-slow test-server test-browser test-faults ui server clean
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -76,6 +76,12 @@ check: $(INSTALLED) docs  ## lint, format, types, import contracts, spelling, de
 
 docs: $(DOCS)  ## the documentation as a site, in site/; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
+gallery: $(DOCS)  ## draw docs/gallery.md and its pictures anew; trains small models in build/gallery
+	$(RUN) $(BIN)/python -m docs.gallery
+
+notebooks: $(DOCS)  ## execute the notebooks in docs/notebooks again, in place
+	$(RUN) $(BIN)/python -m nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False docs/notebooks/*.ipynb
 
 audit: $(INSTALLED)  ## known vulnerabilities of what is installed; asks PyPI
 	$(BIN)/pip-audit --local --skip-editable
