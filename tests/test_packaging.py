@@ -5,11 +5,15 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
+import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
 
 import icl_mlflow
+from tests.git import git
 
 ROOT = Path(__file__).parents[1]
 
@@ -36,6 +40,54 @@ def test_the_readme_names_only_what_exists() -> None:
     assert targets == ["train", "test"]
     for target in targets:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_links_lead_to_files_that_are_there_or_to_https(page: str) -> None:
+    for link in re.findall(r"\]\(([^)#]+)", (ROOT / page).read_text()):
+        assert link.startswith("https://") or (ROOT / link).exists(), link
+
+
+def test_every_extra_is_on_the_page_of_the_installation() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    page = (ROOT / "docs" / "start" / "install.md").read_text()
+    told = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+    assert sorted(told) == sorted(project["optional-dependencies"])
+
+
+def tracked() -> list[str]:
+    """All files of the repository."""
+    names = git(ROOT, "ls-files").splitlines()
+    return [name for name in names if (ROOT / name).is_file()]
+
+
+def test_the_distributions_are_complete_and_the_wheel_is_the_package_alone(
+    tmp_path: Path,
+) -> None:
+    """Built of a copy: setuptools leaves files where it builds."""
+    pytest.importorskip("setuptools", "77", reason="no setuptools here that can build")
+    if not (ROOT / ".git").exists():
+        pytest.skip("what belongs to the repository is known to git alone")
+    source, built = tmp_path / "source", tmp_path / "built"
+    for name in tracked():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, source / name)
+    build = "from setuptools import build_meta as b; b.build_sdist(o); b.build_wheel(o)"
+    subprocess.run(
+        [sys.executable, "-c", f"o = {str(built)!r}; {build}"],
+        cwd=source, capture_output=True, check=True,
+    )  # fmt: skip
+    (sdist,), (wheel,) = built.glob("*.tar.gz"), built.glob("*.whl")
+    with tarfile.open(sdist) as archive:
+        members = [m for m in archive.getmembers() if m.isfile()]
+    packed = {m.name.partition("/")[2] for m in members}
+    assert {name for name in tracked() if not name.startswith(".")} <= packed
+    with zipfile.ZipFile(wheel) as archive_of_wheel:
+        installed = set(archive_of_wheel.namelist())
+    package = {name for name in tracked() if name.startswith("icl_mlflow/")}
+    assert package <= installed
+    others = {name.partition("/")[0] for name in installed - package}
+    assert others == {f"icl_mlflow-{icl_mlflow.__version__}.dist-info"}
 
 
 def made(target: str, path: str) -> str:
