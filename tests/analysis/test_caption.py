@@ -18,6 +18,7 @@ def draw() -> Figure:
 @pytest.mark.parametrize(
     ("models", "told"),
     [
+        ([], "No model has finished."),
         (["A-x-seed0"], "One model; intervals: 95 % over episodes."),
         (["A-x-seed0", "A-x-seed1"], "2 seeds; bands: range of the seeds."),
         (

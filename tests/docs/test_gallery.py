@@ -25,7 +25,7 @@ COMMANDS = {
     "compare": {"comparison"},
     "analyze": {"learning_curves"},
     "suite": {"learning_curves"},
-    "checkpoints": {"learning_curves"},
+    "checkpoints": {"llr_regression"},
     "reproduce": {"papers_table", "learning_curves", "ov_alignment-A"},
 }
 REDRAW = "`make gallery` draws what is missing"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -168,6 +169,7 @@ def draw(table: pd.DataFrame, pairs: pd.DataFrame, title: str) -> Figure:
         axes.plot(each, np.zeros(len(each)), "o", color=style.GREY, alpha=0.7)
         axes.set_yticks([0, 1], ["each pair", _ends_text(int(row["pairs"]))])
         axes.set_ylim(-0.7, 1.7)
+        axes.xaxis.set_major_locator(MaxNLocator(4))  # differences have many digits
         name = str(row["metric"]).replace("_", " ")
         axes.set_xlabel(f"{name}, second minus first ({row['unit']})")
     for axes in panels[1:]:

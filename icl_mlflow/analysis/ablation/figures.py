@@ -67,11 +67,12 @@ def drawn(
         models = _models(rows, settings)
         return CaptionedFigure(figure, caption(draw, models, asked[kind], kind))
 
-    named = table.assign(variant=labels(table))
-    curves = small_multiples(labelled, ceilings, title)
-    found = {CURVES: shown(curves, small_multiples, _VALIDATION)}
+    found = {}
     if not axes or "difference" in table:
+        named = table.assign(variant=labels(table))
         found[FOREST] = shown(forest(named, title), forest, _TEST)
+    curves = small_multiples(labelled, ceilings, title)
+    found[CURVES] = shown(curves, small_multiples, _VALIDATION)
     for name in table["variant"].unique():
         rows, above = history[history["variant"] == name], f"{title}: {name}"
         if axes:

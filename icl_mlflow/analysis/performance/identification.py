@@ -219,7 +219,7 @@ def _beside(frame: pd.DataFrame) -> Figure:
         far = f"from {_FAR} nats on: none of them"
         axes.axvline(_FAR, color=style.GREY, linewidth=1, linestyle="--", label=far)
         seed_marks(axes, part, names, "distance", label="candidate", color=style.MODEL)
-        style.logarithmic(axes, "x", near_zero=_ALIKE)
+        style.logarithmic(axes, "x")
 
     return panels(
         ordinary,
