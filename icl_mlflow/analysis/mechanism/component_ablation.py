@@ -150,8 +150,8 @@ def draw(frame: pd.DataFrame) -> Figure:
             axes = next(rest)
             _points(axes, part, metric)
             axes.set(ylabel=label, xlabel="layer.head, MLP, or all of a layer")
-            axes.set_title(str(model), fontsize="medium")
-    panels[0].legend(title="replaced by", fontsize="small")
+            style.title(axes, str(model))
+    style.legend(panels[0], title="replaced by")
     return drawn
 
 
@@ -165,17 +165,9 @@ def _points(axes: Axes, frame: pd.DataFrame, metric: str) -> None:
     names = _places(frame).unique()
     for index, (way, (color, marker)) in enumerate(looks.items()):
         part = frame[frame["way"] == way]
-        value = part[metric]
-        axes.errorbar(
-            [place + (index - 1) * 0.2 for place in range(len(part))],
-            value,
-            yerr=[value - part[f"{metric}_low"], part[f"{metric}_high"] - value],
-            color=color,
-            marker=marker,
-            markersize=5,
-            linestyle="none",
-            capsize=2,
-            label=way,
+        places = [place + (index - 1) * 0.2 for place in range(len(part))]
+        style.interval_points(
+            axes, places, part, metric, color=color, marker=marker, label=way
         )
     axes.set_xticks(range(len(names)), names, rotation=60, ha="right")
 

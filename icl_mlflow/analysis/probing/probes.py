@@ -166,7 +166,7 @@ def draw(frame: pd.DataFrame) -> Figure:
         for column, (title, colours) in _PANELS.items():
             axes = next(rest)
             _heat(axes, part, column, colours)
-            axes.set_title(f"{group}{several}\n{title}", fontsize="medium")
+            style.title(axes, f"{group}{several}\n{title}")
     return drawn
 
 
@@ -200,12 +200,11 @@ def _heat(
         vmax=high,
         annot=True,
         fmt=".2f",
-        annot_kws={"fontsize": "x-small"},
+        annot_kws={"size": style.SMALL},
         cbar=False,
         linewidths=0.5,
     )
     axes.set(xlabel="tokens, and blocks passed", ylabel="statistic")
-    axes.tick_params(axis="both", labelsize="small")
     axes.tick_params(axis="x", rotation=60)
 
 

@@ -130,9 +130,9 @@ def draw(frame: pd.DataFrame) -> Figure:
         for metric, label in _METRICS.items():
             axes = next(rest)
             _lines(axes, part, metric)
-            axes.set_title(f"{group} (bars: {bars})", fontsize="medium")
+            style.title(axes, f"{group} (bars: {bars})")
             axes.set(xlabel="where the residual stream is read", ylabel=label)
-    panels[0].legend(fontsize="small")
+    style.legend(panels[0])
     return drawn
 
 

@@ -139,16 +139,9 @@ def draw(frame: pd.DataFrame) -> Figure:
         for paint in (_masses, _dependences):
             axes = next(rest)
             paint(axes, part)
-            axes.set_title(str(model), fontsize="medium")
+            style.title(axes, str(model))
             axes.set_xlabel("layer.head")
-    told = [axes.get_legend_handles_labels() for axes in panels[:2]]
-    drawn.legend(
-        [handle for handles, _ in told for handle in handles],
-        [label for _, labels in told for label in labels],
-        loc="outside lower center",
-        ncols=3,
-        fontsize="small",
-    )
+    style.legend_below(drawn, panels, most_columns=3)
     return drawn
 
 
@@ -169,16 +162,13 @@ def _dependences(axes: Axes, frame: pd.DataFrame) -> None:
     axes.axhline(0, color="black", linewidth=0.8)
     looks = ((style.BLUE, "o"), (style.RED, "s"), (style.GREEN, "^"))
     for index, (name, look) in enumerate(zip(_DEPENDENCES, looks, strict=True)):
-        value = frame[name]
-        axes.errorbar(
+        style.interval_points(
+            axes,
             [place + 0.2 * (index - 1) for place in range(len(frame))],
-            value,
-            yerr=[value - frame[f"{name}_low"], frame[f"{name}_high"] - value],
+            frame,
+            name,
             color=look[0],
             marker=look[1],
-            markersize=4,
-            linestyle="none",
-            capsize=2,
             label=_LABELS[name],
         )
     axes.set_xticks(range(len(frame)), list(places(frame)))

@@ -155,14 +155,14 @@ def draw(frame: pd.DataFrame) -> Figure:
     drawn, panels = style.small_multiples(len(layers), panel=(5.0, 4.6))
     for axes, (layer, part) in zip(panels, layers, strict=True):
         _scatter(axes, part)
-        axes.set_title(f"layer {layer}", fontsize="medium")
+        style.title(axes, f"layer {layer}")
         axes.set(
             xlabel="QK: attends to points like the query (cosine)",
             ylabel="OV: copies the label to the read-out (cosine)",
             xlim=(-1.05, 1.05),
             ylim=(-1.05, 1.05),
         )
-    panels[0].legend(fontsize="x-small")
+    style.legend(panels[0])
     return drawn
 
 

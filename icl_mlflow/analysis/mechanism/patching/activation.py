@@ -76,7 +76,7 @@ def draw(frame: pd.DataFrame) -> Figure:
         for kind in kinds:
             axes = next(rest)
             _heatmap(axes, of_model[of_model["pair"] == kind])
-            axes.set_title(f"{model}\n{kind}", fontsize="medium")
+            style.title(axes, f"{model}\n{kind}")
     return drawn
 
 
@@ -96,8 +96,8 @@ def _heatmap(axes: Axes, frame: pd.DataFrame) -> None:
             )
     axes.grid(visible=False)
     names = [name.replace(" ", "\n") for name in grid.columns]
-    axes.set_xticks(range(len(names)), names, fontsize="small")
-    axes.set_yticks(range(len(grid)), grid.index, fontsize="small")
+    axes.set_xticks(range(len(names)), names)
+    axes.set_yticks(range(len(grid)), grid.index)
     axes.set(xlabel="tokens", ylabel="part")
     axes.figure.colorbar(shown, ax=axes, label="effect (nats)")
 

@@ -80,9 +80,9 @@ def draw(frame: pd.DataFrame) -> Figure:
     drawn, panels = style.small_multiples(len(models), panel=(5.2, 4.6))
     for axes, (model, part) in zip(panels, models, strict=True):
         _scatter(axes, part)
-        axes.set_title(str(model), fontsize="medium")
+        style.title(axes, str(model))
         axes.set(xlabel="log-odds moved (nats)", ylabel="by the gradient (nats)")
-    panels[0].legend(fontsize="x-small")
+    style.legend(panels[0])
     return drawn
 
 
@@ -91,18 +91,13 @@ def _scatter(axes: Axes, frame: pd.DataFrame) -> None:
     for axis in ("x", "y"):
         style.logarithmic(axes, axis, near_zero=_NEAR_ZERO)
     for (pair, kind), part in frame.groupby(["pair", "kind"], sort=False):
-        axes.errorbar(
-            part["moved"],
-            part["estimate"],
-            yerr=[
-                part["estimate"] - part["estimate_low"],
-                part["estimate_high"] - part["estimate"],
-            ],
-            linestyle="none",
-            marker=_MARKERS[str(kind)],
+        style.interval_points(
+            axes,
+            part["moved"].tolist(),
+            part,
+            "estimate",
             color=style.CYCLE[pairs.index(str(pair))],
-            markersize=4,
-            elinewidth=0.6,
+            marker=_MARKERS[str(kind)],
             label=f"{pair}, {kind}",
         )
     both = frame[["moved", "estimate"]].to_numpy()

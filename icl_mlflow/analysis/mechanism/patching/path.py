@@ -159,7 +159,7 @@ def draw(frame: pd.DataFrame) -> Figure:
         for kind in kinds:
             axes = next(rest)
             _heatmap(axes, of_model[of_model["pair"] == kind], readers)
-            axes.set_title(f"{model}\n{kind}", fontsize="medium")
+            style.title(axes, f"{model}\n{kind}")
     return drawn
 
 
@@ -189,8 +189,8 @@ def _heatmap(axes: Axes, frame: pd.DataFrame, readers: list[tuple[str, str]]) ->
     for edge in (0.5, 0.5 + n_inside):
         axes.axvline(edge, color="black", linewidth=0.8)
     names = ["all" if cut == _NO_CUT else reader for cut, reader in readers]
-    axes.set_xticks(range(len(names)), names, rotation=90, fontsize="small")
-    axes.set_yticks(range(len(grid)), grid.index, fontsize="small")
+    axes.set_xticks(range(len(names)), names, rotation=90)
+    axes.set_yticks(range(len(grid)), grid.index)
     axes.set(ylabel="sender", xlabel="heard by: all | own block | next block")
     axes.figure.colorbar(shown, ax=axes, label="effect (nats)", extend="both")
 
