@@ -99,7 +99,7 @@ def draw(frame: pd.DataFrame) -> Figure:
         axes.set(xlabel="context points n", ylabel=label)
     first, _ = panels_drawn
     first.axhspan(1e-4, _BAR, color=style.GREY, alpha=0.15, lw=0, label="published bar")
-    first.legend(fontsize="small")
+    style.legend(first)
     return drawn_figure
 
 
