@@ -188,12 +188,11 @@ def _verdict(found: Findings) -> Conclusion:
     own = of_query[["itself", "query"]].sum(axis=1).max()
     return Conclusion(
         None if below is None else not below,
-        f"of all heads layer.head {', '.join(named)} (chosen on half of the episodes, "
-        "measured on the other) attends most by nearness to the query, or by distance, "
-        f"with a correlation of {found.phrase('strongest_closeness', digits=2)}; the "
-        f"largest contrast between classes is {contrast:.2f}, the largest correlation "
-        f"with nearness to a class's mean {typical:.2f}; the query gives itself at "
-        f"most {own:.0%}",
+        f"layer.head {', '.join(named)} attends most by nearness to the query, or by "
+        f"distance: a correlation of {found.phrase('strongest_closeness', digits=2)} "
+        "(chosen on half of the episodes, measured on the other); the largest contrast "
+        f"between classes is {contrast:.2f}, the largest correlation with nearness to "
+        f"a class's mean {typical:.2f}; the query gives itself at most {own:.0%}",
     )
 
 

@@ -113,11 +113,11 @@ def _verdict(found: Findings) -> Conclusion:
     told = ", ".join(f"{role} {share:.2f}" for role, share in by_role.items())
     return Conclusion(
         None if below is None else not below,
-        f"with a {first['pair'].iloc[0]} all of the source costs the target "
-        f"{whole:.3f} nats; of heads and MLPs, {', '.join(dict.fromkeys(chosen))} "
-        "brings most (chosen on half of the pairs, measured on the other): "
-        f"{found.phrase('largest_share', digits=2)} of it; the stream that enters the "
-        f"last block, by tokens: {told}",
+        f"of heads and MLPs, {', '.join(dict.fromkeys(chosen))} brings most: "
+        f"{found.phrase('largest_share', digits=2)} of what all of the source costs "
+        f"the target with a {first['pair'].iloc[0]}, {whole:.3f} nats (chosen on half "
+        "of the pairs, measured on the other); the stream that enters the last block "
+        f"brings, by tokens: {told}",
     )
 
 

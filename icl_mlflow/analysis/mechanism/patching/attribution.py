@@ -113,8 +113,8 @@ def _verdict(found: Findings) -> Conclusion:
     agreement = found.phrase("agreement", digits=2, over=f"over {n_parts} parts")
     return Conclusion(
         None if below is None else not below,
-        f"with a {pair}, over streams, heads and MLPs, estimate and exact effect "
-        f"correlate by {agreement}; the estimate is off by "
+        f"estimate and exact effect correlate by {agreement} with a {pair}, over "
+        "streams, heads and MLPs; the estimate is off by "
         f"{found[f'{name}_relative_error']:.0%} of the mean effect, and "
         f"{found[f'{name}_wrong_signs']:.0%} have the wrong sign; of the excess risk, "
         f"whose gradient vanishes at exact Bayes, it is off by "

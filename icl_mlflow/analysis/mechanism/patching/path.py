@@ -201,10 +201,9 @@ def _verdict(found: Findings) -> Conclusion:
     of_models = [_single(part) for _, part in first.groupby("model", sort=False)]
     of_tokens = _listed([_most(tokens)["reader"] for tokens, _ in of_models])
     told = (
-        f"with a {first['pair'].iloc[0]}, of all edges out of the tokens the one that "
-        "carries most (chosen on half of the pairs, measured on the other) leads to "
-        f"the first block's {of_tokens}: {found.phrase('largest_share', digits=2)} of "
-        "it all"
+        f"the edge that carries most, to the first block's {of_tokens}, carries "
+        f"{found.phrase('largest_share', digits=2)} of a {first['pair'].iloc[0]} "
+        "(chosen on half of the pairs, measured on the other)"
     )
     if "largest_part_share" in found:
         rows = [_most(parts) for _, parts in of_models]

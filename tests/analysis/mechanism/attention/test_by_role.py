@@ -45,7 +45,7 @@ def test_a_head_that_attends_by_nearness_is_found(
     assert (of_query.loc[[2, 3, 4], "closeness"] == 0).all()
     if size:
         assert of_query.loc[1, "closeness"] > 0.5
-        assert "layer.head 1.1 (near) (chosen on half" in said
+        assert "layer.head 1.1 (near) attends most" in said
     masses = frame[["same_class", "other_class", "itself", "query"]].sum(axis=1)
     assert masses.to_numpy() == pytest.approx(1, abs=1e-6)
 

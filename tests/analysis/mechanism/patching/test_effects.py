@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
+from benchmarks.known_circuits.subjects import subject
 from icl_mlflow.analysis.base import Subject
 from icl_mlflow.analysis.mechanism.patching.effects import (
     ALL,
@@ -22,6 +23,7 @@ from icl_mlflow.analysis.mechanism.patching.effects import (
     single_parts,
 )
 from icl_mlflow.analysis.mechanism.patching.pairs import ROLES, Parts, pairs_of
+from icl_mlflow.compiled import CIRCUITS
 from icl_mlflow.models import Architecture, Site
 from icl_mlflow.models.patching.activation import Patch
 from icl_mlflow.models.patching.gradient import estimated
@@ -116,3 +118,29 @@ def test_numbers_are_named_after_pair_part_and_tokens() -> None:
     row = {"pair": "label flip", "part": "head 1.2", "tokens": ALL}
     assert key(row) == "label_flip_head_1.2"
     assert key(row | {"tokens": "same class"}) == "label_flip_head_1.2_same_class"
+
+
+@pytest.mark.parametrize("circuit", ["decoy_heads", "label_balance", "two_layers"])
+@pytest.mark.parametrize("column", ["effect", "moved", "estimate"])
+def test_in_a_known_circuit_the_parts_that_compute_have_an_effect_and_no_others(
+    circuit: str, column: str, frames: dict[str, pd.DataFrame]
+) -> None:
+    """Loud and constant decoys have none: only what differs between episodes can."""
+    frame, truth = frames[circuit], CIRCUITS[circuit].truth
+    sizes = frame[column].abs().groupby(frame["part"]).max()
+    expected = truth.matters | truth.when_unbalanced
+    for part in single_parts(frame)["part"].unique():
+        kind, _, place = part.partition(" ")
+        layer, _, head = place.partition(".")
+        name = f"layer {layer} MLP" if kind == "MLP" else f"layer {layer} head {head}"
+        if name in expected:
+            assert sizes[part] > 0.02, name
+        else:
+            assert sizes[part] < 0.002, name
+    assert expected <= set(CIRCUITS[circuit].components)
+
+
+@pytest.fixture(scope="module")
+def frames() -> dict[str, pd.DataFrame]:
+    names = ("decoy_heads", "label_balance", "two_layers")
+    return {name: effects(subject(name, episodes=24)) for name in names}

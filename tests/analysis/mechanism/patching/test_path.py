@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
+from benchmarks.known_circuits.subjects import subject
 from icl_mlflow.analysis.base import Subject
 from icl_mlflow.analysis.mechanism.patching.effects import effects
 from icl_mlflow.analysis.mechanism.patching.path import PATH_PATCHING, senders
@@ -61,6 +62,28 @@ def test_a_block_whose_attention_writes_nothing_hears_by_its_skip_alone(
     assert (by_reader.xs("remainder", level="reader") == 0).all()
 
 
+def test_the_path_of_a_known_circuit_is_found_edge_by_edge() -> None:
+    """Centre, multiply by labels, sum, compare; what no part reads is not reached."""
+    frame = PATH_PATCHING.measure(subject("two_layers", episodes=16))
+    sizes = frame["effect"].abs().groupby(
+        [frame["sender"], frame["cut"], frame["reader"]]
+    )  # fmt: skip
+    found = {at for at, size in sizes.max().items() if size > 0.02}
+    edges = {at for at in found if at[1] != "everywhere" and at[2] != "remainder"}
+    assert edges == {
+        ("tokens", "next block", "value 1"),
+        ("tokens", "next block", "skip"),
+        ("head 1.1", "own block", "MLP"),
+        ("head 1.1", "own block", "skip"),
+        ("head 1.1", "next block", "value 1"),
+        ("head 1.1", "next block", "skip"),
+        ("MLP 1", "next block", "value 1"),
+        ("head 2.1", "own block", "MLP"),
+    }
+    nothing = sizes.max().drop(index=list(found))
+    assert nothing.max() < 0.002
+
+
 def planted(share: float) -> pd.DataFrame:
     rows = [
         ("tokens", "everywhere", "all", 1.0, 1.0),
@@ -85,7 +108,8 @@ def planted(share: float) -> pd.DataFrame:
 def test_the_verdict_is_about_the_edge_that_carries_most() -> None:
     said = concluded(PATH_PATCHING, planted(0.8))
     assert said.startswith("Yes: ")
-    assert "leads to the first block's value 1: 0.80 (95 %: 0.75 to 0.85" in said
+    told = "to the first block's value 1, carries 0.80 (95 %: 0.75 to 0.85, 1,000"
+    assert told in said
     assert "into the next block, head 1.1 to value 1: 0.60 (95 %: 0.55 to" in said
     assert "leave 0% of their senders' over" in said
     assert concluded(PATH_PATCHING, planted(0.3)).startswith("No: ")
