@@ -38,6 +38,24 @@ def markdown(table: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
+def spaced(text: str) -> str:
+    r"""Markdown with room between the columns of its tables, where a page gives none.
+
+    >>> print(spaced("| a | b |\n| --- | --- |\n| 1 | 2 |"))
+    | a&emsp; | b&emsp; |
+    | --- | --- |
+    | 1&emsp; | 2&emsp; |
+    """
+    return "\n".join(
+        f"{line[:2]}{line[2:].replace(' |', '&emsp; |')}" if _is_row(line) else line
+        for line in text.split("\n")
+    )
+
+
+def _is_row(line: str) -> bool:
+    return line.startswith("| ") and not line.startswith("| ---")
+
+
 def csv(table: pd.DataFrame) -> str:
     """Comma-separated values without the index; no cell is a formula.
 

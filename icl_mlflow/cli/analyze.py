@@ -93,5 +93,6 @@ def _refused(analyzed: "AnalysisResult | Score") -> list[tuple[str, str, str]]:
     """An analysis, why it was not asked, and of which models."""
     models: dict[tuple[str, str], list[str]] = {}
     for one in analyzed.refusals:
-        models.setdefault((one.analysis, one.reason), []).append(one.model)
+        why = one.reason.removeprefix(f"{one.model} ")
+        models.setdefault((one.analysis, why), []).append(one.model)
     return [(*about, ", ".join(names)) for about, names in models.items()]

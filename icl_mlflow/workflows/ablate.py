@@ -22,6 +22,7 @@ from icl_mlflow.tracking.runs.query import MEMBERS
 from icl_mlflow.tracking.runs.results import finished_runs, readable_members
 from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.tracking.store.retry import repeated
+from icl_mlflow.tracking.store.ui import as_table
 from icl_mlflow.training.compute.precision import warn_if_slow
 from icl_mlflow.training.fit import Epoch
 from icl_mlflow.training.problem import resolved
@@ -192,11 +193,10 @@ def _compare(
         return nothing, ""
     found = log_comparison(log, request, members, listed)
     tell_members(log, members, found)
-    # MLflow shows the parents of reused members too, which may have their variant.
-    by = ["variant", "kind"] if suite.finished else ["variant"]
-    link = store.comparison_link(log.run_id, trained, by=by)
+    link = store.comparison_link(log.run_id, trained, by=["variant"])
     links = {
         "Compare the variants": link,
+        "as a table": as_table(link),
         "Report": store.run_link(log.run_id, REPORT),
     }
     log.description(describe(request, found.table, links, _reused(suite)))

@@ -19,7 +19,12 @@ T = TypeVar("T")
 #: Where pictures are kept to be looked at.
 PICTURES = Path(__file__).parents[2] / "build" / "browser"
 
-WIDTH, HEIGHT = 1500, 950
+WIDTH, HEIGHT = 1500, 1150
+
+#: A mouse, without which every chart shows its tools all the time.
+_MOUSE = "primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4"
+
+_CLOSE_ASSISTANT = "[data-component-id='mlflow.assistant.chat_panel.close']"
 
 #: Seconds that a page may take on a busy machine.
 _PATIENCE = 60.0
@@ -31,10 +36,12 @@ class Window:
     Attributes:
         driver: Selenium's.
         server: address of the server whose pages are shown.
+        seconds: from asking for the last page until all was there that was waited for.
     """
 
     def __init__(self, driver: "WebDriver", server: str) -> None:
         self.driver, self.server = driver, server
+        self.seconds = 0.0
 
     def open(self, link: str, *texts: str) -> str:
         """Open a page anew, and wait until all of these texts are there; all it says.
@@ -48,8 +55,15 @@ class Window:
         began = time.monotonic()
         self.driver.get(whole)
         said = self.wait_for(*texts)
-        print(f"{whole}: {time.monotonic() - began:.1f} s")
+        self.seconds = time.monotonic() - began
+        print(f"{whole}: {self.seconds:.1f} s")
+        self._close_assistant()
         return said
+
+    def _close_assistant(self) -> None:
+        """Close what MLflow opens once beside the first page, over a third of it."""
+        for button in self.driver.find_elements("css selector", _CLOSE_ASSISTANT):
+            self.driver.execute_script("arguments[0].click()", button)
 
     def wait_for(self, *texts: str) -> str:
         """Wait until all of these texts are on the page; all that it says."""
@@ -81,14 +95,19 @@ class Window:
         script = "return document.querySelectorAll(arguments[0]).length"
         return int(self.driver.execute_script(script, selector))
 
-    def press(self, text: str) -> None:
-        """Press the button, tab or link that says just this."""
-        path = (
-            "//*[self::button or self::a or self::label or @role='tab']"
-            f"[normalize-space(.)='{text}']"
-        )
-        element = self._found("xpath", path)
-        self.driver.execute_script("arguments[0].click()", element)
+    def link(self, text: str) -> str:
+        """Where the link leads that says just this."""
+        found = self._found("xpath", f"//a[normalize-space(.)='{text}']")
+        return str(found.get_attribute("href"))
+
+    def write(self, text: str, hint: str) -> None:
+        """Write into the field with this hint."""
+        self._found("css selector", f"input[placeholder='{hint}']").send_keys(text)
+
+    def scroll_to(self, text: str) -> None:
+        """Bring the place that says just this to the top of what is seen."""
+        found = self._found("xpath", f"//*[normalize-space(text())='{text}']")
+        self.driver.execute_script("arguments[0].scrollIntoView()", found)
 
     @contextmanager
     def inside(self, selector: str) -> Iterator[None]:
@@ -137,6 +156,7 @@ def browser() -> "Iterator[WebDriver]":
             "--disable-gpu",
             "--disable-dev-shm-usage",
             "--hide-scrollbars",
+            f"--blink-settings={_MOUSE}",
             "--force-device-scale-factor=1",
             f"--window-size={WIDTH},{HEIGHT}",
             f"--user-data-dir={profile}",

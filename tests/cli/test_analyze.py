@@ -61,7 +61,7 @@ def test_a_suite_is_told_in_lines_that_fit_and_name_every_variant() -> None:
             frames={},
             answers={"scoreboard": told, "lens": {"": sentence}},
             refusals=tuple(
-                Refusal(analysis="lens", model=name, reason="it has no layers")
+                Refusal(analysis="lens", model=name, reason=f"{name} has no layers")
                 for name in variants
             ),
             ui_link="",
@@ -73,7 +73,7 @@ def test_a_suite_is_told_in_lines_that_fit_and_name_every_variant() -> None:
     text = " ".join(" ".join(lines).split())
     assert f"{', '.join(variants)}; No: shuffled_labels" in text
     assert "lens Yes: 0.0125 nats above above" in text, "the interval is in the report"
-    assert f"lens not asked of {', '.join(variants)}: it has no layers" in text
+    assert f"lens not asked of {', '.join(variants)}: has no layers" in text
 
 
 def test_a_dry_run_says_what_it_would_ask_and_creates_nothing(

@@ -12,7 +12,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from icl_mlflow.models import InContextModel
 from icl_mlflow.settings import values_of
-from icl_mlflow.tables import csv
+from icl_mlflow.tables import csv, spaced
 from icl_mlflow.tracking.local.temporary import temporary_folder
 from icl_mlflow.tracking.models.card import about_models, version_card
 from icl_mlflow.tracking.models.checkpoints import checkpoint_name
@@ -156,7 +156,7 @@ class RunLog:
 
         Of what is too long for MLflow, the last lines are left out.
         """
-        self.tags({MLFLOW_RUN_NOTE: fitting(markdown)})
+        self.tags({MLFLOW_RUN_NOTE: fitting(spaced(markdown))})
 
     def params(self, values: Mapping[str, object]) -> None:
         """Log params; None stands for one that is not given and is left out."""

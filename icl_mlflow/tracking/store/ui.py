@@ -17,6 +17,7 @@ from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
+from icl_mlflow.escaping import markdown_link
 from icl_mlflow.tracking.store.mlflow_internals import SHARED_VIEW
 from icl_mlflow.tracking.store.preflight import within_limit
 from icl_mlflow.tracking.store.uri import (
@@ -28,6 +29,7 @@ from icl_mlflow.tracking.store.uri import (
 )
 
 _TRAINING_VIEW = "workflowType=machine_learning"
+_IN_CHARTS = "&compareRunsMode=CHART"
 _LOCAL = "http://127.0.0.1:5000"
 
 #: Above it a view names the parent instead of every run: its tag has limits.
@@ -43,14 +45,27 @@ _COLUMNS = (
     "metrics.`test/difference_from_baseline`",
 )
 
+#: Charts that a comparison begins with: metric, and how it is drawn. MLflow adds one of
+#: every other metric below, and leaves out those of metrics that no run has.
+_CHARTS = (
+    ("test/difference_from_baseline", "BAR"),
+    ("test/excess_risk", "BAR"),
+    ("val/excess_risk", "LINE"),
+)
+_SECTION = "comparison"
+
 #: Characters of a run's description, and what stands where more of it was.
 _LONGEST, _CUT = 8_000, "\n\n..."
 
 #: MLflow keeps the description of an experiment under the same name as a run's.
 _NOTE = MLFLOW_RUN_NOTE
 
+#: The key of the view of all trainings of an experiment.
+_TRAININGS = "trainings"
+
 _DESCRIPTION = """\
-Transformers that learn in context, beside the exact Bayes predictor of their task.
+Transformers that learn in context, beside the exact Bayes predictor of their task: \
+{link}.
 
 - `test/excess_risk` is what a model loses beyond exact Bayes, in nats; 0 cannot be \
 beaten. `val/...` is the same kind of number after every epoch, under the same names \
@@ -96,7 +111,7 @@ def comparison_page(uri: str, experiment_id: str, view: str) -> str:
         view: from `share_comparison`.
     """
     page = _experiment_page(uri, experiment_id)
-    return f"{page}?{_TRAINING_VIEW}&compareRunsMode=CHART&{view}"
+    return f"{page}?{_TRAINING_VIEW}{_IN_CHARTS}&{view}"
 
 
 def share_comparison(
@@ -121,17 +136,24 @@ def share_comparison(
     """
     wanted = _filter(parent_run_id, run_ids)
     key = parent_run_id[:16]
-    view = json.dumps(_view(wanted, by))
-    try:
-        within_limit(
-            lambda: client.set_experiment_tag(
-                experiment_id, f"{SHARED_VIEW}{key}", view
-            ),
-            client.tracking_uri,
+
+    def share() -> None:
+        parents = {parent_run_id, *_parents(client, experiment_id, wanted)}
+        view = _view(wanted) | _grouped(by) | _charts_without(sorted(parents))
+        client.set_experiment_tag(
+            experiment_id, f"{SHARED_VIEW}{key}", json.dumps(view)
         )
+
+    try:
+        within_limit(share, client.tracking_uri)
     except StoreError:
         return f"searchFilter={quote(wanted)}"
     return f"viewStateShareKey={key}"
+
+
+def as_table(comparison: str) -> str:
+    """The address of the same runs in a table, in place of charts."""
+    return comparison.replace(_IN_CHARTS, "")
 
 
 def describe(
@@ -149,8 +171,14 @@ def describe(
     found = client.search_runs([experiment.experiment_id], max_results=2)
     if any(run.info.run_id != run_id for run in found):
         return
+    number = experiment.experiment_id
+    page = _experiment_page(client.tracking_uri, number)
+    table = f"{page}?{_TRAINING_VIEW}&viewStateShareKey={_TRAININGS}"
+    link = markdown_link("all trainings in a table", table)
+    view = json.dumps(_view("tags.kind = 'train'") | _grouped(("task", "variant")))
     try:
-        client.set_experiment_tag(experiment.experiment_id, _NOTE, _DESCRIPTION)
+        client.set_experiment_tag(number, f"{SHARED_VIEW}{_TRAININGS}", view)
+        client.set_experiment_tag(number, _NOTE, _DESCRIPTION.format(link=link))
     except MlflowException as error:
         if error.error_code != "PERMISSION_DENIED":
             raise
@@ -190,16 +218,59 @@ def _filter(parent_run_id: str, run_ids: Sequence[str]) -> str:
     return f"attributes.run_id IN ({named})"
 
 
-def _view(wanted: str, by: Sequence[str]) -> Mapping[str, Any]:
-    """The state of MLflow's runs page, in the words of its own code."""
+def _parents(client: MlflowClient, experiment_id: str, wanted: str) -> set[str]:
+    """The suites that have trained these runs, some of them before this one."""
+    found = client.search_runs([experiment_id], wanted, max_results=_MOST_NAMED)
+    tags = (run.data.tags for run in found)
+    return {each[MLFLOW_PARENT_RUN_ID] for each in tags if MLFLOW_PARENT_RUN_ID in each}
+
+
+# Views are states of MLflow's runs page, in the words of its own code.
+
+
+def _view(wanted: str) -> dict[str, Any]:
+    """The runs that a filter finds, with what they are compared by."""
     return {
         "searchFilter": wanted,
         "selectedColumns": list(_COLUMNS),
+        "runsHiddenMode": "SHOW_ALL",
+    }
+
+
+def _grouped(by: Sequence[str]) -> dict[str, Any]:
+    return {
         "groupBy": {
             "aggregateFunction": "average",
             "groupByKeys": [{"mode": "tag", "groupByData": tag} for tag in by],
-        },
-        "runsHiddenMode": "SHOW_ALL",
+        }
+    }
+
+
+def _charts_without(parents: Sequence[str]) -> dict[str, Any]:
+    """The charts that readers look for first, and no parent's means in their groups.
+
+    MLflow shows the parents of all runs that a filter finds.
+    """
+    section = {"uuid": _SECTION, "name": _SECTION, "display": True, "isReordered": True}
+    return {
+        "compareRunSections": [section],
+        "isAccordionReordered": True,
+        "compareRunCharts": [_chart(metric, kind) for metric, kind in _CHARTS],
+        "hideEmptyCharts": True,
+        "runsHidden": list(parents),
+        "runsVisibilityMap": dict.fromkeys(parents, False),
+    }
+
+
+def _chart(metric: str, kind: str) -> Mapping[str, Any]:
+    return {
+        "uuid": metric,
+        "type": kind,
+        "metricKey": metric,
+        "metricSectionId": _SECTION,
+        "runsCountToCompare": _MOST_NAMED,
+        "deleted": False,
+        "isGenerated": False,
     }
 
 

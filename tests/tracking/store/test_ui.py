@@ -43,6 +43,25 @@ def test_a_comparison_shows_the_members_in_charts_grouped(store: Store) -> None:
     assert view["searchFilter"] == "attributes.run_id IN ('r1', 'r2')"
     assert view["groupBy"]["groupByKeys"] == [{"mode": "tag", "groupByData": "variant"}]
     assert "metrics.`test/difference_from_baseline`" in view["selectedColumns"]
+    first = [(one["metricKey"], one["type"]) for one in view["compareRunCharts"]]
+    assert first[:2] == [
+        ("test/difference_from_baseline", "BAR"),
+        ("test/excess_risk", "BAR"),
+    ]
+    table = query_of(ui.as_table(link))
+    assert table == {k: v for k, v in asked.items() if k != "compareRunsMode"}
+
+
+def test_the_means_of_parents_are_in_no_group_of_a_comparison(store: Store) -> None:
+    """Also of the one that has trained a member before."""
+    client, where = store.client, store.experiment_id
+    earlier, parent = (client.create_run(where).info.run_id for _ in range(2))
+    reused, member = (client.create_run(where).info.run_id for _ in range(2))
+    client.set_tag(reused, "mlflow.parentRunId", earlier)
+    store.comparison_link(parent, [reused, member], by=["variant"])
+    tags = client.get_experiment(where).tags
+    view = json.loads(tags[f"mlflow.sharedViewState.{parent[:16]}"])
+    assert view["runsVisibilityMap"] == {earlier: False, parent: False}
 
 
 def test_the_filter_of_a_comparison_finds_its_members(store: Store) -> None:
@@ -70,7 +89,11 @@ def test_without_the_right_to_share_a_view_the_runs_are_found_all_the_same(
 def test_a_new_experiment_says_what_it_is() -> None:
     store = connect("fresh")
     tags = store.client.get_experiment(store.experiment_id).tags
-    assert "`test/excess_risk`" in tags[NOTE]
+    first, *others = tags[NOTE].splitlines()
+    assert any("`test/excess_risk`" in line for line in others)
+    assert "[all trainings in a table](http://127.0.0.1:5000/#/experiments/" in first
+    view = json.loads(tags["mlflow.sharedViewState.trainings"])
+    assert view["searchFilter"] == "tags.kind = 'train'"
 
 
 def test_an_experiment_that_is_somebody_elses_stays_as_it_is(store: Store) -> None:
