@@ -1,7 +1,7 @@
 """The gallery of every figure: ``python -m docs.gallery`` draws it anew.
 
     python -m docs.gallery                     every part
-    python -m docs.gallery analyses            one part
+    python -m docs.gallery questions variants  some of them
     python -m docs.gallery reproduce=RUN_ID    a section, of a run in the store that
                                                MLFLOW_TRACKING_URI names
 
@@ -52,11 +52,18 @@ def trainings() -> Sections:
     yield "ablate", _suite()
 
 
-def analyses() -> Sections:
-    """Every question: to one model, to variants side by side, and epoch by epoch."""
-    suite = _suite()
+def questions() -> Sections:
+    """Every question to one model."""
     yield "analyze", icl.analyze("models:/icl-A-baseline@best", "all").run_id
-    yield "suite", icl.analyze(suite, "all").run_id
+
+
+def variants() -> Sections:
+    """Every question to variants side by side."""
+    yield "suite", icl.analyze(_suite(), "all").run_id
+
+
+def checkpoints() -> Sections:
+    """One question to the weights after every epoch."""
     logged = icl.train(_SETTINGS, train_episodes=_FEWER, keep_checkpoints="log")
     yield "checkpoints", icl.analyze(logged, [_FOLLOWED], checkpoints=True).run_id
 
@@ -68,7 +75,9 @@ def reproduction() -> Sections:
 
 PARTS: Mapping[str, Callable[[], Sections]] = {
     "trainings": trainings,
-    "analyses": analyses,
+    "questions": questions,
+    "variants": variants,
+    "checkpoints": checkpoints,
     "reproduction": reproduction,
 }
 
