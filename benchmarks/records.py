@@ -25,7 +25,6 @@ from benchmarks.frontier.alternatives import PUBLISHED
 from benchmarks.frontier.log import add_line, read_lines
 from benchmarks.machine import load, now, this_machine
 from icl_mlflow.suite.grid import parse_seeds
-from icl_mlflow.tasks import TASKS
 from icl_mlflow.training.settings import PRESETS
 
 _FILE = Path(__file__).with_name("records.md")
@@ -199,7 +198,7 @@ def _commit() -> str:
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--task", type=click.Choice(list(TASKS)), required=True)
+@click.option("--task", type=click.Choice(list(PUBLISHED)), required=True)
 @click.option("--target", type=click.Choice(list(TARGETS)), default="published")
 @click.option("--preset", type=click.Choice(list(PRESETS)), default="efficient")
 @click.option("--seeds", default="0-4", help="At least five.")

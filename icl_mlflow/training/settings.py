@@ -212,7 +212,7 @@ class TrainSettings:
     also_evaluate: str = setting(
         "none",
         "Evaluate every epoch under named shifts of the task too: none, all, or some "
-        "by name, joined by a plus (task A: out_of_distribution).",
+        "by name, joined by a plus (tasks A and E: out_of_distribution).",
         decides=never,
     )
 
