@@ -1,7 +1,7 @@
 """In-context learning of statistical tests: tasks, models, analyses, tracked by MLflow.
 
-The commands are functions: `train`, `ablate`, `search`, `reproduce`, `analyze`,
-`compare`.
+The commands are functions: `train`, `ablate`, `diagram`, `search`, `reproduce`,
+`analyze`, `compare`.
 `registered_models` lists models, `load_model` fetches one, and `predict` asks it, exact
 Bayes and any other predictor alike.
 
@@ -19,7 +19,15 @@ from icl_mlflow.version import VERSION
 if TYPE_CHECKING:
     from icl_mlflow.analysis import ANALYSES
     from icl_mlflow.analysis.settings import AnalyzeSettings, CompareSettings
-    from icl_mlflow.api import ablate, analyze, compare, reproduce, search, train
+    from icl_mlflow.api import (
+        ablate,
+        analyze,
+        compare,
+        diagram,
+        reproduce,
+        search,
+        train,
+    )
     from icl_mlflow.episodes import Episodes
     from icl_mlflow.estimators import ESTIMATORS
     from icl_mlflow.estimators.adapters import of_classifier, of_numpy, of_pyfunc
@@ -53,6 +61,7 @@ _PLACES = {
     "analyze": "icl_mlflow.api",
     "bayes": "icl_mlflow.estimators.predictor",
     "compare": "icl_mlflow.api",
+    "diagram": "icl_mlflow.api",
     "estimator": "icl_mlflow.estimators.predictor",
     "evaluation_set": "icl_mlflow.evaluation",
     "fit": "icl_mlflow.training.fit",
@@ -89,6 +98,7 @@ __all__ = [
     "analyze",
     "bayes",
     "compare",
+    "diagram",
     "estimator",
     "evaluation_set",
     "fit",

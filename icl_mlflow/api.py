@@ -44,6 +44,14 @@ from icl_mlflow.workflows.compare import (
     carry_out_comparison,
     prepare_comparison,
 )
+from icl_mlflow.workflows.diagram import run as diagrams
+from icl_mlflow.workflows.diagram.plan import (
+    USUAL_POOLS,
+    Pools,
+    plan_diagram,
+    preset_settings,
+)
+from icl_mlflow.workflows.diagram.run import Diagram
 from icl_mlflow.workflows.keywords import execution_of, settings_of, source_of
 from icl_mlflow.workflows.score import Score, carry_out_score, prepare_score
 from icl_mlflow.workflows.search.plan import plan_search
@@ -184,6 +192,52 @@ def ablate(
     label = f"{len(missing)} members"
     with _epochs(request, missing, label, on_epoch, quiet=quiet) as hear:
         return suites.ablate(store, suite, hear)
+
+
+@quiet_mlflow()
+def diagram(
+    pools: Pools = USUAL_POOLS,
+    seeds: Seeds = (0, 1, 2),
+    *,
+    episodes: int = 1_000,
+    preset: str | None = None,
+    experiment: str | None = None,
+    execution: Execution | None = None,
+    on_epoch: OnEpoch = _nothing,
+    quiet: bool = False,
+    **given: Any,
+) -> Diagram:
+    """Train models of few and of many tasks, and ask along training what they are.
+
+    ``icl-mlflow diagram``. Members that have finished before are reused.
+
+    Args:
+        pools: how many latents a model's training draws from, such as ``[4, 64]``.
+        seeds: of every pool, such as ``range(3)``; each has a pool of its own.
+        episodes: in the pool, and as many out of it, that every checkpoint answers.
+        preset: ``efficient`` if not given; keywords beside it win.
+        experiment: as for `train`.
+        execution: as for `train`.
+        on_epoch: called with the name and every epoch of every member that is trained.
+        quiet: show no progress.
+        given: any setting, parameter of the task or part of the execution.
+
+    Raises:
+        ValueError: settings that contradict each other, or that a diagram decides.
+        StoreError: the tracking store cannot be used.
+        MembersFailedError: some members did not finish.
+
+    Example:
+        ``diagram([4, 64, 1024], seeds=range(3)).claims``
+    """
+    execution, given = execution_of(execution, given)
+    settings = preset_settings(preset, given)
+    plan = plan_diagram(settings, pools, seeds, execution, episodes)
+    store = connect(experiment)
+    suite = diagrams.plan_members(store, plan)
+    label = f"{len(suite.missing)} members"
+    with _epochs(plan.request, suite.missing, label, on_epoch, quiet=quiet) as hear:
+        return diagrams.diagram(store, plan, suite, hear)
 
 
 @quiet_mlflow()

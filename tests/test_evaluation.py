@@ -30,7 +30,8 @@ from icl_mlflow.evaluation import (
 )
 from icl_mlflow.models import Architecture, Transformer
 from icl_mlflow.tasks import TASKS
-from icl_mlflow.tasks.base import chance, with_parameters
+from icl_mlflow.tasks.base import with_parameters
+from icl_mlflow.tasks.chance import chance
 
 
 def answers(n_episodes: int, spread: float = 2.0) -> tuple[Tensor, Tensor]:

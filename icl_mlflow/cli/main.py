@@ -28,6 +28,10 @@ COMMANDS = {
         "icl_mlflow.cli.ablate:ablate",
         "Train every variant and compare them with the baseline.",
     ),
+    "diagram": (
+        "icl_mlflow.cli.diagram:diagram",
+        "Train pools of few and many tasks: memorise or generalise?",
+    ),
     "search": (
         "icl_mlflow.cli.search:search",
         "Search the settings that come nearest to exact Bayes.",

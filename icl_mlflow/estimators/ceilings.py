@@ -35,12 +35,8 @@ from torch.nn.functional import logsigmoid
 
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.streams import generator
-from icl_mlflow.tasks.base import (
-    Chance,
-    NotKnownError,
-    Task,
-    chance,
-)
+from icl_mlflow.tasks.base import NotKnownError, Task
+from icl_mlflow.tasks.chance import Chance, chance
 from icl_mlflow.tasks.labels import KnownLabels, nothing_known
 from icl_mlflow.tasks.wrappers.wrapping import FAIR
 from icl_mlflow.variants.base import Intervention, Variant

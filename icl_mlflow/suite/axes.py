@@ -13,6 +13,7 @@ from typing import Any
 from icl_mlflow.registry import unknown_name
 from icl_mlflow.settings import checked, never, value_type
 from icl_mlflow.tasks.parameters import declared, given_to
+from icl_mlflow.tasks.wrappers.wrapping import UNWRAPPED, WRAPPER_PARAMETERS
 from icl_mlflow.training.settings import TrainSettings
 
 #: What a setting may be.
@@ -96,7 +97,7 @@ def in_cell(settings: TrainSettings, cell: Cell) -> TrainSettings:
 def cell_of(member: TrainSettings, axes: Iterable[str]) -> dict[str, Value]:
     """Where a member stands in the grid."""
     values = {f.name: getattr(member, f.name) for f in fields(member)}
-    known = {**values, **member.task_parameters}
+    known = {**values, **UNWRAPPED, **member.task_parameters}
     return {name: known[name] for name in axes}
 
 
@@ -143,13 +144,13 @@ def _of_mapping(grid: Mapping[str, Iterable[Value]]) -> dict[str, list[Value]]:
 
 
 def _declared(task: str) -> dict[str, Field[Any]]:
-    """What can be an axis: what decides a result, and the task's own parameters."""
+    """What can be an axis: what decides a result, parameters of task and wrappers."""
     own = {
         field.name: field
         for field in fields(TrainSettings)
         if field.name not in _NO_AXES and field.metadata["decides"] is not never
     }
-    return {**own, **declared(task)}
+    return {**own, **declared(task), **WRAPPER_PARAMETERS}
 
 
 def _value(task: str, field: Field[Any], given: Value) -> Value:

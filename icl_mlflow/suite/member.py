@@ -40,7 +40,7 @@ from icl_mlflow.training.fit import Epoch, FittedModel, NonFiniteLossError, fit
 from icl_mlflow.training.member_state import Weights
 from icl_mlflow.training.metrics import tracked
 from icl_mlflow.training.problem import problem, resolved, with_weights
-from icl_mlflow.training.settings import LOG, TrainSettings
+from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.training.stacked.fit import fit_stacked
 
 
@@ -168,7 +168,7 @@ class MemberRun:
 
     def report_weights(self, epoch: Epoch, weights: Weights) -> None:
         """Log the weights after an epoch, once it is logged, if that is wanted."""
-        if self._settings.keep_checkpoints == LOG:
+        if self._settings.keeps_epoch(epoch.epoch):
             model = with_weights(self._settings, weights)
             self._log.checkpoint(model, self._settings, epoch.epoch)
 

@@ -1,6 +1,5 @@
 """The interface of every task, and how a task's own parameters are set."""
 
-import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, fields
@@ -32,29 +31,6 @@ class OracleConstants:
 
     accuracy: float
     auc: float
-
-
-@dataclass(frozen=True)
-class Chance:
-    """What guessing reaches that knows how frequent the classes are.
-
-    Attributes:
-        accuracy: of the more frequent class, in [0, 1].
-        loss: log-loss, nats: the entropy of a label.
-    """
-
-    accuracy: float
-    loss: float
-
-    @classmethod
-    def of(cls, rate: float) -> "Chance":
-        """Where a label is 1 with probability ``rate``.
-
-        >>> Chance.of(0.2).accuracy
-        0.8
-        """
-        loss = -rate * math.log(rate) - (1 - rate) * math.log1p(-rate)
-        return cls(accuracy=max(rate, 1 - rate), loss=loss)
 
 
 class NotKnownError(ValueError):
@@ -93,6 +69,19 @@ class Task(Protocol):
     @abstractmethod
     def bayes_logit(self, episodes: Episodes) -> Tensor:
         """The log-odds of y_q = 1 given the context alone: (B,) float64, nats."""
+
+    def bayes_logit_of_queries(self, context: Episodes, query_x_BQD: Tensor) -> Tensor:
+        """What ``bayes_logit`` answers to Q queries of each context: (B, Q), nats.
+
+        Args:
+            context: episodes, whose own query is not looked at.
+            query_x_BQD: the queries.
+        """
+        y_BQ = torch.zeros(
+            query_x_BQD.shape[:2], dtype=torch.int64, device=query_x_BQD.device
+        )
+        asked = context.for_queries(query_x_BQD, y_BQ)
+        return self.bayes_logit(asked).view(y_BQ.shape)
 
     @abstractmethod
     def oracle(self) -> OracleConstants:
@@ -301,16 +290,6 @@ def check_episodes(task: Task, episodes: Episodes) -> None:
             f"the task has dim={task.dim}, but the episodes have dim={episodes.dim}; "
             "draw them from the same task, such as run.task.sample(1_000)"
         )
-
-
-def chance(task: Task) -> Chance:
-    """What guessing reaches.
-
-    >>> from icl_mlflow.tasks import TASKS
-    >>> chance(TASKS["A"]).accuracy, round(chance(TASKS["A"]).loss, 4)
-    (0.5, 0.6931)
-    """
-    return Chance.of(task.base_rate)
 
 
 def knows_corrupted_labels(task: Task) -> bool:

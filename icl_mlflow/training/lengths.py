@@ -34,7 +34,6 @@ def posterior(
     task: Task,
     episodes: Episodes,
     query_x_BQD: Tensor,
-    label_BQ: Tensor,
     lengths_B: Tensor | None,
 ) -> Tensor:
     """The exact probability of y_q = 1 for several queries a context: (B, Q), float32.
@@ -43,19 +42,18 @@ def posterior(
         task: that drew the episodes.
         episodes: with their padding.
         query_x_BQD: the queries.
-        label_BQ: their labels, which decide nothing.
         lengths_B: context points of each episode; None where all have all.
     """
 
-    def of(whole: Episodes, points_BQD: Tensor, labels_BQ: Tensor) -> Tensor:
-        asked = whole.for_queries(points_BQD, labels_BQ)
-        return task.bayes_logit(asked).sigmoid().float().view(labels_BQ.shape)
+    def of(context: Episodes, points_BQD: Tensor) -> Tensor:
+        logit_BQ = task.bayes_logit_of_queries(context, points_BQD)
+        return logit_BQ.sigmoid().float()
 
     if lengths_B is None:
-        return of(episodes, query_x_BQD, label_BQ)
-    found = torch.empty(label_BQ.shape)
+        return of(episodes, query_x_BQD)
+    found = torch.empty(query_x_BQD.shape[:2])
     for rows, short in of_each_length(episodes, lengths_B):
-        found[rows] = of(short, query_x_BQD[rows], label_BQ[rows])
+        found[rows] = of(short, query_x_BQD[rows])
     return found
 
 

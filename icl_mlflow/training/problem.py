@@ -225,7 +225,7 @@ class _Lesson:
         lengths_B = self._lengths()
         target_BQ = label_BQ.float()
         if self.is_bayes:
-            target_BQ = posterior(self.task, episodes, query_x_BQD, label_BQ, lengths_B)
+            target_BQ = posterior(self.task, episodes, query_x_BQD, lengths_B)
         return Batch(
             seen=episodes,
             query_x_BQD=query_x_BQD,

@@ -11,7 +11,7 @@ from icl_mlflow.evaluation import excess_risk
 from icl_mlflow.models import InContextModel
 from icl_mlflow.statistics import falling_at_end, take_off_epoch
 from icl_mlflow.statistics.sample import Sample
-from icl_mlflow.tasks.base import Chance
+from icl_mlflow.tasks.chance import Chance
 from icl_mlflow.tasks.wrappers.wrapping import FAIR
 from icl_mlflow.training.settings import TrainSettings
 

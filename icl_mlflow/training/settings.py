@@ -54,7 +54,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 AUTO_PRECISION = "auto"
 
 #: Where checkpoints go.
-LOCAL, LOG = "local", "log"
+LOCAL, LOG, DOUBLING = "local", "log", "doubling"
 
 
 def _trains(settings: "TrainSettings") -> bool:
@@ -248,8 +248,9 @@ class TrainSettings:
     keep_checkpoints: str = setting(
         LOCAL,
         "Weights after each epoch: on this machine until the run ends (local), or also "
-        "as models of the run (log).",
-        choices=lambda: (LOCAL, LOG),
+        "as models of the run: all of them (log), or those after epochs 1, 2, 4, 8, "
+        "... and the last (doubling).",
+        choices=lambda: (LOCAL, LOG, DOUBLING),
         decides=never,
     )
     model_prefix: str | None = setting(
@@ -318,6 +319,18 @@ class TrainSettings:
     def answers(self, steps: range) -> int:
         """The number of queries of all episodes of these steps together."""
         return self.batch_size * sum(self.queries_at(step) for step in steps)
+
+    def keeps_epoch(self, epoch: int) -> bool:
+        """Whether the weights after an epoch, from 0, become a model of the run.
+
+        >>> [e for e in range(12) if TrainSettings(keep_checkpoints="doubling",
+        ...     epochs=12).keeps_epoch(e)]
+        [0, 1, 3, 7, 11]
+        """
+        n_epochs = epoch + 1
+        is_power = n_epochs & epoch == 0
+        is_due = is_power or n_epochs == self.epochs
+        return {LOCAL: False, LOG: True, DOUBLING: is_due}[self.keep_checkpoints]
 
     @property
     def varies_length(self) -> bool:

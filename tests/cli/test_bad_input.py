@@ -40,6 +40,7 @@ from icl_mlflow.tracking.local.claims import is_run_id
 from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants import VARIANTS
+from icl_mlflow.workflows.diagram.plan import DiagramSettings
 from icl_mlflow.workflows.import_published import published_files
 from icl_mlflow.workflows.search.space import space_of
 from icl_mlflow.workflows.settings import (
@@ -59,6 +60,7 @@ INPUTS = int(os.environ.get("ICL_FAULTS_INPUTS", "60"))
 KINDS: dict[str, tuple[type, ...]] = {
     "train": (TrainSettings, SeedSettings, Execution, LaunchSettings),
     "ablate": (TrainSettings, AblateSettings, Execution, LaunchSettings),
+    "diagram": (TrainSettings, DiagramSettings, Execution),
     "search": (TrainSettings, SearchSettings, LaunchSettings),
     "analyze": (AnalyzeSettings, DryRunSettings),
     "compare": (CompareSettings,),

@@ -81,3 +81,11 @@ def test_one_number_in_place_of_several_is_told() -> None:
 def test_a_cell_that_contradicts_itself_is_named() -> None:
     with pytest.raises(ValueError, match="cell batch_size=4096: train_episodes=1280"):
         in_cell(SETTINGS, {"batch_size": 4096})
+
+
+def test_wrappers_are_axes_too() -> None:
+    axes = axes_of("pool=0,8;prior=0.2", TrainSettings())
+    assert axes == {"pool": (0, 8), "prior": (0.2,)}
+    cells = [in_cell(TrainSettings(), cell) for cell in cells_of(axes)]
+    assert [cell_of(cell, axes) for cell in cells] == cells_of(axes)
+    assert cells[0] == TrainSettings(prior=0.2)

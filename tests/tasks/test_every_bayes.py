@@ -154,6 +154,18 @@ def test_without_context_bayes_knows_nothing(name: str) -> None:
 
 
 @every_task
+def test_several_queries_of_a_context_are_answered_as_each_alone(name: str) -> None:
+    task, episodes = CASES[name], few(name, 4).rows(0, 20)
+    query_x_BQD = CASES[name].sample(20, 3, stream="others").context_x_BND
+    found_BQ = task.bayes_logit_of_queries(episodes, query_x_BQD)
+    for q in range(3):
+        alone = replace(episodes, query_x_BD=query_x_BQD[:, q])
+        torch.testing.assert_close(
+            found_BQ[:, q], task.bayes_logit(alone), rtol=1e-9, atol=1e-9
+        )
+
+
+@every_task
 def test_more_context_makes_bayes_better(name: str, known: EvaluationSet) -> None:
     """In expectation; on these episodes, but for chance. The oracle comes last."""
     seen = [known.episodes.first(n) for n in (0, 1, 2, 4, 8, 16, 32)]

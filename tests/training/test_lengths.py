@@ -36,9 +36,9 @@ def test_every_length_is_as_likely_and_a_batch_has_few() -> None:
 def test_bayes_is_told_of_no_padding(task: str) -> None:
     chosen = TASKS[task]
     episodes = chosen.sample(6, 5)
-    queries, labels = episodes.query_x_BD.unsqueeze(1), episodes.query_y_B.unsqueeze(1)
+    queries = episodes.query_x_BD.unsqueeze(1)
     lengths_B = torch.tensor([0, 5, 2, 2, 5, 1])
-    found_B1 = posterior(chosen, episodes, queries, labels, lengths_B)
+    found_B1 = posterior(chosen, episodes, queries, lengths_B)
     for row, length in enumerate(lengths_B.tolist()):
         short = episodes.rows(row, row + 1).first(length)
         exact = chosen.bayes_logit(short).sigmoid()

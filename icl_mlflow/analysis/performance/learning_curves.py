@@ -30,7 +30,8 @@ from icl_mlflow.statistics import (
     order_interval,
     take_off_epoch,
 )
-from icl_mlflow.tasks.base import Chance, Task, chance
+from icl_mlflow.tasks.base import Task
+from icl_mlflow.tasks.chance import Chance, chance
 from icl_mlflow.training.fit import Epoch
 
 _RISK, _ERROR = "val/excess_risk", "val/loss_standard_error"

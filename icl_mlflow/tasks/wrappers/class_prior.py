@@ -150,6 +150,11 @@ class ClassPrior(Task):
         fair_B = self.base.bayes_logit(episodes)
         return fair_B + self._told_by_labels(episodes)
 
+    def bayes_logit_of_queries(self, context: Episodes, query_x_BQD: Tensor) -> Tensor:
+        """The same of Q queries: (B, Q) float64, nats."""
+        fair_BQ = self.base.bayes_logit_of_queries(context, query_x_BQD)
+        return fair_BQ + self._told_by_labels(context).unsqueeze(1)
+
     def corrupted_bayes_logit(
         self, episodes: Episodes, known: KnownLabels, rng: Generator
     ) -> Tensor:

@@ -13,7 +13,7 @@ Shape suffixes: M = members of the pool; others as always.
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,8 +28,11 @@ from icl_mlflow.tasks.labels import KnownLabels, count_probabilities
 from icl_mlflow.tasks.wrappers.oracle import llr_cdf, oracle_constants
 from icl_mlflow.tasks.wrappers.wrapping import Wrapping
 
-#: Numbers of one intermediate result: what fits a cache.
+#: Numbers of one intermediate result, 8 MB: more parts cost by the call, for which the
+#: task prepares all members each time.
 _ELEMENTS = 1 << 20
+#: Of these so many are summed at once, which do fit: 2 MB.
+_IN_CACHE = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -112,15 +115,20 @@ class FinitePool(Task):
 
     def bayes_logit(self, episodes: Episodes) -> Tensor:
         """The exact log-odds of y_q = 1, summed over the pool: (B,) float64, nats."""
-        members = self._members_on(episodes.query_x_BD.device)
+        query_x_B1D = episodes.query_x_BD.unsqueeze(1)
+        return self.bayes_logit_of_queries(episodes, query_x_B1D)[:, 0]
 
-        def of(part: Episodes) -> Tensor:
-            context_BM = self.base.log_likelihood(
-                part.context_x_BND, part.context_y_BN, members
+    def bayes_logit_of_queries(self, context: Episodes, query_x_BQD: Tensor) -> Tensor:
+        """The same of Q queries; each context is weighed once: (B, Q) float64, nats."""
+        members = self._members_on(query_x_BQD.device)
+        n_queries = query_x_BQD.shape[1]
+        found = []
+        for rows in self._parts(len(context), self.pool * n_queries):
+            weight_BM = self.base.log_likelihood(
+                context.context_x_BND[rows], context.context_y_BN[rows], members
             )
-            return self._weighed(context_BM, part, members)
-
-        return self._in_parts(of, episodes, self.pool)
+            found.append(self._weighed(weight_BM, query_x_BQD[rows], members))
+        return torch.cat(found)
 
     def corrupted_bayes_logit(
         self, episodes: Episodes, known: KnownLabels, rng: Generator
@@ -132,28 +140,28 @@ class FinitePool(Task):
         """
         del rng
         members = self._members_on(episodes.query_x_BD.device)
-
-        def of(part: Episodes, known: KnownLabels) -> Tensor:
-            x_A1D = part.context_x_BND.flatten(0, 1).unsqueeze(1)
-            shape = (*part.context_y_BN.shape, self.pool)
-            zero_A1 = torch.zeros_like(part.context_y_BN).view(-1, 1)
+        found = []
+        for rows in self._parts(len(episodes), self.pool * (episodes.n_context + 1)):
+            context_x_BND = episodes.context_x_BND[rows]
+            x_A1D = context_x_BND.flatten(0, 1).unsqueeze(1)
+            zero_A1 = torch.zeros(len(x_A1D), 1, dtype=torch.int64, device=x_A1D.device)
             zero_BNM, one_BNM = (
-                self.base.log_likelihood(x_A1D, y_A1, members).view(shape)
+                self.base.log_likelihood(x_A1D, y_A1, members).view(
+                    *context_x_BND.shape[:2], self.pool
+                )
                 for y_A1 in (zero_A1, zero_A1 + 1)
             )
-            odds_BNM = one_BNM - zero_BNM + known.log_odds_BN.unsqueeze(-1)
+            odds_BNM = one_BNM - zero_BNM + known.log_odds_BN[rows].unsqueeze(-1)
             weight_BM = (zero_BNM + softplus(odds_BNM)).sum(1)
             if known.ones_B is not None:
                 count_BCM = count_probabilities(odds_BNM)
-                chosen_B1M = count_BCM.take_along_dim(known.ones_B[:, None, None], 1)
-                weight_BM = weight_BM + chosen_B1M[:, 0].log()
-            return self._weighed(weight_BM, part, members)
-
-        size = max(1, _ELEMENTS // (self.pool * (episodes.n_context + 1)))
-        starts = range(0, len(episodes), size)
-        return torch.cat(
-            [of(episodes.rows(i, i + size), known.rows(i, i + size)) for i in starts]
-        )
+                ones_B11 = known.ones_B[rows][:, None, None]
+                weight_BM = (
+                    weight_BM + count_BCM.take_along_dim(ones_B11, 1)[:, 0].log()
+                )
+            query_x_B1D = episodes.query_x_BD[rows].unsqueeze(1)
+            found.append(self._weighed(weight_BM, query_x_B1D, members))
+        return torch.cat(found)[:, 0]
 
     def plug_in_logit(self, episodes: Episodes) -> Tensor:
         """The oracle's formula for the most probable member: (B,) float64, nats.
@@ -161,15 +169,14 @@ class FinitePool(Task):
         0 without a context, which leaves all of them alike.
         """
         members = self._members_on(episodes.query_x_BD.device)
-
-        def of(part: Episodes) -> Tensor:
-            best_B = self.base.log_likelihood(
-                part.context_x_BND, part.context_y_BN, members
+        best = [
+            self.base.log_likelihood(
+                episodes.context_x_BND[rows], episodes.context_y_BN[rows], members
             ).argmax(1)
-            latents = {name: value[best_B] for name, value in members.items()}
-            return self.base.oracle_llr(replace(part, latents=latents))
-
-        found_B = self._in_parts(of, episodes, self.pool)
+            for rows in self._parts(len(episodes), self.pool)
+        ]
+        latents = {name: value[torch.cat(best)] for name, value in members.items()}
+        found_B = self.base.oracle_llr(replace(episodes, latents=latents))
         return found_B if episodes.n_context else torch.zeros_like(found_B)
 
     def llr_cdf(
@@ -186,26 +193,34 @@ class FinitePool(Task):
         return {name: value.to(device) for name, value in self.members.items()}
 
     def _weighed(
-        self, log_weight_BM: Tensor, episodes: Episodes, members: Mapping[str, Tensor]
+        self, log_weight_BM: Tensor, query_BQD: Tensor, members: Mapping[str, Tensor]
     ) -> Tensor:
-        """The log-odds of y_q = 1, every member with its weight: (B,)."""
-        x_B1D = episodes.query_x_BD.unsqueeze(1)
-        zero_B1 = torch.zeros_like(episodes.query_y_B).unsqueeze(1)
-        if_zero_B, if_one_B = (
-            (log_weight_BM + self.base.log_likelihood(x_B1D, y_B1, members)).logsumexp(
-                1
-            )
-            for y_B1 in (zero_B1, zero_B1 + 1)
-        )
-        return if_one_B - if_zero_B
+        """The log-odds of y_q = 1 for each query, every member with its weight."""
+        n_queries = query_BQD.shape[1]
+        x_A1D = query_BQD.flatten(0, 1).unsqueeze(1)
+        zero_A1 = torch.zeros(len(x_A1D), 1, dtype=torch.int64, device=x_A1D.device)
+        each = max(1, _IN_CACHE // (n_queries * self.pool))
+
+        def evidence(y_A1: Tensor) -> Tensor:
+            """Summed over the members, in the cache: (B, Q)."""
+            likelihood_AM = self.base.log_likelihood(x_A1D, y_A1, members)
+            likelihood_BQM = likelihood_AM.view(-1, n_queries, self.pool)
+            weights = torch.split(log_weight_BM, each)
+            likelihoods = torch.split(likelihood_BQM, each)
+            summed = [
+                (weight.unsqueeze(1) + likelihood).logsumexp(-1)
+                for weight, likelihood in zip(weights, likelihoods, strict=True)
+            ]
+            return torch.cat(summed)
+
+        return evidence(zero_A1 + 1) - evidence(zero_A1)
 
     @staticmethod
-    def _in_parts(
-        of: Callable[[Episodes], Tensor], episodes: Episodes, each: int
-    ) -> Tensor:
+    def _parts(n_episodes: int, each: int) -> list[slice]:
+        """Consecutive episodes, of ``each`` numbers each; one part at least."""
         size = max(1, _ELEMENTS // each)
-        starts = range(0, max(len(episodes), 1), size)
-        return torch.cat([of(episodes.rows(i, i + size)) for i in starts])
+        starts = range(0, max(n_episodes, 1), size)
+        return [slice(start, start + size) for start in starts]
 
 
 @functools.lru_cache(maxsize=64)

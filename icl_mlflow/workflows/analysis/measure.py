@@ -17,7 +17,7 @@ from icl_mlflow.suite.engines.process_pool import (
     run_in_processes,
     usable_cores,
 )
-from icl_mlflow.tasks.base import chance
+from icl_mlflow.tasks.chance import chance
 from icl_mlflow.training.compute.device import compute_threads
 from icl_mlflow.training.results import TrainedModel
 from icl_mlflow.training.settings import TrainSettings

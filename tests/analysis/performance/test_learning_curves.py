@@ -15,7 +15,7 @@ from icl_mlflow.analysis.performance.learning_curves import (
 )
 from icl_mlflow.evaluation import evaluation_set
 from icl_mlflow.tasks import TASKS
-from icl_mlflow.tasks.base import chance
+from icl_mlflow.tasks.chance import chance
 from icl_mlflow.training.fit import Epoch
 
 LINES = References(

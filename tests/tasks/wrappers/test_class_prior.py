@@ -12,7 +12,7 @@ from scipy.stats import beta, kstest
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.evaluation import ece, log_loss
 from icl_mlflow.tasks import TASKS
-from icl_mlflow.tasks.base import NotKnownError, Task, chance, with_parameters
+from icl_mlflow.tasks.base import NotKnownError, Task, with_parameters
 from icl_mlflow.tasks.labels import (
     KnownLabels,
     known_when_flipped,
@@ -136,11 +136,6 @@ def test_the_oracle_of_task_a_reaches_its_closed_form() -> None:
     assert found.accuracy == pytest.approx(expected, abs=1e-9)
     assert found.accuracy == pytest.approx(0.887933, abs=1e-6)
     assert found.auc == pytest.approx(TASKS["A"].oracle().auc, abs=2e-6)
-
-
-def test_guessing_is_as_good_as_the_more_frequent_class() -> None:
-    assert chance(uneven("A", 0.2)).accuracy == 0.8
-    assert chance(uneven("A", 0.2)).loss == pytest.approx(0.500402, abs=1e-6)
 
 
 def test_classes_can_be_exchanged_only_where_they_are_alike() -> None:

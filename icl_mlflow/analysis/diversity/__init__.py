@@ -1,0 +1,1 @@
+"""Memorise or generalise: models of a finite pool between two Bayes predictors."""

@@ -1,0 +1,1 @@
+"""The diagram of memorising and generalising: what is trained, measured and logged."""
