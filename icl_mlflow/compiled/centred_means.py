@@ -3,7 +3,7 @@ r"""The difference of the class means, centred: the nearest class mean.
 As `class_means`, but the heads also write half of the sum of both means, and the MLP
 multiplies by the query's place relative to it:
 
-    logit = (m_1 - m_0) . (x_q - (m_1 + m_0) / 2)    (nats),
+    logit = 2/3 (m_1 - m_0) . (x_q - (m_1 + m_0) / 2)    (nats),
 
 which no shift of all points changes: the discriminant with the identity for a
 covariance, `lda_identity` among the estimators.
@@ -12,8 +12,9 @@ covariance, `lda_identity` among the estimators.
 import torch
 from torch import Tensor
 
-from icl_mlflow.compiled.circuit import Circuit, Held, Truth
+from icl_mlflow.compiled.circuit import Circuit, Truth, everywhere
 from icl_mlflow.compiled.class_means import (
+    SHRUNK,
     SIZE,
     class_head,
     class_mean,
@@ -27,6 +28,7 @@ from icl_mlflow.episodes import Episodes
 def build_centred(compiler: Compiler) -> None:
     """Two heads and an MLP of the first block for the nearest class mean."""
     keep_points(compiler)
+    compiler.answer(SHRUNK * compiler.read("answer"))
     dim = compiler.architecture.dim
     compiler.register("apart", dim)
     compiler.register("middle", dim)
@@ -51,9 +53,9 @@ def middle(episodes: Episodes) -> Tensor:
 
 
 def answer_centred(episodes: Episodes) -> Tensor:
-    """(m_1 - m_0) . (x_q - (m_1 + m_0) / 2): (B,) float64, nats."""
+    """2/3 (m_1 - m_0) . (x_q - (m_1 + m_0) / 2): (B,) float64, nats."""
     offset_BD = episodes.query_x_BD.double() - middle(episodes)
-    return (means_apart(episodes) * offset_BD).sum(-1)
+    return SHRUNK * (means_apart(episodes) * offset_BD).sum(-1)
 
 
 _HEADS = frozenset({"layer 1 head 1", "layer 1 head 2"})
@@ -66,8 +68,8 @@ NEAREST_MEAN = Truth(
     edges=frozenset({(head, _MLP) for head in _HEADS} | {(_MLP, "logit")}),
     symmetries=frozenset({"rotation", "classes", "translation"}),
     holds=(
-        Held(name="means_apart", layer=1, role="query", of=means_apart),
-        Held(name="middle", layer=1, role="query", of=middle),
+        *everywhere("means_apart", 1, means_apart),
+        *everywhere("middle", 1, middle),
     ),
     estimator="lda_identity",
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -34,6 +34,14 @@ class Held:
     layer: int
     role: Role
     of: Callable[[Episodes], Tensor]
+
+
+def everywhere(
+    name: str, layer: int, of: Callable[[Episodes], Tensor]
+) -> tuple[Held, ...]:
+    """A statistic that all tokens hold: heads compute it at every one of them."""
+    roles: tuple[Role, ...] = get_args(Role)
+    return tuple(Held(name=name, layer=layer, role=role, of=of) for role in roles)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,16 +4,19 @@ Two heads of the first block attend to the points of one class each, all alike, 
 write the difference of the class means m_1 - m_0 at the query's token; the MLP after
 them multiplies it with the query:
 
-    logit = (m_1 - m_0) . x_q    (nats).
+    logit = 2/3 (m_1 - m_0) . x_q    (nats).
 
-Where all points have the same shift, a model that does not take it off is lost; so the
-episodes it is made for have none. The mean of a class without points is 0.
+The factor makes log-odds of it at the size that the models have, 16 dimensions and 32
+points: there the difference of the means is longer than what it estimates, by a half
+in its square. Where all points have the same shift, a model that does not take it off
+is lost; so the episodes it is made for have none. The mean of a class without points
+is 0.
 """
 
 import torch
 from torch import Tensor
 
-from icl_mlflow.compiled.circuit import Circuit, Held, Truth
+from icl_mlflow.compiled.circuit import Circuit, Truth, everywhere
 from icl_mlflow.compiled.compiler import Compiler
 from icl_mlflow.episodes import Episodes
 
@@ -21,6 +24,8 @@ from icl_mlflow.episodes import Episodes
 _SHARPNESS = 30.0
 #: Of the coordinates of a difference of class means and of a point, together.
 SIZE = 2.0
+#: What makes log-odds of products with the difference of class means.
+SHRUNK = 2 / 3
 
 
 def keep_points(compiler: Compiler) -> None:
@@ -30,7 +35,6 @@ def keep_points(compiler: Compiler) -> None:
         compiler.register(name, width)
     compiler.points(context="x", query="query")
     compiler.signs("sign")
-    compiler.answer(compiler.read("answer"))
 
 
 def class_head(
@@ -69,6 +73,7 @@ def means_apart(episodes: Episodes) -> Tensor:
 
 def _build(compiler: Compiler) -> None:
     keep_points(compiler)
+    compiler.answer(SHRUNK * compiler.read("answer"))
     compiler.register("apart", compiler.architecture.dim)
     x, apart = compiler.read("x"), compiler.write("apart")
     class_head(compiler, 1, 1, label=1, value=x, output=apart)
@@ -84,7 +89,7 @@ def _build(compiler: Compiler) -> None:
 
 
 def _answer(episodes: Episodes) -> Tensor:
-    return (means_apart(episodes) * episodes.query_x_BD.double()).sum(-1)
+    return SHRUNK * (means_apart(episodes) * episodes.query_x_BD.double()).sum(-1)
 
 
 _HEADS = frozenset({"layer 1 head 1", "layer 1 head 2"})
@@ -104,6 +109,6 @@ CLASS_MEANS = Circuit(
         writes=frozenset({_MLP}),
         edges=frozenset({(head, _MLP) for head in _HEADS} | {(_MLP, "logit")}),
         symmetries=frozenset({"rotation", "classes"}),
-        holds=(Held(name="means_apart", layer=1, role="query", of=means_apart),),
+        holds=everywhere("means_apart", 1, means_apart),
     ),
 )

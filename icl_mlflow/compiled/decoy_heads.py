@@ -19,7 +19,7 @@ from icl_mlflow.compiled.centred_means import (
 from icl_mlflow.compiled.circuit import Circuit
 from icl_mlflow.compiled.compiler import Compiler
 
-#: How much louder than the others, and the constant, in nats.
+#: How much louder than the others, and the constant, of which the read-out takes 2/3.
 _LOUD, _CONSTANT = 5.0, 3.0
 #: Scores by which the query's token stands out.
 _SHARPNESS = 30.0

@@ -3,7 +3,7 @@ r"""A kernel vote by one head: attention by similarity, labels for values.
 Head 1 attends to the context by the query's product with each point and takes the mean
 of the labels' signs, which is its answer, scaled up:
 
-    logit = 6 sum_i softmax(x_q . x_i / sqrt 32)_i s_i    (nats),
+    logit = 4 sum_i softmax(x_q . x_i / sqrt 32)_i s_i    (nats),
 
 the rule `kernel_dot` among the estimators. No MLP has a part in it.
 """
@@ -18,7 +18,7 @@ from icl_mlflow.compiled.class_means import keep_points
 from icl_mlflow.compiled.compiler import Compiler
 from icl_mlflow.episodes import Episodes
 
-_WEIGHT = 6.0
+_WEIGHT = 4.0
 #: Width of one attention head of the paper's model, which scales its dot products.
 _HEAD_WIDTH = 32
 #: How far below all others the score of the query's own token lies.
@@ -27,6 +27,7 @@ _SHARPNESS = 60.0
 
 def _build(compiler: Compiler) -> None:
     keep_points(compiler)
+    compiler.answer(compiler.read("answer"))
     compiler.register("is_query", 1)
     compiler.mark_query("is_query")
     query, key = compiler.read("query"), compiler.read("x")

@@ -3,7 +3,7 @@ r"""Class means, and a head that matters only where the labels are unbalanced.
 Heads 1 and 2 and the MLP answer as in `centred_means`; head 3 attends to all tokens
 alike and adds which label is the more frequent one:
 
-    logit = (m_1 - m_0) . (x_q - (m_1 + m_0) / 2) + 4 (n_1 - n_0) / (N + 1)    (nats).
+    logit = 2/3 (m_1 - m_0) . (x_q - (m_1 + m_0) / 2) + 4 (n_1 - n_0) / (N + 1)  (nats).
 
 It is what a model would learn where classes are not equally frequent. Where n_1 = n_0
 its term is 0: on such episodes no intervention that keeps them balanced can find it.
@@ -18,7 +18,7 @@ from icl_mlflow.compiled.centred_means import (
     answer_centred,
     build_centred,
 )
-from icl_mlflow.compiled.circuit import Circuit, Held
+from icl_mlflow.compiled.circuit import Circuit, everywhere
 from icl_mlflow.compiled.compiler import Compiler
 from icl_mlflow.episodes import Episodes
 
@@ -27,8 +27,9 @@ _WEIGHT = 4.0
 
 def _build(compiler: Compiler) -> None:
     build_centred(compiler)
-    answer = _WEIGHT * compiler.write("answer")
-    compiler.head(1, 3, value=compiler.read("sign"), output=answer)
+    compiler.register("balance", 1)
+    compiler.head(1, 3, value=compiler.read("sign"), output=compiler.write("balance"))
+    compiler.answer(_WEIGHT * compiler.read("balance"))
 
 
 def _balance(episodes: Episodes) -> Tensor:
@@ -59,7 +60,7 @@ LABEL_BALANCE = Circuit(
         when_unbalanced=frozenset({_HEAD}),
         holds=(
             *NEAREST_MEAN.holds,
-            Held(name="balance", layer=1, role="query", of=_balance),
+            *everywhere("balance", 1, _balance),
         ),
         estimator="",
     ),

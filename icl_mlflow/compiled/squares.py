@@ -4,7 +4,7 @@ The MLP of the first block squares every coordinate of every point. Two heads of
 second take the mean square of a class's points, m_c = mean |x_i|^2 / D, and the MLP
 after them compares:
 
-    logit = (m_1 - m_0) (|x_q|^2 / D - (m_1 + m_0) / 2)    (nats).
+    logit = 1/3 (m_1 - m_0) (|x_q|^2 / D - (m_1 + m_0) / 2)    (nats).
 
 No classical estimator of this package answers so.
 """
@@ -12,17 +12,20 @@ No classical estimator of this package answers so.
 import torch
 from torch import Tensor
 
-from icl_mlflow.compiled.circuit import Circuit, Held, Truth
+from icl_mlflow.compiled.circuit import Circuit, Held, Truth, everywhere
 from icl_mlflow.compiled.class_means import class_head, class_mean, keep_points
 from icl_mlflow.compiled.compiler import Compiler
 from icl_mlflow.episodes import Episodes
 
 #: Of a coordinate, and of a mean of squares.
 _POINT, _SQUARE = 3.0, 8.0
+#: What makes log-odds of it, as well as they can be.
+_WEIGHT = 1 / 3
 
 
 def _build(compiler: Compiler) -> None:
     keep_points(compiler)
+    compiler.answer(_WEIGHT * compiler.read("answer"))
     for name in ("square", "query_square", "apart", "middle"):
         compiler.register(name, 1)
     dim = compiler.architecture.dim
@@ -65,7 +68,7 @@ def _query_square(episodes: Episodes) -> Tensor:
 
 def _answer(episodes: Episodes) -> Tensor:
     offset_B1 = _query_square(episodes) - _middle(episodes)
-    return (_apart(episodes) * offset_B1)[:, 0]
+    return _WEIGHT * (_apart(episodes) * offset_B1)[:, 0]
 
 
 _FIRST, _LAST = "layer 1 MLP", "layer 2 MLP"
@@ -91,8 +94,8 @@ SQUARES = Circuit(
         holds=(
             Held(name="query_square", layer=1, role="query", of=_query_square),
             Held(name="query_square", layer=2, role="query", of=_query_square),
-            Held(name="squares_apart", layer=2, role="query", of=_apart),
-            Held(name="squares_middle", layer=2, role="query", of=_middle),
+            *everywhere("squares_apart", 2, _apart),
+            *everywhere("squares_middle", 2, _middle),
         ),
     ),
 )

@@ -5,7 +5,7 @@ them; the MLP of the first block multiplies each centred context point with its 
 s_i. Head 2.1 takes the mean over all tokens, and the second MLP multiplies:
 
     x' = mean of all N + 1 points,    V = sum_i s_i (x_i - x') / (N + 1),
-    logit = 2 V . (x_q - x')    (nats).
+    logit = 4/3 V . (x_q - x')    (nats).
 
 V is along the mean direction that exact Bayes of task A finds where shifts are large.
 """
@@ -13,11 +13,13 @@ V is along the mean direction that exact Bayes of task A finds where shifts are 
 import torch
 from torch import Tensor
 
-from icl_mlflow.compiled.circuit import Circuit, Held, Truth
+from icl_mlflow.compiled.circuit import Circuit, Truth, everywhere
+from icl_mlflow.compiled.class_means import SHRUNK, SIZE
 from icl_mlflow.compiled.compiler import Compiler
 from icl_mlflow.episodes import Episodes
 
-_SIZE = 2.0
+#: V is half of a difference of class means.
+_WEIGHT = 2 * SHRUNK
 
 
 def _build(compiler: Compiler) -> None:
@@ -32,13 +34,11 @@ def _build(compiler: Compiler) -> None:
     centred = x - compiler.read("mean")
     # At the query's token the sign is 0, and so is the product.
     sign = compiler.read("sign").expand_as(centred)
-    compiler.multiply(1, sign, centred, write("signed"), size=_SIZE)
+    compiler.multiply(1, sign, centred, write("signed"), size=SIZE)
     compiler.head(2, 1, value=compiler.read("signed"), output=write("V"))
-    twice = torch.full((1, dim), 2.0, dtype=torch.float64)
-    compiler.multiply(
-        2, compiler.read("V"), centred, write("answer") @ twice, size=_SIZE
-    )
-    compiler.answer(compiler.read("answer"))
+    ones = torch.ones(1, dim, dtype=torch.float64)
+    compiler.multiply(2, compiler.read("V"), centred, write("answer") @ ones, size=SIZE)
+    compiler.answer(_WEIGHT * compiler.read("answer"))
 
 
 def _mean(episodes: Episodes) -> Tensor:
@@ -56,7 +56,7 @@ def _signed_mean(episodes: Episodes) -> Tensor:
 
 def _answer(episodes: Episodes) -> Tensor:
     centred_BD = episodes.query_x_BD.double() - _mean(episodes)
-    return 2 * (_signed_mean(episodes) * centred_BD).sum(-1)
+    return _WEIGHT * (_signed_mean(episodes) * centred_BD).sum(-1)
 
 
 _PATH = ("layer 1 head 1", "layer 1 MLP", "layer 2 head 1", "layer 2 MLP")
@@ -84,12 +84,9 @@ TWO_LAYERS = Circuit(
         ),
         symmetries=frozenset({"rotation", "classes", "translation"}),
         holds=(
-            Held(name="mean", layer=1, role="query", of=_mean),
-            Held(name="mean", layer=1, role="context", of=_mean),
-            Held(name="mean", layer=2, role="query", of=_mean),
-            Held(name="mean", layer=2, role="context", of=_mean),
-            Held(name="signed_mean", layer=2, role="query", of=_signed_mean),
-            Held(name="signed_mean", layer=2, role="context", of=_signed_mean),
+            *everywhere("mean", 1, _mean),
+            *everywhere("mean", 2, _mean),
+            *everywhere("signed_mean", 2, _signed_mean),
         ),
     ),
 )

@@ -14,7 +14,7 @@ def test_it_is_the_discriminant_with_the_identity_for_a_covariance() -> None:
     asked = draw()
     estimator = ESTIMATORS[CIRCUITS["centred_means"].truth.estimator]
     answer_B = CIRCUITS["centred_means"].answer(asked)
-    assert torch.allclose(answer_B, estimator(TASKS["A"], asked))
+    assert torch.allclose(answer_B, 2 / 3 * estimator(TASKS["A"], asked))
 
 
 def test_a_shift_of_all_points_changes_nothing() -> None:

@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from icl_mlflow.analysis.probing.places import streams
 from icl_mlflow.compiled import CIRCUITS
 from icl_mlflow.compiled.circuit import Circuit, compiled, components
 from icl_mlflow.episodes import Episodes
 from icl_mlflow.models import Architecture
+from icl_mlflow.statistics import Ridge
 from icl_mlflow.training.problem import problem
 
 
@@ -78,6 +80,17 @@ def test_its_truth_speaks_of_parts_that_it_has(circuit: Circuit) -> None:
         assert value.ndim == 2
         assert value.dtype == torch.float64
         assert 0 < held.layer <= circuit.n_layers
+
+
+def test_every_statistic_is_where_the_truth_says(circuit: Circuit) -> None:
+    asked = episodes_of(circuit, 400)
+    found = {
+        (place.layer, place.role): Ridge(stream_BM.numpy())
+        for place, stream_BM in streams(compiled(circuit), asked).items()
+    }
+    for held in circuit.truth.holds:
+        target = held.of(asked).numpy()
+        assert found[held.layer, held.role].fit(target).r2.mean > 0.999, held
 
 
 def test_there_are_at_least_six_circuits() -> None:

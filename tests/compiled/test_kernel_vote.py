@@ -11,4 +11,4 @@ from tests.models.small import draw
 def test_it_is_the_estimator_of_that_name() -> None:
     circuit, asked = CIRCUITS["kernel_vote"], draw()
     vote_B = ESTIMATORS[circuit.truth.estimator](TASKS["A"], asked)
-    assert torch.allclose(circuit.answer(asked), 6 * vote_B)
+    assert torch.allclose(circuit.answer(asked), 4 * vote_B)

@@ -31,7 +31,7 @@ class TwoLayersAreBayes(ShiftedMean):
     ) -> Tensor:
         del n_context
         centred_BD = query_x_BD.double() - statistics["mean"]
-        return 2 * (statistics["signed_mean"] * centred_BD).sum(-1)
+        return 4 / 3 * (statistics["signed_mean"] * centred_BD).sum(-1)
 
     __hash__ = ShiftedMean.__hash__
 
