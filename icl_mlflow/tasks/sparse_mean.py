@@ -64,7 +64,7 @@ class SparseMean(Task):
         "separation": {"separation": 3.0},
     }
     symmetries: ClassVar[frozenset[Symmetry]] = frozenset({"classes"})
-    sufficient: ClassVar[tuple[str, ...]] = ("sum_x", "sum_sx", "sum_s")
+    sufficient: ClassVar[tuple[str, ...]] = ("sum_x", "v", "sum_s")
 
     def __post_init__(self) -> None:
         check(self)
@@ -111,15 +111,20 @@ class SparseMean(Task):
 
         up to a constant, e_k being the elementary symmetric polynomial.
         """
-        return self.bayes_logit_of(
-            self._two_means.sums(episodes), episodes.query_x_BD, episodes.n_context
+        return self._two_means.logit(
+            self._two_means.sums(episodes),
+            episodes.query_x_BD,
+            episodes.n_context,
+            self._log_mean,
         )
 
     def bayes_logit_of(
         self, statistics: Mapping[str, Tensor], query_x_BD: Tensor, n_context: int
     ) -> Tensor:
-        """The same of the sums of x, of s x and of s over a context: (B,) float64."""
-        return self._two_means.logit(statistics, query_x_BD, n_context, self._log_mean)
+        """The same of the sums of x and of s over a context, and of v: (B,) float64."""
+        return self._two_means.logit_of(
+            statistics, query_x_BD, n_context, self._log_mean
+        )
 
     def statistics(self, episodes: Episodes) -> dict[str, Tensor]:
         """The sums of x, of s x and of s; v, along the most probable mu, and kappa."""

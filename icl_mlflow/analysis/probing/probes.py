@@ -14,7 +14,7 @@ is fitted to controls
 and *selectivity* is R^2 less the largest of these, paired by episode.
 
 That a statistic can be read does not mean that the model reads it. So the stream is
-moved along the probe, until it reads half the way to another episode's statistic, and
+moved along the probe, a tenth of the way to another episode's statistic, and
 the change of the log-odds is held against the change of exact Bayes with the statistic
 changed likewise: their *slope* is 1 where the model uses it as exact Bayes does, and 0
 where it does not. Sources: arXiv 1909.03368 (selectivity), and exact Bayes.
@@ -40,7 +40,7 @@ from icl_mlflow.analysis.mechanism.internals import (
     untrained,
 )
 from icl_mlflow.analysis.probing.places import Place, answers, raw_features, streams
-from icl_mlflow.analysis.probing.targets import Targets, targets_of
+from icl_mlflow.analysis.probing.targets import BAYES, Targets, targets_of
 from icl_mlflow.analysis.side_by_side import group_of
 from icl_mlflow.statistics import (
     Interval,
@@ -53,8 +53,9 @@ from icl_mlflow.statistics import (
 
 #: Episodes that probes are fitted to, and those of which the stream is moved.
 _MOST, _MOST_MOVED = 2_000, 500
-#: The stream is moved where a statistic can be told so well.
-_TOLD = 0.5
+#: The stream is moved where a statistic can be told so well, and by which share of the
+#: way to another episode's.
+_TOLD, _WAY = 0.5, 0.1
 #: The smallest selectivity, and the slopes, that count as held and as used.
 _HELD, _USED = 0.05, (0.5, 1.5)
 _UNKNOWN = Interval(math.nan, math.nan, math.nan, 1)
@@ -116,9 +117,9 @@ def _slope(asked: Targets, place: Place, statistic: str, probe: LeftOut) -> Inte
         return _UNKNOWN
     n_moved = min(_MOST_MOVED, asked.n_episodes)
     target_BK = asked.statistics[statistic][:n_moved]
-    # Episodes are independent: the one before is a random other one. Half the way to
-    # it is a statistic that a context may have.
-    change_BK = (target_BK.roll(1, 0) - target_BK) / 2
+    # Episodes are independent: the one before is a random other one. On the way to it
+    # lie statistics that a context may have.
+    change_BK = _WAY * (target_BK.roll(1, 0) - target_BK)
     bayes_B = asked.bayes_change(statistic, change_BK)
     if bayes_B is None:
         return _UNKNOWN
@@ -130,24 +131,29 @@ def _slope(asked: Targets, place: Place, statistic: str, probe: LeftOut) -> Inte
 
 
 def summarise(frame: pd.DataFrame) -> dict[str, float]:
-    """Of each statistic, R^2, selectivity and slope where it is held most selectively.
+    """Of each statistic, R^2 and selectivity where it is held most selectively, slope.
 
-    ``least_selectivity`` is the smallest of those that exact Bayes needs.
+    The slope is the largest of all places. ``least_selectivity`` is the smallest of the
+    statistics that exact Bayes needs.
     """
-    best = dict(_where_held(frame))
-    needed = [row for row in best.values() if row["needed"]]
+    held = dict(_rows_with_most(frame, "selectivity"))
+    used = dict(_rows_with_most(frame, "slope"))
+    needed = [row for row in held.values() if row["needed"]]
     least = min(needed, key=lambda row: float(row["selectivity"]))
     numbers = numbers_of_row(least, "selectivity", "least_selectivity")
-    for statistic, row in best.items():
-        for column in ("r2", "selectivity", "slope"):
+    for statistic, row in held.items():
+        for column in ("r2", "selectivity"):
             numbers |= numbers_of_row(row, column, f"{statistic}_{column}")
+        numbers |= numbers_of_row(used[statistic], "slope", f"{statistic}_slope")
     return numbers
 
 
-def _where_held(frame: pd.DataFrame) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each statistic, and the row of the place that holds it most selectively."""
+def _rows_with_most(
+    frame: pd.DataFrame, column: str
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each statistic, and the row of the place with most of a number."""
     for statistic, part in frame.groupby("statistic", sort=False):
-        order = part.sort_values("selectivity", ascending=False, kind="stable")
+        order = part.sort_values(column, ascending=False, kind="stable")
         row = order.to_dict("records")[0]
         yield str(statistic), {str(name): value for name, value in row.items()}
 
@@ -214,8 +220,8 @@ def _labels(frame: pd.DataFrame) -> "pd.Series[str]":
 
 
 def _verdict(found: Findings) -> Conclusion:
-    needed = found.frame[found.frame["needed"]]["statistic"].drop_duplicates()
-    is_held = found.at_least("least_selectivity", _HELD)
+    told = found.frame.drop_duplicates("statistic")
+    needed = list(told[told["needed"]]["statistic"])
     low, high = _USED
     is_used = all_of(
         *(
@@ -226,16 +232,18 @@ def _verdict(found: Findings) -> Conclusion:
             for name in needed
         )
     )
-    told = "; ".join(
+    named = dict.fromkeys([*needed, BAYES])
+    numbers = "; ".join(
         f"{name} beyond controls by {found.phrase(f'{name}_selectivity', digits=2)}, "
         f"slope {found.phrase(f'{name}_slope', digits=2)}"
-        for name in needed
+        for name in named
+        if f"{name}_slope" in found
     )
     return Conclusion(
-        all_of(is_held, is_used),
-        f"where each is held most selectively, the stream tells {told}; beyond by "
-        f"{_HELD:g} is held, a slope from {low:g} to {high:g} is used as exact Bayes "
-        "does",
+        all_of(found.at_least("least_selectivity", _HELD), is_used),
+        f"where each is held most selectively, and used most, the stream tells "
+        f"{numbers}; beyond by {_HELD:g} is held, a slope from {low:g} to {high:g} is "
+        "used as exact Bayes does (undefined where no place tells it well enough)",
     )
 
 

@@ -17,7 +17,8 @@ from icl_mlflow.tasks.base import NotKnownError, Task
 
 #: Points looked at at once, in float64.
 _POINTS = 1_000 * 33
-_BAYES, _ENTROPY = "bayes_logit", "bayes_entropy"
+#: What exact Bayes answers: its log-odds, and the entropy of its answer in nats.
+BAYES, _ENTROPY = "bayes_logit", "bayes_entropy"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ class Targets:
     def bayes_change(self, statistic: str, change_BK: Tensor) -> Tensor | None:
         """How exact Bayes' log-odds change with a statistic: (B,), nats."""
         n_episodes = len(change_BK)
-        if statistic == _BAYES:
+        if statistic == BAYES:
             return change_BK[:, 0]
         task = self.subject.task
         if statistic not in task.sufficient:
@@ -62,7 +63,7 @@ def targets_of(subject: Subject, most: int) -> Targets:
     bayes_B = subject.truth.bayes_B[:n_episodes]
     found = {
         **_statistics(subject.task, episodes),
-        _BAYES: bayes_B.unsqueeze(1),
+        BAYES: bayes_B.unsqueeze(1),
         _ENTROPY: expected_loss(bayes_B).unsqueeze(1),
     }
     varied = {name: one for name, one in found.items() if one.std(0).sum() > 0}
@@ -70,7 +71,7 @@ def targets_of(subject: Subject, most: int) -> Targets:
         subject=subject,
         n_episodes=n_episodes,
         statistics=varied,
-        needed=varied.keys() & (subject.task.sufficient or (_BAYES,)),
+        needed=varied.keys() & (subject.task.sufficient or (BAYES,)),
     )
 
 

@@ -105,6 +105,23 @@ class TwoMeans:
             "sum_s": sign_BN.sum(1, keepdim=True),
         }
 
+    def logit_of(
+        self,
+        statistics: Mapping[str, Tensor],
+        query_x_BD: Tensor,
+        n_context: int,
+        log_mean: LogMean,
+    ) -> Tensor:
+        """The same as `logit`, given v in the place of the sum of s x.
+
+        Of all `statistics` these three can be moved one at a time: a shift of all points
+        moves the sum of x, and v by little.
+        """
+        c = self.tau**2 / (1 + n_context * self.tau**2)
+        product_BD = statistics["sum_s"] * statistics["sum_x"]
+        sums = {**statistics, "sum_sx": statistics["v"] + c * product_BD}
+        return self.logit(sums, query_x_BD, n_context, log_mean)
+
     def logit(
         self,
         sums: Mapping[str, Tensor],

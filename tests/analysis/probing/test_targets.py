@@ -15,7 +15,7 @@ SubjectOf = Callable[..., Subject]
 @pytest.mark.parametrize(
     ("task", "needed", "further"),
     [
-        ("A", {"sum_x", "sum_sx", "sum_s"}, {"v", "kappa"}),
+        ("A", {"sum_x", "v", "sum_s"}, {"sum_sx", "kappa"}),
         ("B", {"n_1", "Q_0", "Q_1"}, set()),
     ],
 )
@@ -35,7 +35,7 @@ def test_bayes_changes_as_for_a_context_with_the_other_statistic(
     subject = subject_of(task="A")
     found = targets_of(subject, 24)
     episodes = subject.truth.episodes
-    # One point moved: the sum moves, and so does the signed sum; Bayes sees no more.
+    # Two points moved apart: the sum stays, and Bayes sees what the signed sum becomes.
     moved_BND = episodes.context_x_BND.double().clone()
     moved_BND[:, 0] += 1
     moved_BND[:, 1] -= 1
@@ -43,11 +43,9 @@ def test_bayes_changes_as_for_a_context_with_the_other_statistic(
     there = targets_of(
         replace(subject, truth=replace(subject.truth, episodes=swapped)), 24
     )
-    change_BD = there.statistics["sum_sx"] - found.statistics["sum_sx"]
+    change_BD = there.statistics["v"] - found.statistics["v"]
     expected_B = subject.task.bayes_logit(swapped) - subject.truth.bayes_B
-    assert torch.allclose(
-        found.bayes_change("sum_sx", change_BD), expected_B, atol=1e-9
-    )
+    assert torch.allclose(found.bayes_change("v", change_BD), expected_B, atol=1e-9)
     one = torch.ones(24, 1, dtype=torch.float64)
     assert torch.equal(found.bayes_change("bayes_logit", one), one[:, 0])
     assert found.bayes_change("kappa", one) is None
