@@ -114,8 +114,8 @@ class TwoMeans:
     ) -> Tensor:
         """The same as `logit`, given v in the place of the sum of s x.
 
-        Of all `statistics` these three can be moved one at a time: a shift of all points
-        moves the sum of x, and v by little.
+        Of all `statistics` these three can be moved one at a time: a shift of all
+        points moves the sum of x, and v by little.
         """
         c = self.tau**2 / (1 + n_context * self.tau**2)
         product_BD = statistics["sum_s"] * statistics["sum_x"]
