@@ -66,12 +66,16 @@ def analyze(settings: AnalyzeSettings, how: DryRunSettings) -> None:
 
 def summary(analyzed: "AnalysisResult | Score") -> list[str]:
     """The run, and every question with its answers in short; the report has all."""
+    # Imported here: it needs pandas.
+    from icl_mlflow.workflows.analysis.answers import merged
+
     width = max(map(len, analyzed.answers), default=0) + 2
     lines = []
     for name, told in analyzed.answers.items():
         lines += _answer_lines(f"{name:{width}}", told)
-    for name, reason, models in _refused(analyzed):
-        lines += folded(f"{name:{width}}", f"not asked of {models}: {reason}")
+    for one in merged(analyzed.refusals):
+        text = f"not asked of {one.model}: {one.reason}"
+        lines += folded(f"{one.analysis:{width}}", text)
     return [*lines, f"run      {analyzed.run_id}"]
 
 
@@ -87,12 +91,3 @@ def _answer_lines(label: str, told: "Mapping[str, str]") -> list[str]:
         by_answer.setdefault(opening(verdict), []).append(variant)
     divided = (f"{answer}: {', '.join(who)}" for answer, who in by_answer.items())
     return folded(label, "; ".join(divided))
-
-
-def _refused(analyzed: "AnalysisResult | Score") -> list[tuple[str, str, str]]:
-    """An analysis, why it was not asked, and of which models."""
-    models: dict[tuple[str, str], list[str]] = {}
-    for one in analyzed.refusals:
-        why = one.reason.removeprefix(f"{one.model} ")
-        models.setdefault((one.analysis, why), []).append(one.model)
-    return [(*about, ", ".join(names)) for about, names in models.items()]

@@ -12,7 +12,7 @@ from icl_mlflow.analysis.base import Subject
 from icl_mlflow.analysis.report.card import card
 from icl_mlflow.analysis.settings import CompareSettings
 from icl_mlflow.analysis.subject import subjects
-from icl_mlflow.escaping import for_figure, markdown_code, markdown_link
+from icl_mlflow.escaping import for_figure, for_markdown, markdown_code, markdown_link
 from icl_mlflow.evaluation import predict
 from icl_mlflow.settings import values_of
 from icl_mlflow.tasks.base import parameters
@@ -106,6 +106,10 @@ def carry_out_comparison(prepared: PreparedComparison) -> ComparisonResult:
     ]
     named = settings.run_1, settings.run_2
     name = f"{second} against {first}"
+    about = (
+        f"{links[1]} compared with {links[0]}, on the same episodes. Again: "
+        + markdown_code(shlex.join(["icl-mlflow", "compare", *named]))
+    )
     with open_run(
         store,
         name=name,
@@ -115,10 +119,7 @@ def carry_out_comparison(prepared: PreparedComparison) -> ComparisonResult:
             "source_run_ids": f"{prepared.first.run_id},{prepared.second.run_id}",
             "task": prepared.matched[0][0].settings.task,
         },
-        description=(
-            f"{links[1]} compared with {links[0]}, on the same episodes. Again: "
-            + markdown_code(shlex.join(["icl-mlflow", "compare", *named]))
-        ),
+        description=about,
     ) as log:
         log.json("settings.json", values_of(settings))
         truth = prepared.matched[0][0].truth
@@ -135,6 +136,7 @@ def carry_out_comparison(prepared: PreparedComparison) -> ComparisonResult:
         shown = title_of(name, len(truth))
         log.figure("comparison", comparison.draw(table, each, shown))
         log.tags({"verdict": verdict})
+        log.description(f"**Answer.** {for_markdown(verdict)}\n\n{about}")
         return ComparisonResult(
             run_id=log.run_id,
             verdict=verdict,

@@ -7,6 +7,7 @@ import torch
 from scipy import stats
 
 from icl_mlflow import TASKS, CompareSettings, compare, load_model
+from icl_mlflow.escaping import for_markdown
 from icl_mlflow.evaluation import evaluation_set, predict, scores
 from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.variants import VARIANTS
@@ -49,9 +50,10 @@ def test_parents_are_paired_by_seed(trained_store: Store, trained_runs: Any) -> 
     assert run.data.metrics == pytest.approx(alone)
     assert run.data.tags["source_run_ids"] == f"{first},{second}"
     sources = [trained_store.client.get_run(run_id) for run_id in (first, second)]
-    assert all(
-        run_id in run.data.tags["mlflow.note.content"] for run_id in (first, second)
-    )
+    note = run.data.tags["mlflow.note.content"]
+    assert note.startswith("**Answer.** ")
+    assert for_markdown(compared.verdict) in note
+    assert all(run_id in note for run_id in (first, second))
     assert all("analysis_run_id" not in source.data.tags for source in sources)
 
 

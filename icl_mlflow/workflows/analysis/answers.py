@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from icl_mlflow.analysis.report.answer import Answer
-from icl_mlflow.analysis.report.page import opening
+from icl_mlflow.analysis.report.page import Refusal, opening
 from icl_mlflow.escaping import for_markdown, markdown_link
 from icl_mlflow.suite.grid import BASELINE
 from icl_mlflow.tables import markdown
@@ -66,3 +66,22 @@ def _matrix(found: Sequence[Answer]) -> str:
         for question in dict.fromkeys(one.question for one in found)
     ]
     return markdown(pd.DataFrame(rows))
+
+
+def merged(refusals: Sequence[Refusal], n_models: int = 0) -> list[Refusal]:
+    """One refusal for all models with the same reason.
+
+    Args:
+        refusals: one a model, whose reason may begin with its name.
+        n_models: that were asked; what all of them refuse names none.
+    """
+    alike: dict[tuple[str, str], list[Refusal]] = {}
+    for one in refusals:
+        reason = one.reason.removeprefix(f"{one.model} ")
+        alike.setdefault((one.analysis, reason), []).append(one)
+    found = []
+    for (analysis, reason), each in alike.items():
+        names = "" if len(each) == n_models else ", ".join(one.model for one in each)
+        why = reason if len(each) > 1 else each[0].reason
+        found.append(Refusal(analysis=analysis, model=names, reason=why))
+    return found

@@ -3,7 +3,6 @@
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -28,7 +27,7 @@ from icl_mlflow.tracking.runs.lifecycle import RunLog, open_run
 from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.training.datasets import Dataset, episodes_profile, profile_digest
 from icl_mlflow.version import VERSION
-from icl_mlflow.workflows.analysis.answers import described, headlines
+from icl_mlflow.workflows.analysis.answers import described, headlines, merged
 from icl_mlflow.workflows.analysis.origin import Origin
 
 _REPORT = "report.html"
@@ -127,7 +126,7 @@ class AnalysisLog:
             sections=sections,
             by_topic=True,
             left_out=asked.left_out,
-            refusals=_merged(refusals, len(self._subjects)),
+            refusals=merged(refusals, len(self._subjects)),
             commands=origin.commands,
             settings=given,
             sources=[*filter(None, [origin.source]), here],
@@ -194,21 +193,6 @@ def numbers_table(found: Sequence[Answer]) -> pd.DataFrame:
     ]
     columns = ["analysis", "group", "number", "mean", "low", "high", "models"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def _merged(refusals: Sequence[Refusal], n_models: int) -> list[Refusal]:
-    """One line for what all models refuse for the same reason."""
-    found: list[Refusal] = []
-    for refusal in refusals:
-        alike = [
-            other
-            for other in refusals
-            if (other.analysis, other.reason) == (refusal.analysis, refusal.reason)
-        ]
-        merged = replace(refusal, model="") if len(alike) == n_models else refusal
-        if merged not in found:
-            found.append(merged)
-    return found
 
 
 def _dataset(subject: Subject) -> Dataset:

@@ -4,9 +4,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from icl_mlflow.analysis.report.answer import Answer
+from icl_mlflow.analysis.report.page import Refusal
 from icl_mlflow.statistics import Interval
 from icl_mlflow.training.metrics import MOST_METRICS
-from icl_mlflow.workflows.analysis.answers import described, headlines
+from icl_mlflow.workflows.analysis.answers import described, headlines, merged
 
 
 def answer(analysis: str, group: str, value: float) -> Answer:
@@ -50,3 +51,19 @@ def test_one_model_is_answered_in_sentences_and_a_suite_in_a_table() -> None:
     assert "| question | baseline | no_labels |" in told
     assert "| lens? | Yes | Yes |" in told
     assert "| heads? | Yes | not asked |" in told
+
+
+def test_models_that_refuse_alike_share_a_line() -> None:
+    asked = {"ov": ["one", "two"], "qk": ["one", "two", "three"]}
+    refusals = [
+        Refusal(analysis=name, model=model, reason=f"{model} embeds no labels")
+        for name, models in asked.items()
+        for model in models
+    ]
+    alone = Refusal(analysis="lens", model="two", reason="two has one layer")
+    told = merged([*refusals, alone], n_models=3)
+    assert [(each.analysis, each.model, each.reason) for each in told] == [
+        ("ov", "one, two", "embeds no labels"),
+        ("qk", "", "embeds no labels"),
+        ("lens", "two", "two has one layer"),
+    ]

@@ -4,9 +4,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from icl_mlflow.analysis.report.answer import Answer
-from icl_mlflow.analysis.report.page import Refusal
 from icl_mlflow.statistics import Interval
-from icl_mlflow.workflows.analysis.log import _merged, frames, numbers_table
+from icl_mlflow.workflows.analysis.log import frames, numbers_table
 from tests.analysis.conftest import subject_of
 
 __all__ = ["subject_of"]
@@ -47,16 +46,3 @@ def test_every_number_has_its_analysis_group_and_interval() -> None:
         ["scoreboard", "", "accuracy", 0.7, 0.6, 0.8, 3],
     ]
     assert list(numbers_table([]).columns)[:3] == ["analysis", "group", "number"]
-
-
-def test_what_all_models_refuse_alike_is_one_line() -> None:
-    first, second = (
-        Refusal(analysis="logit_lens", model=model, reason="it has one layer")
-        for model in ("one", "two")
-    )
-    alone = Refusal(analysis="ov_alignment", model="two", reason="no position")
-    merged = _merged([first, second, alone], n_models=2)
-    assert [(each.analysis, each.model) for each in merged] == [
-        ("logit_lens", ""),
-        ("ov_alignment", "two"),
-    ]
