@@ -57,7 +57,7 @@ ROWS = {
         ]
     ],
     "tracking": [["local sqlite", "HTTP server"], ["local sqlite", "HTTP server"]],
-    "analysis": [["all questions", "one question"]],
+    "analysis": [["what is asked by default", "all questions", "one question"]],
     "commands": [
         [
             "python -c pass",

@@ -49,7 +49,7 @@ def test_what_looks_inside_is_refused_by_name_and_left_out_by_default() -> None:
     found = icl.score(lambda *seen: seen[2][:, 0] * 0, "all", task="B", **FEW)
     assert {"scoreboard", "symmetry", "identification"} <= found.verdicts.keys()
     refused = {refusal.analysis for refusal in found.refusals}
-    assert {"logit_lens", "head_ablation"} <= refused
+    assert {"logit_lens", "component_ablation"} <= refused
     assert refused.isdisjoint(found.verdicts)
 
 
