@@ -14,6 +14,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
@@ -62,6 +63,16 @@ def variants() -> Sections:
     yield "suite", icl.analyze(_suite(), "all").run_id
 
 
+def problems() -> Sections:
+    """A grid of problems, and a search for settings, each training a quarter."""
+    few = replace(_SETTINGS, train_episodes=_FEWER)
+    yield (
+        "grid",
+        icl.ablate(few, [], [0, 1], grid={"dim": [2, 4], "tau": [0, 3]}).run_id,
+    )
+    yield "search", icl.search(few, "lr=3e-4:1e-2", trials=8).run_id
+
+
 def checkpoints() -> Sections:
     """One question to the weights after every epoch."""
     logged = icl.train(_SETTINGS, train_episodes=_FEWER, keep_checkpoints="log")
@@ -77,6 +88,7 @@ PARTS: Mapping[str, Callable[[], Sections]] = {
     "trainings": trainings,
     "questions": questions,
     "variants": variants,
+    "problems": problems,
     "checkpoints": checkpoints,
     "reproduction": reproduction,
 }

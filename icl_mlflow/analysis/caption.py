@@ -45,11 +45,15 @@ def caption(
     Accuracy and excess risk against the context length. 2 seeds; bands: range of the \
 seeds. 5,000 episodes.
     """
-    shown = inspect.getdoc(draw.func if isinstance(draw, partial) else draw) or ""
-    first = " ".join(shown.partition("\n\n")[0].split())
     asked = f"{episodes:,} {kind}." if episodes else ""
-    parts = [question, first, f"{_models(models)}.", asked]
+    parts = [question, shown_by(draw), f"{_models(models)}.", asked]
     return " ".join(filter(None, parts))
+
+
+def shown_by(draw: Drawing) -> str:
+    """What a drawing shows: the first sentence of its docstring."""
+    shown = inspect.getdoc(draw.func if isinstance(draw, partial) else draw) or ""
+    return " ".join(shown.partition("\n\n")[0].split())
 
 
 def _models(names: Sequence[str]) -> str:

@@ -23,6 +23,8 @@ COMMANDS = {
     "seeds": {"learning_curves"},
     "ablate": {"differences", "learning_curves", "learning_curve-baseline"},
     "compare": {"comparison"},
+    "grid": {"heat_map-baseline", "learning_curves"},
+    "search": {"trials"},
     "analyze": {"learning_curves"},
     "suite": {"learning_curves"},
     "checkpoints": {"llr_regression"},

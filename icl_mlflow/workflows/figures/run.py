@@ -13,6 +13,7 @@ from icl_mlflow.workflows.figures.analysis import (
     figures_of_analysis,
     figures_of_comparison,
 )
+from icl_mlflow.workflows.figures.search import figures_of_search
 from icl_mlflow.workflows.figures.suite import (
     figures_of_ablation,
     figures_of_reproduction,
@@ -97,21 +98,25 @@ def _drawing(run: EndedRun) -> RunDrawing:
         ValueError: such a run has none.
     """
     tags, params = run.tags, run.params
+    found: RunDrawing | None = None
     match tags.get("kind"):
         case "train":
-            return figures_of_training
+            found = figures_of_training
+        case "search":
+            found = figures_of_search
         case "suite" if "reproduces" in tags:
-            return figures_of_reproduction
+            found = figures_of_reproduction
         case "suite" if "variants" in params:
-            return figures_of_ablation
+            found = figures_of_ablation
         case "suite" if "variant" in tags:
-            return figures_of_seeds
+            found = figures_of_seeds
         case "analysis" if "run_1" in params:
-            return figures_of_comparison
+            found = figures_of_comparison
         case "analysis":
-            return figures_of_analysis
-        case _:
-            raise ValueError(
-                f"run {run.run_id} has no figures; give the id of a run that "
-                "train, ablate, reproduce, analyze or compare has made"
-            )
+            found = figures_of_analysis
+    if found is None:
+        raise ValueError(
+            f"run {run.run_id} has no figures; give the id of a run that "
+            "train, ablate, search, reproduce, analyze or compare has made"
+        )
+    return found

@@ -8,6 +8,9 @@ that was cut off is trained to its end first. Needs the extra ``search``.
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import pandas as pd
+from matplotlib.figure import Figure
+
 from icl_mlflow.analysis import search as results
 from icl_mlflow.suite.axes import in_cell
 from icl_mlflow.suite.finished import finished_before
@@ -27,7 +30,7 @@ from icl_mlflow.workflows.search.result import (
     answered,
     asked,
 )
-from icl_mlflow.workflows.search.space import Range, shown_space
+from icl_mlflow.workflows.search.space import Range, Space, shown_space
 from icl_mlflow.workflows.search.trials import Trial, attributes, table
 
 if TYPE_CHECKING:
@@ -73,6 +76,21 @@ def search(
         searching = _Search(store, plan, study, log, on_trial)
         searching.run()
         return searching.result()
+
+
+def drawn(trials: pd.DataFrame, space: Space, task: str) -> Figure:
+    """The figure of a search.
+
+    Args:
+        trials: its table.
+        space: what was looked for.
+        task: that was trained.
+    """
+    axes = {
+        name: isinstance(values, Range) and values.is_logarithmic
+        for name, values in space.items()
+    }
+    return results.draw(trials, axes, f"Task {task}, {len(trials)} trials")
 
 
 class _Search:
@@ -128,12 +146,8 @@ class _Search:
             self._log.tags({"best_run_id": row["run_id"]})
         self._log.table("trials", rows)
         self._log.json(MEMBERS, self._members())
-        axes = {
-            name: isinstance(values, Range) and values.is_logarithmic
-            for name, values in self._plan.space.items()
-        }
-        title = f"Task {self._plan.settings.task}, {len(rows)} trials"
-        self._log.figure("trials", results.draw(rows, axes, title))
+        task, space = self._plan.settings.task, self._plan.space
+        self._log.figure("trials", drawn(rows, space, task))
         found = SearchResult(
             run_id=self._log.run_id,
             trials=rows,

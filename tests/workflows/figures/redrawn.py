@@ -29,12 +29,12 @@ def assert_drawn_as_logged(run: EndedRun) -> None:
     before, drawn = logged(run), figures_of(run)
     assert drawn.keys() == before.keys()
     for name, one in drawn.items():
-        assert before[name] == _again(before[name], one.figure), name
+        assert before[name] == again(before[name], one.figure), name
         assert re.search(r"\. [\w ,]+; .+\. [\d,]+ \w*\s?episodes\.$", one.caption)
 
 
-def _again(before: bytes, figure: Figure) -> bytes:
-    """The figure as a file of the same kind: reports keep few colours."""
+def again(before: bytes, figure: Figure) -> bytes:
+    """A figure as a file of the same kind as before: reports keep few colours."""
     with Image.open(io.BytesIO(before)) as image:
         if image.mode == "P":
             return png(figure)
