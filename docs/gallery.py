@@ -66,10 +66,8 @@ def variants() -> Sections:
 def problems() -> Sections:
     """A grid of problems, and a search for settings, each training a quarter."""
     few = replace(_SETTINGS, train_episodes=_FEWER)
-    yield (
-        "grid",
-        icl.ablate(few, [], [0, 1], grid={"dim": [2, 4], "tau": [0, 3]}).run_id,
-    )
+    grid = {"dim": [2, 4], "tau": [0, 3]}
+    yield "grid", icl.ablate(few, seeds=range(2), grid=grid).run_id
     yield "search", icl.search(few, "lr=3e-4:1e-2", trials=8).run_id
 
 
