@@ -130,6 +130,11 @@ class SparseMean(Task):
         """The sums of x, of s x and of s; v, along the most probable mu, and kappa."""
         return self._two_means.statistics(episodes)
 
+    @property
+    def knows_corrupted_labels(self) -> bool:
+        """Whether there are few enough mu to sum over."""
+        return _count(self.dim, self.nonzero) <= _MOST_DIRECTIONS
+
     def corrupted_bayes_logit(
         self, episodes: Episodes, known: KnownLabels, rng: Generator
     ) -> Tensor:
@@ -177,10 +182,15 @@ class SparseMean(Task):
         return torch.zeros_like(v_BD).scatter_(1, chosen_BK, entry_BK)
 
 
+def _count(dim: int, nonzero: int) -> int:
+    """How many mu there are, opposite ones counted once."""
+    return math.comb(dim, nonzero) << (nonzero - 1)
+
+
 @functools.lru_cache(maxsize=8)
 def _directions(dim: int, nonzero: int) -> Tensor:
     """Every mu, of two opposite ones only the first: (P, D) float64."""
-    count = math.comb(dim, nonzero) * 2 ** (nonzero - 1)
+    count = _count(dim, nonzero)
     if count > _MOST_DIRECTIONS:
         raise NotKnownError(
             f"SparseMean has no corrupted_bayes_logit for nonzero={nonzero} of "

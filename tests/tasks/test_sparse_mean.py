@@ -10,11 +10,13 @@ import torch
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, norm
 
+from icl_mlflow.estimators.ceilings import ceilings, readings
 from icl_mlflow.evaluation import excess_risk, expected_accuracy
 from icl_mlflow.tasks.base import NotKnownError
 from icl_mlflow.tasks.labels import nothing_known
 from icl_mlflow.tasks.shifted_mean import ShiftedMean
 from icl_mlflow.tasks.sparse_mean import SparseMean
+from icl_mlflow.variants import VARIANTS
 from tests.tasks.contract import (
     assert_log_likelihood_is_that_of_the_law,
     assert_oracle_is_the_ratio_of_the_densities,
@@ -91,6 +93,10 @@ def test_with_hidden_labels_it_is_the_sum_over_all_labellings(
 def test_too_many_means_to_try_are_said_to_be() -> None:
     task = SparseMean(dim=16, nonzero=8)
     episodes = task.sample(2, 3)
+    assert SparseMean().knows_corrupted_labels
+    assert not task.knows_corrupted_labels
+    found = ceilings(task, episodes, *readings(VARIANTS["shuffled_labels"]))
+    assert found.shown.kind == "unknown"
     with pytest.raises(NotKnownError, match="for nonzero=8 of dim=16: 1647360 direc"):
         task.corrupted_bayes_logit(episodes, nothing_known(episodes), seeded())
 
