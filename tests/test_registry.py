@@ -51,7 +51,7 @@ def test_names_are_taken_once(shapes: Registry[object]) -> None:
 
 
 def test_a_table_prints_the_names_in_it() -> None:
-    assert str(TASKS) == "tasks: A, B"
+    assert str(TASKS) == "tasks: A, B, C, D, E, F"
     assert repr(VARIANTS).startswith("variants: baseline, interleaved, ")
     assert "noisy_labels_0.1" in repr(VARIANTS)
     assert repr(ANALYSES).startswith("analyses: scoreboard, calibration, ")

@@ -78,7 +78,7 @@ def test_a_dry_run_lists_the_cells_of_a_grid(new_folder: Path, icl: Icl) -> None
         (["--seeds", ""], "seeds must be like 0,1,2 or 0-9"),
         (["--seeds", "3-1"], "run backwards"),
         (["--variant", "no_labels"], "No such option"),
-        (["--task", "C"], "choose one of: A, B"),
+        (["--task", "Z"], "choose one of: A, B"),
         (["--engine", "stack"], "did you mean stacked"),
         (["--ray_address", "auto"], "ray_address is for engine=ray"),
         (["--grid", "dim"], "a grid is like dim=4,8,16"),
