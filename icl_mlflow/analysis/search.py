@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from icl_mlflow.analysis import style
 
@@ -41,6 +42,7 @@ def draw(trials: pd.DataFrame, axes: Mapping[str, bool], title: str) -> Figure:
             label="best so far",
         )
     first.set_xlabel("trial")
+    first.xaxis.set_major_locator(MaxNLocator(integer=True))
     first.set_ylabel(_Y)
     style.legend(first)
     for panel, (name, is_logarithmic) in zip(rest, axes.items(), strict=True):

@@ -15,8 +15,9 @@ from icl_mlflow.episodes import Episodes
 from icl_mlflow.tasks.base import Task
 from icl_mlflow.variants.base import Intervention
 
-#: Different lengths in a batch at most: the exact posterior of each takes a call.
-MOST = 16
+#: Different lengths in a batch at most: the exact posterior of each takes a call, and
+#: sixteen calls take as long as the step itself where the batch has sixteen episodes.
+MOST = 8
 
 
 def drawn_lengths(n_episodes: int, low: int, high: int, rng: Generator) -> Tensor:

@@ -132,7 +132,7 @@ def ablate(
     if suite.request.axes:
         params["grid"] = shown_axes(suite.request.axes)
     for replaced in ("variant", "seed", *suite.request.axes):
-        del params[replaced]
+        params.pop(replaced, None)  # of a wrapper that is not given there is none
     missing = suite.missing
     with open_run(
         store,

@@ -26,6 +26,9 @@ _PANELS = (
     ("bayes_accuracy", "exact Bayes: accuracy", "Greens", 0.5),
     ("excess_risk", "excess risk over exact Bayes (nats)", "Oranges", 0.0),
 )
+_ACCURACIES = ("accuracy", "bayes_accuracy")
+#: The least that a colour scale spans.
+_LEAST_SPAN = 0.01
 #: Inches of a cell, and of what stands around the cells of a panel.
 _WIDE, _HIGH, _MARGIN = 0.95, 0.6, 1.7
 
@@ -93,11 +96,17 @@ def heat_maps(
         ):
             values = _square(part, column, down, across, axes)
             texts = _square(_shown(part, column), column, down, across, axes)
-            highest = max(float(table[column].max()), lowest + 1e-6)
+            highest = _highest(table, column, lowest)
             _paint(each, values, texts, colors, (lowest, highest))
             style.title(each, "\n".join(filter(None, [what, name])))
     style.heading(drawn, title)
     return drawn
+
+
+def _highest(table: pd.DataFrame, column: str, lowest: float) -> float:
+    """The upper end of a column's colours; accuracies share theirs with exact Bayes."""
+    alike = list(_ACCURACIES) if column in _ACCURACIES else [column]
+    return max(float(table[alike].max().max()), lowest + _LEAST_SPAN)
 
 
 def _sides(axes: Mapping[str, Sequence[object]]) -> tuple[str, str, list[str]]:
@@ -117,7 +126,7 @@ def _parts(
     found = []
     for values, part in table.groupby(list(others), sort=False):
         where = zip(others, values, strict=True)
-        found.append((" ".join(f"{name}={value}" for name, value in where), part))
+        found.append((" ".join(f"{name}={_short(v)}" for name, v in where), part))
     return found
 
 
@@ -169,9 +178,14 @@ def _paint(
         linewidths=1,
         ax=axes,
     )
-    axes.tick_params(axis="y", rotation=0)
+    axes.set_xticklabels([_short(value) for value in values.columns])
+    axes.set_yticklabels([_short(value) for value in values.index], rotation=0)
     if values.index.name == CELL:
         axes.set(ylabel="", yticks=[])
+
+
+def _short(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _beside_bayes(row: Mapping[Any, Any]) -> str:
