@@ -24,7 +24,7 @@ SETTINGS = TrainSettings(
 
 def test_every_length_is_as_likely_and_a_batch_has_few() -> None:
     counts: Counter[int] = Counter()
-    for step in range(400):
+    for step in range(2_000):
         lengths_B = drawn_lengths(40, 2, 9, generator(0, "lengths", step))
         assert len(set(lengths_B.tolist())) <= MOST
         counts.update(lengths_B.tolist())
