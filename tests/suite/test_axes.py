@@ -32,14 +32,6 @@ def test_parameters_of_the_task_and_words_are_axes_too() -> None:
     }
 
 
-def test_so_are_the_parameters_of_wrappers_none_included() -> None:
-    axes = axes_of("pool=0,4;prior=0.5,0.2", SETTINGS)
-    assert axes == {"pool": (0, 4), "prior": (0.5, 0.2)}
-    members = [in_cell(SETTINGS, cell) for cell in cells_of(axes)]
-    assert [cell_of(member, axes) for member in members] == cells_of(axes)
-    assert len({member.identity for member in members}) == 4
-
-
 def test_cells_are_all_combinations_and_lie_in_the_settings() -> None:
     axes = axes_of("dim=2,4;tau=0,3", SETTINGS)
     cells = cells_of(axes)
