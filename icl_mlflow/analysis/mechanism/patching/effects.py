@@ -4,7 +4,7 @@ Two effects, both in nats: the rise of the excess risk over the target's exact B
 predictor, and how far the log-odds *move* towards the source's. The gradient is taken
 of the latter: near exact Bayes that of the excess risk vanishes, whatever is patched.
 
-Parts are the streams between blocks, heads and MLPs; the last block's are patched at
+PairFacts are the streams between blocks, heads and MLPs; the last block's are patched at
 the query's token alone, for nothing else of it is read.
 """
 
@@ -19,7 +19,12 @@ from torch import Tensor
 
 from icl_mlflow.analysis.base import Subject
 from icl_mlflow.analysis.mechanism.internals import transformer_of
-from icl_mlflow.analysis.mechanism.patching.pairs import ROLES, Pairs, Parts, pairs_of
+from icl_mlflow.analysis.mechanism.patching.pairs import (
+    ROLES,
+    PairFacts,
+    Pairs,
+    pairs_of,
+)
 from icl_mlflow.models import Architecture, Site
 from icl_mlflow.models.patching.activation import PairedRun, Patch
 from icl_mlflow.models.patching.gradient import estimated
@@ -129,7 +134,9 @@ def _of_pairs(
     return {name: torch.cat(each, 1).numpy() for name, each in chunks.items()}
 
 
-def _of_run(run: PairedRun, known: Parts, patches: list[Patch]) -> dict[str, Tensor]:
+def _of_run(
+    run: PairedRun, known: PairFacts, patches: list[Patch]
+) -> dict[str, Tensor]:
     own_B = run.target_logit_B
     towards_B = (run.source_logit_B - own_B).sign()
 

@@ -48,7 +48,7 @@ class Pairs:
     targets: EvaluationSet
     sources: Episodes
 
-    def runs(self, subject: Subject) -> Iterator[tuple[PairedRun, "Parts"]]:
+    def runs(self, subject: Subject) -> Iterator[tuple[PairedRun, "PairFacts"]]:
         """The model's computation of consecutive pairs, and what is known of them."""
         transformer = transformer_of(subject)
         n_points = self.sources.n_context + 1
@@ -63,11 +63,11 @@ class Pairs:
             bayes_B = self.targets.bayes_B[start:stop]
             embedding = EMBEDDINGS[transformer.architecture.embedding]
             per_point = embedding.n_tokens(1) - 1
-            yield run, Parts(bayes_B, roles(target, per_point))
+            yield run, PairFacts(bayes_B, roles(target, per_point))
 
 
 @dataclass(frozen=True)
-class Parts:
+class PairFacts:
     """Of some pairs: exact log-odds of the targets, and their tokens by role."""
 
     bayes_B: Tensor

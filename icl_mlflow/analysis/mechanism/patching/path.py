@@ -24,7 +24,7 @@ from icl_mlflow.analysis.base import Analysis, Subject, Topic
 from icl_mlflow.analysis.findings import Conclusion, Findings
 from icl_mlflow.analysis.mechanism.internals import no_internals, transformer_of
 from icl_mlflow.analysis.mechanism.patching.effects import first_kind, shares
-from icl_mlflow.analysis.mechanism.patching.pairs import Pairs, Parts, pairs_of
+from icl_mlflow.analysis.mechanism.patching.pairs import PairFacts, Pairs, pairs_of
 from icl_mlflow.models import Architecture, Site
 from icl_mlflow.models.patching.activation import PairedRun, Patch
 from icl_mlflow.models.patching.path import Reader, Sent, cuts
@@ -91,7 +91,7 @@ def _of_pairs(subject: Subject, pairs: Pairs) -> dict[_Edge, np.ndarray]:
 
 
 def _edges(
-    run: PairedRun, known: Parts, name: str, sender: Patch
+    run: PairedRun, known: PairFacts, name: str, sender: Patch
 ) -> Iterator[tuple[_Edge, Tensor]]:
     """The sender's whole effect, and that of its edges with what they leave over."""
     sent, own_B = Sent(run, sender), run.target_logit_B

@@ -22,7 +22,7 @@ from icl_mlflow.analysis.mechanism.patching.effects import (
     parts_of,
     single_parts,
 )
-from icl_mlflow.analysis.mechanism.patching.pairs import ROLES, Parts, pairs_of
+from icl_mlflow.analysis.mechanism.patching.pairs import ROLES, PairFacts, pairs_of
 from icl_mlflow.compiled import CIRCUITS
 from icl_mlflow.models import Architecture, Site
 from icl_mlflow.models.patching.activation import Patch
@@ -75,7 +75,7 @@ def test_the_gradient_of_the_risk_vanishes_where_a_model_is_exact_bayes(
     subject = subject_of()
     for pairs in pairs_of(subject, 8):
         for run, known in pairs.runs(subject):
-            exact = Parts(run.target_logit_B.double(), known.roles)
+            exact = PairFacts(run.target_logit_B.double(), known.roles)
             patch = Patch(Site("mlp_output", 0))
             risk_B, logit_B = (
                 estimated(run, [patch], measure)[0]
