@@ -4,7 +4,7 @@ Two effects, both in nats: the rise of the excess risk over the target's exact B
 predictor, and how far the log-odds *move* towards the source's. The gradient is taken
 of the latter: near exact Bayes that of the excess risk vanishes, whatever is patched.
 
-PairFacts are the streams between blocks, heads and MLPs; the last block's are patched at
+Parts are the streams between blocks, heads and MLPs; the last block's are patched at
 the query's token alone, for nothing else of it is read.
 """
 
