@@ -22,7 +22,8 @@ from icl_mlflow.api import train
 from icl_mlflow.evaluation import EvaluationSet, bayes_accuracy, expected_loss
 from icl_mlflow.suite.grid import parse_seeds
 from icl_mlflow.suite.training_result import TrainingResult
-from icl_mlflow.tasks.base import Task, chance
+from icl_mlflow.tasks.base import Task
+from icl_mlflow.tasks.chance import chance
 from icl_mlflow.training.fit import evaluation_episodes
 from icl_mlflow.training.problem import problem
 from icl_mlflow.training.settings import TrainSettings
