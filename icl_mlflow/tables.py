@@ -52,6 +52,11 @@ def spaced(text: str) -> str:
     )
 
 
+def unspaced(text: str) -> str:
+    """What `spaced` was given, for a reader who sees the text itself."""
+    return text.replace("&emsp;", "")
+
+
 def _is_row(line: str) -> bool:
     return line.startswith("| ") and not line.startswith("| ---")
 

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from icl_mlflow.tables import csv, latex, markdown, read_csv, with_interval
+from icl_mlflow.tables import (
+    csv,
+    latex,
+    markdown,
+    read_csv,
+    spaced,
+    unspaced,
+    with_interval,
+)
 
 TABLE = pd.DataFrame({"run_id": ["4f2a", "a|b"], "risk": [0.25, -1.5]})
 
@@ -59,3 +67,11 @@ def test_a_number_stands_with_its_interval_where_there_is_one() -> None:
     assert with_interval(0.78123, 0.77, 0.79) == "0.7812 [0.7700, 0.7900]"
     assert with_interval(0.78123, math.nan, math.nan, digits=2) == "0.78"
     assert with_interval(math.nan, 0.77, 0.79) == ""
+
+
+def test_room_between_columns_is_no_text_of_the_table() -> None:
+    table = markdown(pd.DataFrame({"a": ["x|y", "-"], "b": ["1", ""]}))
+    text = f"Before | it.\n\n{table}\nAfter."
+    wide = spaced(text)
+    assert wide.count("&emsp; |") == 6, "two columns of three rows"
+    assert unspaced(wide) == text

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from icl_mlflow.escaping import markdown_code
 from icl_mlflow.models import Architecture, InContextModel
 from icl_mlflow.settings import values_of
+from icl_mlflow.tables import spaced
 from icl_mlflow.tasks.base import parameters
 from icl_mlflow.tracking.models.versions import rounded
 from icl_mlflow.training.problem import Problem, problem
@@ -153,7 +154,7 @@ def _scores(
         if key in metrics
     ]
     also = f"\n\nOn the test episodes also: {', '.join(further)}." if further else ""
-    return "\n".join(lines) + also
+    return spaced("\n".join(lines)) + also
 
 
 def _three(part: str, metrics: Mapping[str, float]) -> tuple[float, ...]:

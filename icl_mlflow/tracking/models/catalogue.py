@@ -16,6 +16,7 @@ from mlflow.entities.model_registry import RegisteredModel
 
 from icl_mlflow.escaping import for_terminal
 from icl_mlflow.registry import unknown_name
+from icl_mlflow.tables import unspaced
 from icl_mlflow.tracking.models.versions import (
     RegisteredVersion,
     rounded,
@@ -125,10 +126,12 @@ def model_card(reference: str, client: MlflowClient | None = None) -> str:
     with one_line_errors(client, missing=missing):
         if not {"/", "@"} & set(name):
             card = client.get_registered_model(name).description or ""
-            return _MARKS.sub("", card) or _without_card(client, name)
+            return _MARKS.sub("", unspaced(card)) or _without_card(client, name)
         name, number = name_and_version(client, f"{_PREFIX}{name}")
         card = client.get_model_version(name, number).description or ""
-        return _MARKS.sub("", card) or _without_card(client, name, int(number))
+        return _MARKS.sub("", unspaced(card)) or _without_card(
+            client, name, int(number)
+        )
 
 
 def lines_of(versions: Sequence[RegisteredVersion]) -> list[str]:

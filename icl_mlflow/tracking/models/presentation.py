@@ -11,6 +11,7 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import RegisteredModel
 
 from icl_mlflow.escaping import for_markdown
+from icl_mlflow.tables import spaced
 from icl_mlflow.tracking.models.best import best_of, reason, set_best, with_reason
 from icl_mlflow.tracking.models.card import LONGEST, loading
 from icl_mlflow.tracking.models.versions import (
@@ -159,7 +160,7 @@ def _table(versions: Sequence[RegisteredVersion], n_rows: int) -> str:
                 *(rounded(x) if math.isfinite(x) else "" for x in numbers),
             )
         )
-    text = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    text = spaced("\n".join(f"| {' | '.join(cells)} |" for cells in lines))
     more = len(versions) - n_rows
     listed = f"`icl-mlflow models {versions[0].name}` lists them"
     return f"{text}\n\nand {more} more; {listed}." if more else text

@@ -10,6 +10,7 @@ import pytest
 from mlflow import MlflowClient
 
 from icl_mlflow.models import Transformer
+from icl_mlflow.tables import unspaced
 from icl_mlflow.tracking.models.lookup import find_model, load_model
 from icl_mlflow.tracking.models.packaging import packaged
 from icl_mlflow.tracking.models.registration import is_registered, register
@@ -110,7 +111,8 @@ def test_versions_of_earlier_releases_take_part(store: Store, keep: Keep) -> Non
     keep(store, risk=0.5)
     assert best(client) == "1"
     assert "0.01235 nats" in client.get_model_version(NAME, "1").description
-    assert "| 1 `best` | 11 |" in client.get_registered_model(NAME).description
+    card = unspaced(client.get_registered_model(NAME).description)
+    assert "| 1 `best` | 11 |" in card
     keep(store, risk=0.01)
     assert best(client) == "3"
     old = client.get_model_version(NAME, "1")
