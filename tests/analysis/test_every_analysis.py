@@ -56,6 +56,11 @@ def word_of_the_reason(name: str, task: str, variant: str) -> str | None:
     """A word of why an analysis cannot be asked; None where it can be."""
     if name == "label_noise" and not knows_corrupted_labels(TASKS[task]):
         return REFUSED.get((name, variant), "flipped labels")
+    other = VARIANTS[variant]
+    if name in INTERNAL and other.family != "transformer":
+        return "is not a transformer"
+    if name in INTERNAL and (other.norm, other.attention) != ("post", "softmax"):
+        return "its blocks are not the post-LN ones"
     return REFUSED.get((name, variant))
 
 
@@ -103,17 +108,17 @@ def test_it_answers_or_says_why_not(
         assert "\n" not in reason
         return
     assert reason is None
-    assert subject.transformer is not None
-    before = {k: v.clone() for k, v in subject.transformer.state_dict().items()}
+    assert subject.model is not None
+    before = {k: v.clone() for k, v in subject.model.state_dict().items()}
     state = torch.get_rng_state()
 
     frame = analysis.measure(subject)
 
     assert torch.equal(torch.get_rng_state(), state), "drew from the global generator"
-    for parameter, value in subject.transformer.state_dict().items():
+    for parameter, value in subject.model.state_dict().items():
         assert torch.equal(value, before[parameter]), f"{parameter} was changed"
-    assert not subject.transformer.training
-    assert all(value.grad is None for value in subject.transformer.parameters())
+    assert not subject.model.training
+    assert all(value.grad is None for value in subject.model.parameters())
     if variant in REPEATED:
         again = analysis.measure(subject_of(task=task, variant=variant))
         pd.testing.assert_frame_equal(frame, again, check_exact=True)

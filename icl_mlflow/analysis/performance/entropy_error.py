@@ -24,7 +24,7 @@ from icl_mlflow.statistics import mean_interval, numbers_of_row
 
 _MOST = 2_000
 _BAR = 1e-3
-#: Below it the axes are linear, so that 0 has a place.
+#: Below it an axis that has a 0 to show is linear.
 _NEAR_ZERO = 1e-5
 _COLUMNS = {
     "entropy_mae_bits": "entropy error (bits)",
@@ -95,7 +95,8 @@ def draw(frame: pd.DataFrame) -> Figure:
         _curves(axes, frame, column)
         if shortest < int(frame["n_context"].max()):
             axes.axvline(shortest, color=style.GREY, ls=":", label="trained from here")
-        style.logarithmic(axes, "y", near_zero=_NEAR_ZERO)
+        has_zero = bool((frame[column] <= 0).any())  # of a predictor that is exact
+        style.logarithmic(axes, "y", near_zero=_NEAR_ZERO if has_zero else None)
         axes.set(xlabel="context points n", ylabel=label)
     first, _ = panels_drawn
     first.axhspan(1e-4, _BAR, color=style.GREY, alpha=0.15, lw=0, label="published bar")
