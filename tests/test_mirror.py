@@ -23,6 +23,7 @@ ELSEWHERE = {
 
 #: Files about more than one module, and why.
 ACROSS = {
+    "api/test_every_verb.py": "the example of the page on Python, and wrong calls",
     "analysis/test_against_notebook.py": "analyses beside the research notebook's",
     "analysis/test_every_analysis.py": "the contract of every registered analysis",
     "analysis/test_memory.py": "the memory of analyses of long contexts",

@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +10,9 @@ import pytest
 
 import icl_mlflow as icl
 from icl_mlflow.tracking.store.connection import Store
-from tests.conftest import TrainedRuns
-from tests.tiny import MOMENT
 
-PAGE = (Path(__file__).parents[1] / "docs" / "start" / "python.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "start" / "python.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-
-#: A training of a moment.
-SMOKE: dict[str, Any] = {"preset": "smoke", **MOMENT}
 
 
 def run_example(code: str, folder: Path) -> str:
@@ -49,76 +43,6 @@ def test_the_example_can_be_continued(store: Store, new_folder: Path) -> None:
     said = run_example("\n".join(EXAMPLES[:2]), new_folder)
     assert "llr_regression" in said
     assert "no_position" in said
-
-
-def test_keywords_and_settings_make_the_same_run(
-    store: Store, capsys: pytest.CaptureFixture[str]
-) -> None:
-    del store
-    heard: list[tuple[str, int]] = []
-    run = icl.train(
-        task="B",
-        sigma_max=4,
-        seed=2,
-        on_epoch=lambda name, epoch: heard.append((name, epoch.epoch)),
-        **SMOKE,
-    )
-    shown = capsys.readouterr().err
-    assert heard == [("B-baseline-seed2", 0), ("B-baseline-seed2", 1)]
-    assert "B-baseline-seed2: epoch 2 of 2, train loss" in shown
-    assert run.task.dim == 4
-    assert list(run.history.index) == [0, 1]
-    loaded = icl.load_model(run)
-    assert loaded.settings == run.settings
-    assert loaded.task == run.task
-
-    again = icl.train(replace(run.settings, seed=9), seed=2, quiet=True, resume="never")
-    assert again.settings == run.settings
-    assert again.test == run.test
-    assert capsys.readouterr().err == ""
-
-
-def test_a_suite_takes_sequences_and_reuses_what_is_trained(
-    trained_store: Store, trained_runs: TrainedRuns
-) -> None:
-    suite = icl.ablate(
-        task="A",
-        variants=["no_labels"],
-        seeds=range(2),
-        experiment="trained",
-        execution=icl.Execution(jobs=1),
-        **SMOKE,
-    )
-    assert list(suite.table["variant"]) == ["baseline", "no_labels"]
-    assert set(suite.history["seed"]) == {0, 1}
-    assert suite.run_id in repr(suite)
-    assert "no_labels" in suite._repr_html_()
-    before = {*trained_runs.baseline_seeds, *trained_runs.no_labels_seeds}
-    trained = trained_store.client.search_runs(
-        [trained_store.experiment_id], "tags.kind = 'train' and tags.task = 'A'"
-    )
-    assert {run.info.run_id for run in trained} == before
-
-
-def test_analyze_and_compare_take_results_ids_and_models(
-    trained_store: Store, trained_runs: TrainedRuns
-) -> None:
-    del trained_store
-    one, other = trained_runs.baseline_seeds
-    by_id = icl.analyze(one, ["calibration"], episodes=100, quiet=True)
-    by_text = icl.analyze(icl.AnalyzeSettings(run_id=one, episodes=100), "calibration")
-    assert by_id.numbers == by_text.numbers
-    assert list(by_id.verdicts) == ["learning_curves", "calibration"]
-    assert (
-        repr(by_id)
-        == f"AnalysisResult({', '.join(by_id.verdicts)}; run {by_id.run_id})"
-    )
-
-    named = icl.analyze("models:/icl-A-baseline/1", ["calibration"], episodes=100)
-    assert named.numbers == by_id.numbers
-    compared = icl.compare(one, other, episodes=100)
-    assert compared.run_id in repr(compared)
-    assert "excess_risk" in compared._repr_html_()
 
 
 @pytest.mark.parametrize(
