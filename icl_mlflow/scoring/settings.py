@@ -154,7 +154,10 @@ class ScoredSettings:
 def _is_model(reference: str) -> bool:
     if reference.startswith(("models:/", "runs:/")):
         return True
-    return "\0" not in reference and Path(reference, "MLmodel").is_file()
+    try:
+        return Path(reference, "MLmodel").is_file()
+    except (OSError, ValueError):  # too long for a name, or not one at all
+        return False
 
 
 def _training(settings: EpisodesSettings | ScoreSettings) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from icl_mlflow.cli.score import score
         (["--model", "models:/a/1", "--predictions", "y.csv"], "give exactly one of"),
         (["--model", "models:/a/1", "--truth", "x.npz"], "truth goes with predictions"),
         (["--model", "nowhere"], "model must be models:/NAME/VERSION, "),
+        (["--model", "a" * 100_000], "model must be models:/NAME/VERSION, "),
         (["--predictions", "none.csv", "--task", "B"], "task is for a model"),
         (["--predictions", "none.csv"], "there is no file none.csv"),
         (["--model", "models:/a/1", "--task", "Z"], "unknown task"),
