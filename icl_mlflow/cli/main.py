@@ -37,19 +37,19 @@ COMMANDS = {
         "Search the settings that come nearest to exact Bayes.",
     ),
     "analyze": (
-        "icl_mlflow.cli.analyze:analyze",
+        "icl_mlflow.cli.questions.analyze:analyze",
         "Put questions to trained models.",
     ),
     "compare": (
-        "icl_mlflow.cli.compare:compare",
+        "icl_mlflow.cli.questions.compare:compare",
         "Compare two runs on the same episodes.",
     ),
     "episodes": (
-        "icl_mlflow.cli.episodes:episodes",
+        "icl_mlflow.cli.questions.episodes:episodes",
         "Write episodes with their exact answers to a file.",
     ),
     "score": (
-        "icl_mlflow.cli.score:score",
+        "icl_mlflow.cli.questions.score:score",
         "Judge any model, or answers in a file, by exact Bayes.",
     ),
     "models": (

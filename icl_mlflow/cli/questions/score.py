@@ -5,11 +5,11 @@ from pathlib import Path
 
 import click
 
-from icl_mlflow.cli.analyze import summary
 from icl_mlflow.cli.console import show
 from icl_mlflow.cli.errors import ask_store_with_runs, usage_errors
 from icl_mlflow.cli.options import CONTEXT, options
 from icl_mlflow.cli.progress import progress
+from icl_mlflow.cli.questions.analyze import summary
 from icl_mlflow.scoring.settings import ScoredSettings, ScoreSettings
 
 _EXAMPLE = """\b

@@ -3,7 +3,7 @@
 import pytest
 from click.testing import CliRunner
 
-from icl_mlflow.cli.score import score
+from icl_mlflow.cli.questions.score import score
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from icl_mlflow.analysis.report.page import Refusal
-from icl_mlflow.cli.analyze import summary
+from icl_mlflow.cli.questions.analyze import summary
 from icl_mlflow.tracking.models.lookup import models_of_run
 from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.variants import VARIANTS

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from icl_mlflow.cli.episodes import episodes
-from icl_mlflow.cli.score import score
+from icl_mlflow.cli.questions.episodes import episodes
+from icl_mlflow.cli.questions.score import score
 
 
 @pytest.fixture
