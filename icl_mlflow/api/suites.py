@@ -17,13 +17,9 @@ from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.workflows import ablate as suites
 from icl_mlflow.workflows import reproduce as reproduction
 from icl_mlflow.workflows.diagram import run as diagrams
-from icl_mlflow.workflows.diagram.plan import (
-    USUAL_POOLS,
-    Pools,
-    plan_diagram,
-    preset_settings,
-)
+from icl_mlflow.workflows.diagram.plan import plan_diagram
 from icl_mlflow.workflows.diagram.run import Diagram
+from icl_mlflow.workflows.diagram.settings import USUAL_POOLS, Pools, preset_settings
 from icl_mlflow.workflows.keywords import execution_of, settings_of
 from icl_mlflow.workflows.search.plan import plan_search
 from icl_mlflow.workflows.search.result import SearchResult

@@ -17,7 +17,7 @@ from icl_mlflow.cli.progress import (
 )
 from icl_mlflow.suite.execution import Execution
 from icl_mlflow.training.settings import TrainSettings
-from icl_mlflow.workflows.diagram.plan import DIAGRAM_PRESETS, DiagramSettings
+from icl_mlflow.workflows.diagram.settings import DIAGRAM_PRESETS, DiagramSettings
 
 if TYPE_CHECKING:
     from icl_mlflow.tracking.store.connection import Store

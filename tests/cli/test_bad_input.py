@@ -40,7 +40,7 @@ from icl_mlflow.tracking.local.claims import is_run_id
 from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants import VARIANTS
-from icl_mlflow.workflows.diagram.plan import DiagramSettings
+from icl_mlflow.workflows.diagram.settings import DiagramSettings
 from icl_mlflow.workflows.import_published import published_files
 from icl_mlflow.workflows.search.space import space_of
 from icl_mlflow.workflows.settings import (

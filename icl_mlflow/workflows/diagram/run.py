@@ -27,10 +27,10 @@ from icl_mlflow.training.problem import resolved
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.workflows.ablate import Suite, listed_members, plan_suite
 from icl_mlflow.workflows.diagram.measure import has_checkpoints, measured_members
-from icl_mlflow.workflows.diagram.plan import (
+from icl_mlflow.workflows.diagram.plan import DiagramPlan
+from icl_mlflow.workflows.diagram.settings import (
     DIAGRAM_PRESETS,
     USUAL_PRESET,
-    DiagramPlan,
     preset_settings,
 )
 
@@ -154,7 +154,7 @@ def options_of(settings: TrainSettings) -> str:
 
     From the preset that they are nearest to.
 
-    >>> from icl_mlflow.workflows.diagram.plan import preset_settings
+    >>> from icl_mlflow.workflows.diagram.settings import preset_settings
     >>> options_of(preset_settings(None, {"tau": 1, "epochs": 32}))
     '--epochs 32 --tau 1.0 '
     """

@@ -6,13 +6,8 @@ import pytest
 
 from icl_mlflow.suite.execution import Execution
 from icl_mlflow.training.problem import problem
-from icl_mlflow.workflows.diagram.plan import (
-    DIAGRAM_PRESETS,
-    USUAL_POOLS,
-    parse_pools,
-    plan_diagram,
-    preset_settings,
-)
+from icl_mlflow.workflows.diagram.plan import plan_diagram
+from icl_mlflow.workflows.diagram.settings import preset_settings
 
 
 def test_every_seed_has_a_pool_of_its_own() -> None:
@@ -24,18 +19,6 @@ def test_every_seed_has_a_pool_of_its_own() -> None:
     assert len({member.identity for member in plan.request.members}) == 4
     names = plan.request.names(plan.request.members)
     assert next(iter(names)) == "A-baseline-pool4-seed0"
-
-
-@pytest.mark.parametrize("preset", DIAGRAM_PRESETS)
-def test_checkpoints_double_from_the_first_steps_to_the_last(preset: str) -> None:
-    settings = preset_settings(preset, {})
-    kept = [e + 1 for e in range(settings.epochs) if settings.keeps_epoch(e)]
-    assert kept == [2**k for k in range(len(kept))]
-    assert kept[-1] == settings.epochs
-
-
-def test_the_usual_pools_double_from_4_to_16_384() -> None:
-    assert parse_pools(USUAL_POOLS) == tuple(2**k for k in range(2, 15))
 
 
 @pytest.mark.parametrize(
@@ -54,8 +37,3 @@ def test_what_is_no_diagram_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         plan_diagram(preset_settings("smoke", given), pools, "0", Execution(), 100)
-
-
-def test_a_wrong_preset_is_answered_with_the_right_ones() -> None:
-    with pytest.raises(ValueError, match="choose one of: paper, efficient, smoke"):
-        preset_settings("smok", {})
