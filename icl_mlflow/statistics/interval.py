@@ -112,7 +112,7 @@ def ratio_interval(
     Raises:
         ValueError: lengths that differ, no values, or one that is not finite.
 
-    >>> ratio_interval([1.0, 2.0, 3.0], [2.0, 4.0, 6.0])
+    >>> ratio_interval([2.0, 2.5, 3.0], [4.0, 5.0, 6.0])
     Interval(mean=0.5, low=0.5, high=0.5, n=3)
     """
     part = finite_sample("numerator", numerator)

@@ -40,7 +40,7 @@ from icl_mlflow.tracking.local.claims import is_run_id
 from icl_mlflow.tracking.store.connection import Store
 from icl_mlflow.training.settings import TrainSettings
 from icl_mlflow.variants import VARIANTS
-from icl_mlflow.workflows.diagram.settings import DiagramSettings
+from icl_mlflow.workflows.diagram.settings import DiagramSettings, parse_pools
 from icl_mlflow.workflows.import_published import published_files
 from icl_mlflow.workflows.search.space import space_of
 from icl_mlflow.workflows.settings import (
@@ -158,6 +158,8 @@ WRONG_TEXT: dict[str, st.SearchStrategy[str] | None] = {
     "experiment": None,
     "out": fails(lambda text: EpisodesSettings(out=text)),
     "output": None,
+    "page": None,
+    "pools": fails(parse_pools),
     "predictions": TEXT,
     "truth": TEXT,
     "ray_address": TEXT,  # without engine=ray

@@ -34,11 +34,11 @@ def test_a_rate_typed_in_any_way_trains(store: Store) -> None:
 @pytest.mark.parametrize(
     ("parameter", "message"),
     [
-        ("task=Z", "Error: unknown task 'Z'; choose one of: A, B"),
+        ("task=Z", "Error: unknown task 'Z'; choose one of: A, B, C, D, E, F"),
         ("lr=abc", "Error: Invalid value for '--lr': 'abc' is not a valid float."),
         pytest.param(
             "task=",
-            "Error: unknown task ''; choose one of: A, B",
+            "Error: unknown task ''; choose one of: A, B, C, D, E, F",
             marks=pytest.mark.slow,
         ),
     ],

@@ -72,13 +72,14 @@ def die_in(module: str, name: str, call: int) -> None:
 SAVING = "icl_mlflow.training.checkpoint"
 FILES = "icl_mlflow.files"
 MEMBER = "icl_mlflow.suite.member"
+RESULTS = "icl_mlflow.suite.member_artifacts"
 
 
 @pytest.mark.parametrize(
     ("module", "name", "call"),
     [
         (FILES, "Path.replace", 9),
-        (MEMBER, "TrainingResult", 1),  # all is done but for the end of the run
+        (RESULTS, "TrainingResult", 1),  # all is done but for the end of the run
         *(
             pytest.param(*moment, marks=pytest.mark.slow)
             for moment in (

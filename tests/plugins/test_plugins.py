@@ -84,10 +84,12 @@ def test_a_task_of_another_package_is_trained_and_analyzed_by_its_parameters(
     chosen = ["--analyses", "scoreboard,parameter_sweep,toy_analysis"]
     analyzed = icl(toy_and_torn, "analyze", *asked, *chosen)
     assert analyzed.returncode == 0, analyzed.stderr
-    assert "its log-odds have a mean size of" in analyzed.stdout
+    assert "\ntoy_analysis " in analyzed.stdout
     assert "estimator 'torn_estimator' of package torn-icl cannot" in analyzed.stderr
     (found,) = store.client.search_runs([store.experiment_id], "tags.kind = 'analysis'")
     assert found.data.params["gap"] == "1.0"
+    told = found.data.tags["mlflow.note.content"]
+    assert "its log-odds have a mean size of" in told
     file = store.client.download_artifacts(found.info.run_id, "tables/numbers.csv")
     numbers = set(pd.read_csv(file)["number"])
     assert "toy_estimator_accuracy" in numbers

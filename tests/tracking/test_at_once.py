@@ -60,6 +60,6 @@ def test_eight_processes_start_and_register_at_once_on_a_new_database(
     for version in versions:
         uri = f"models:/icl-A-baseline/{version.version}"
         assert f'icl.load_model("{uri}")' in version.description
-        assert f"| {version.version} " in card
+        assert f"| {version.version}&emsp; " in card
 
     assert {f.name for f in new_folder.iterdir()} == {"mlflow.db", "mlruns"}

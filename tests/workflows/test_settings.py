@@ -45,7 +45,7 @@ def test_usual_values_and_lists_are_taken() -> None:
     assert SeedSettings(seeds="0-9").seeds == "0-9"
     ablation = AblateSettings(variants="no_labels,no_position", seeds="3")
     assert ablation.variants == "no_labels,no_position"
-    assert AblateSettings().variants == "all"
+    assert AblateSettings().variants == "default"
     pipeline = PipelineSettings(analyses="calibration")
     assert pipeline.preset == "smoke"
     assert pipeline.analysis_of("4f2a").names == ("calibration",)
