@@ -116,9 +116,10 @@ def _transience(table: pd.DataFrame) -> Claim:
     answer = True if transient else None
     if all(found is False for found in answers.values()):
         answer = False
-    known = {p: rise for p, rise in rises.items() if not math.isnan(rise.mean)} or rises
-    most = max(known, key=lambda pool: known[pool].mean)
+    known = {p: rise for p, rise in rises.items() if not math.isnan(rise.mean)}
+    most = max(known or rises, key=lambda pool: rises[pool].mean)
     named = ", ".join(f"{pool:,}" for pool in transient) or "none"
+    able = f"the {len(known)} of {len(rises)} pools whose models learn to answer there"
     return Claim(
         "transience",
         "2506.17859",
@@ -126,8 +127,8 @@ def _transience(table: pd.DataFrame) -> Claim:
         "and worse again as it goes on to memorise",
         answer,
         f"the excess risk out of the pool rises from its lowest checkpoint to the last "
-        f"by more than {SMALLEST_OF_INTEREST} nats at {named} of {len(rises)} pools; "
-        f"most at {most:,} tasks, by {_told(rises[most])}",
+        f"by more than {SMALLEST_OF_INTEREST} nats at {named} of {able}; most at "
+        f"{most:,} tasks, by {_told(rises[most])}",
     )
 
 
