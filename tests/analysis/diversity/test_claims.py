@@ -18,7 +18,7 @@ def test_what_is_planted_is_found() -> None:
     threshold, beyond, transience, rational = (claim.found for claim in found)
     assert "falls through one half at 64 (3 seeds" in threshold
     assert "at 1,024 tasks its excess risk out of the pool is lower by" in beyond
-    assert " at 4, 16, 64 of 5 pools" in transience
+    assert " at 4, 16, 64 of the 5 of 5 pools whose models" in transience
     assert "r = 1.000" in rational
 
 
