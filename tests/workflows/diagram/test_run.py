@@ -8,8 +8,8 @@ import pytest
 
 from icl_mlflow import api
 from icl_mlflow.tracking.store.connection import Store
-from icl_mlflow.workflows.diagram.plan import preset_settings
 from icl_mlflow.workflows.diagram.run import options_of, title_of, write_page
+from icl_mlflow.workflows.diagram.settings import preset_settings
 from tests.tiny import TRAINING
 
 TINY: dict[str, Any] = {
