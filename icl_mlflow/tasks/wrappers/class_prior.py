@@ -21,6 +21,7 @@ from icl_mlflow.episodes import Episodes
 from icl_mlflow.tasks.base import NotKnownError, OracleConstants, Symmetry, Task
 from icl_mlflow.tasks.labels import KnownLabels
 from icl_mlflow.tasks.wrappers.oracle import llr_cdf, oracle_constants
+from icl_mlflow.tasks.wrappers.wrapper import Wrapper
 from icl_mlflow.tasks.wrappers.wrapping import FAIR, Wrapping
 
 #: Nodes of an average over pi.
@@ -30,7 +31,7 @@ _TINY = 2.0**-53
 
 
 @dataclass(frozen=True)
-class ClassPrior(Task):
+class ClassPrior(Wrapper):
     """A task whose labels are no fair coins.
 
     Attributes:
@@ -43,16 +44,6 @@ class ClassPrior(Task):
     base: Task
     prior: float
     concentration: float
-
-    @property
-    def dim(self) -> int:
-        """Dimension of x."""
-        return self.base.dim
-
-    @property
-    def core(self) -> Task:
-        """The task without wrappers."""
-        return self.base.core
 
     @property
     def wrapping(self) -> Wrapping:
@@ -68,16 +59,6 @@ class ClassPrior(Task):
         """Those of the task, and fair labels."""
         fair = {"prior": FAIR, "prior_concentration": 0.0}
         return {**self.base.shifts, "fair_labels": fair}
-
-    @property
-    def sweeps(self) -> Mapping[str, tuple[float, ...]]:
-        """Those of the task."""
-        return self.base.sweeps
-
-    @property
-    def curricula(self) -> Mapping[str, Mapping[str, float]]:
-        """Those of the task."""
-        return self.base.curricula
 
     @property
     def symmetries(self) -> frozenset[Symmetry]:
@@ -125,18 +106,6 @@ class ClassPrior(Task):
         if not self.concentration:
             return (uniform_BS < self.prior).long()
         return (uniform_BS < latents["prior"].unsqueeze(1)).long()
-
-    def draw_points(
-        self, latents: Mapping[str, Tensor], y_BS: Tensor, rng: Generator
-    ) -> Tensor:
-        """A point for every label, as the task draws it: (B, S, D) float32."""
-        return self.base.draw_points(latents, y_BS, rng)
-
-    def log_likelihood(
-        self, x_BSD: Tensor, y_BS: Tensor, latents: Mapping[str, Tensor]
-    ) -> Tensor:
-        """That of the task, labels given: (B, M) float64, nats."""
-        return self.base.log_likelihood(x_BSD, y_BS, latents)
 
     def oracle_llr(self, episodes: Episodes) -> Tensor:
         """The log-odds of y_q = 1, latents and prior known: (B,) float64, nats."""

@@ -26,6 +26,7 @@ from icl_mlflow.streams import generator
 from icl_mlflow.tasks.base import OracleConstants, Symmetry, Task
 from icl_mlflow.tasks.labels import KnownLabels, count_probabilities
 from icl_mlflow.tasks.wrappers.oracle import llr_cdf, oracle_constants
+from icl_mlflow.tasks.wrappers.wrapper import Wrapper
 from icl_mlflow.tasks.wrappers.wrapping import Wrapping
 
 #: Numbers of one intermediate result, 8 MB: more parts cost by the call, for which the
@@ -36,7 +37,7 @@ _IN_CACHE = 1 << 18
 
 
 @dataclass(frozen=True)
-class FinitePool(Task):
+class FinitePool(Wrapper):
     """A task whose latents are one of a few that were drawn once.
 
     Attributes:
@@ -50,16 +51,6 @@ class FinitePool(Task):
     pool_seed: int
 
     @property
-    def dim(self) -> int:
-        """Dimension of x."""
-        return self.base.dim
-
-    @property
-    def core(self) -> Task:
-        """The task without wrappers."""
-        return self.base.core
-
-    @property
     def wrapping(self) -> Wrapping:
         """The wrappers around that task."""
         return replace(self.base.wrapping, pool=self.pool, pool_seed=self.pool_seed)
@@ -68,16 +59,6 @@ class FinitePool(Task):
     def shifts(self) -> Mapping[str, Mapping[str, float]]:
         """Those of the task, the members moving along, and the task without a pool."""
         return {**self.base.shifts, "out_of_pool": {"pool": 0}}
-
-    @property
-    def sweeps(self) -> Mapping[str, tuple[float, ...]]:
-        """Those of the task, the members moving along."""
-        return self.base.sweeps
-
-    @property
-    def curricula(self) -> Mapping[str, Mapping[str, float]]:
-        """Those of the task, the members moving along."""
-        return self.base.curricula
 
     @property
     def symmetries(self) -> frozenset[Symmetry]:
@@ -96,18 +77,6 @@ class FinitePool(Task):
         )
         members = self._members_on(rng.device)
         return {name: value[chosen_B] for name, value in members.items()}
-
-    def draw_points(
-        self, latents: Mapping[str, Tensor], y_BS: Tensor, rng: Generator
-    ) -> Tensor:
-        """A point for every label, as the task draws it: (B, S, D) float32."""
-        return self.base.draw_points(latents, y_BS, rng)
-
-    def log_likelihood(
-        self, x_BSD: Tensor, y_BS: Tensor, latents: Mapping[str, Tensor]
-    ) -> Tensor:
-        """That of the task: (B, M) float64, nats."""
-        return self.base.log_likelihood(x_BSD, y_BS, latents)
 
     def oracle_llr(self, episodes: Episodes) -> Tensor:
         """That of the task: (B,) float64, nats."""
