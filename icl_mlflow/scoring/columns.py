@@ -4,6 +4,7 @@ A column is an array whose first axis is the row. Further axes are nested lists 
 Parquet; CSV has none. A note, a dictionary, travels with the columns, but for CSV.
 """
 
+import io
 import json
 import zipfile
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from icl_mlflow.files import naming
+from icl_mlflow.files import write_file
 
 Column = NDArray[Any]
 Note = Mapping[str, Any]
@@ -33,11 +34,9 @@ def write_columns(file: Path, columns: Mapping[str, Column], note: Note) -> None
         ValueError: an ending that is not written.
         OSError: the file cannot be written.
     """
-    write = _of_ending(_WRITERS, file)
-    draft = file.with_name(f"{file.stem}.draft{file.suffix}")
-    with naming(file):
-        write(draft, columns, json.dumps(note))
-        draft.replace(file)
+    content = io.BytesIO()
+    _of_ending(_WRITERS, file)(content, columns, json.dumps(note))
+    write_file(file, content.getvalue())
 
 
 def read_columns(file: Path) -> tuple[dict[str, Column], Note]:
@@ -63,7 +62,7 @@ def _of_ending(by_ending: Mapping[str, T], file: Path) -> T:
     return by_ending[file.suffix]
 
 
-def _write_parquet(file: Path, columns: Mapping[str, Column], note: str) -> None:
+def _write_parquet(file: io.BytesIO, columns: Mapping[str, Column], note: str) -> None:
     table = pa.table({name: _nested(value) for name, value in columns.items()})
     pq.write_table(table.replace_schema_metadata({_NOTE: note}), file)
 
@@ -114,7 +113,7 @@ def _stacked(name: str, nested: Any) -> Column:
     return found
 
 
-def _write_npz(file: Path, columns: Mapping[str, Column], note: str) -> None:
+def _write_npz(file: io.BytesIO, columns: Mapping[str, Column], note: str) -> None:
     arrays: Any = {**columns, _NOTE: np.array(note)}
     np.savez_compressed(file, **arrays)
 
@@ -131,7 +130,7 @@ def _read_csv(file: Path) -> tuple[dict[str, Column], str]:
     return {str(name): numbers[name].to_numpy() for name in numbers}, ""
 
 
-_Writer = Callable[[Path, Mapping[str, Column], str], None]
+_Writer = Callable[[io.BytesIO, Mapping[str, Column], str], None]
 _Reader = Callable[[Path], tuple[dict[str, Column], str]]
 
 _WRITERS: Mapping[str, _Writer] = {".parquet": _write_parquet, ".npz": _write_npz}

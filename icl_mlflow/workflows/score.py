@@ -1,7 +1,7 @@
 """Judge whatever predicts by exact Bayes: the questions that need not look inside."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -140,13 +140,8 @@ def carry_out_score(
     with log_analysis(store, prepared.settings, origin, subjects) as log:
         found = _asked(prepared, on_analysis)
         log.log_answers(found.found, found.refusals)
-    return Score(
-        name=found.name,
-        found=found.found,
-        refusals=found.refusals,
-        run_id=log.run_id,
-        ui_link=log.ui_link,
-        report_link=log.report_link,
+    return replace(
+        found, run_id=log.run_id, ui_link=log.ui_link, report_link=log.report_link
     )
 
 
