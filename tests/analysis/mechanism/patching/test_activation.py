@@ -5,6 +5,7 @@ import pytest
 
 from icl_mlflow.analysis.mechanism.patching.activation import ACTIVATION_PATCHING
 from tests.analysis.concluded import concluded
+from tests.analysis.mechanism.patching.planted import halves
 
 
 def planted(share: float) -> pd.DataFrame:
@@ -17,13 +18,7 @@ def planted(share: float) -> pd.DataFrame:
         ("head 1.1", "head", "query", 2.0, 2.0),
         ("MLP 1", "MLP", "all", 0.2, 0.3),
     ]
-    columns = ["part", "kind", "tokens", "first_half", "second_half"]
-    frame = pd.DataFrame(rows, columns=columns).assign(pair="label flip")
-    frame["effect"] = frame["share"] = frame["second_half"]
-    for name in ("effect", "share", "second_half"):
-        frame[f"{name}_low"] = frame[name] - 0.05
-        frame[f"{name}_high"] = frame[name] + 0.05
-    return frame
+    return halves(rows, ["part", "kind", "tokens"])
 
 
 def test_the_verdict_is_whether_one_part_brings_most() -> None:

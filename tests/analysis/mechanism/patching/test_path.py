@@ -12,6 +12,7 @@ from icl_mlflow.analysis.mechanism.patching.effects import effects
 from icl_mlflow.analysis.mechanism.patching.path import PATH_PATCHING, senders
 from icl_mlflow.models import Architecture
 from tests.analysis.concluded import concluded
+from tests.analysis.mechanism.patching.planted import halves
 
 SubjectOf = Callable[..., Subject]
 
@@ -96,13 +97,7 @@ def planted(share: float) -> pd.DataFrame:
         ("head 1.1", "next block", "skip", 0.1, 0.1),
         ("head 1.1", "next block", "remainder", 0.0, 0.0),
     ]
-    columns = ["sender", "cut", "reader", "first_half", "second_half"]
-    frame = pd.DataFrame(rows, columns=columns).assign(pair="label flip")
-    frame["effect"] = frame["share"] = frame["second_half"]
-    for name in ("effect", "share", "second_half"):
-        frame[f"{name}_low"] = frame[name] - 0.05
-        frame[f"{name}_high"] = frame[name] + 0.05
-    return frame
+    return halves(rows, ["sender", "cut", "reader"])
 
 
 def test_the_verdict_is_about_the_edge_that_carries_most() -> None:
